@@ -1,0 +1,43 @@
+# The whole set-up is in .ci/environment.sh; `make` alone lists what can be done.
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+SETUP := pyproject.toml .ci/environment.sh
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    install, make one phantom patient, segment it, print the masses"
+	@echo "make test    install with the test tools, then ruff, mypy and pytest"
+	@echo "make lint    ruff and mypy alone        make format  let ruff rewrite the layout"
+	@echo "make clean   remove the environment, the demo's output and the caches"
+
+# A stamp per set of packages: a second `make` installs nothing.
+$(VENV)/.installed-demo: $(SETUP)
+	@VENV=$(VENV) sh .ci/environment.sh
+	@touch $@
+
+$(VENV)/.installed-test: $(SETUP)
+	@VENV=$(VENV) sh .ci/environment.sh test
+	@touch $@ $(VENV)/.installed-demo
+
+demo: $(VENV)/.installed-demo
+	@rm -rf $(DEMO)
+	$(BIN)/myops phantom $(DEMO)/patient --seed 7
+	$(BIN)/myops segment $(DEMO)/patient --output $(DEMO)/results
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) $(DEMO) build MyoPSSegmenter/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
