@@ -1,0 +1,300 @@
+"""One synthetic patient: anatomy, injury, contrast and scanner put together.
+
+The order is that of nature and scanner: shapes -> tissues -> signal -> texture -> bias -> slice
+averaging -> shift, point spread and noise -> stored numbers. The same seed and configuration give
+the same patient to the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..labels import MYOPS
+from . import acquisition
+from .contrast import PHYSICAL, random_contrast
+from .fields import smooth_field
+from .heart import Heart, draw_heart, sample_heart
+from .thorax import draw_thorax
+from .tissue import (EDEMA, LV_BLOOD, MVO, MYOCARDIUM, PAPILLARY, RV_BLOOD, SCAR, SCAR_CHRONIC,
+                     sample_tissues)
+
+SEQUENCES = ("bssfp", "lge", "t2")
+HEART = [MYOCARDIUM, LV_BLOOD, SCAR, EDEMA]
+# Where a slice is sampled: through its thickness (share) and inside the pixel (pixels y, x).
+SUBSAMPLES = ((-0.375, -0.125, -0.375), (-0.125, 0.375, -0.125),
+              (0.125, -0.375, 0.125), (0.375, 0.125, 0.375))
+
+
+@dataclass(frozen=True)
+class PhantomConfig:
+    """What kind of patients are drawn.
+
+    Attributes:
+        view: "full" (whole field of view, about 256 x 256), "heart" (a window around the heart at
+            full resolution) or "finder" (whole field of view at 2.5 mm).
+        dropout: leave out sequences as real data sets do (never both LGE and bSSFP).
+        normal_share, acute_share: shares of hearts without scar and with a fresh infarct; the
+            rest is chronic.
+        random_contrast_share: share of patients with random instead of physical contrasts.
+        artifacts: shifts, padding, ghosts; off gives clean images.
+    """
+
+    view: str = "full"
+    dropout: bool = True
+    normal_share: float = 0.25
+    acute_share: float = 0.45
+    random_contrast_share: float = 0.25
+    artifacts: bool = True
+
+
+@dataclass(frozen=True)
+class PhantomPatient:
+    """Images and truth of one synthetic patient, all on one grid, arrays (z, y, x).
+
+    Attributes:
+        images: float32 per present sequence.
+        labels: uint16, MyoPS values; scar includes MVO.
+        mvo: bool, microvascular obstruction inside the scar.
+        spacing_mm: (x, y, z), z from slice center to slice center.
+        acute: scar is fresh, hence edematous.
+        seed: the seed that made it.
+        description: what was drawn, for the ground truth file.
+    """
+
+    images: dict[str, np.ndarray]
+    labels: np.ndarray
+    mvo: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    acute: bool
+    seed: int
+    description: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """The short-axis stack's sampling: pixel and slice sizes, and where its slices are."""
+
+    shape: tuple[int, int, int]
+    pixel_mm: float
+    thickness_mm: float
+    step_mm: float
+    level_z_mm: np.ndarray
+    center_px: tuple[float, float]
+    turn: float
+    mirror: int
+    slice_shift_mm: np.ndarray
+
+    @property
+    def spacing_zyx(self) -> tuple[float, float, float]:
+        return self.step_mm, self.pixel_mm, self.pixel_mm
+
+    def places(self, rows: slice, columns: slice, dy: float = 0.0, dx: float = 0.0
+               ) -> tuple[np.ndarray, np.ndarray]:
+        """Heart-frame x and y in mm (z, y, x) of the pixels in a window, moved by a subpixel."""
+        i = np.arange(self.shape[1], dtype=np.float32)[rows] + np.float32(dy - self.center_px[0])
+        j = np.arange(self.shape[2], dtype=np.float32)[columns] + np.float32(dx - self.center_px[1])
+        v = i[None, :, None] * np.float32(self.pixel_mm) - self.slice_shift_mm[:, 0, None, None]
+        u = j[None, None, :] * np.float32(self.pixel_mm) - self.slice_shift_mm[:, 1, None, None]
+        cos, sin = np.float32(np.cos(self.turn)), np.float32(np.sin(self.turn))
+        return (cos * u + sin * v) * np.float32(self.mirror), cos * v - sin * u
+
+
+def generate_patient(seed: int, config: PhantomConfig = PhantomConfig()) -> PhantomPatient:
+    """Make one synthetic patient.
+
+    Args:
+        seed: non-negative integer; the same seed gives the same patient.
+        config: what kind of patients are drawn.
+
+    Raises:
+        ValueError: if `config.view` is unknown.
+    """
+    rng = np.random.default_rng([seed, 20])
+    injury = _draw_injury(rng, config)
+    heart = sample_heart(rng, injury)
+    stack = _sample_stack(rng, heart, config)
+    tissue = draw_thorax(rng, *stack.places(slice(None), slice(None)), stack.level_z_mm,
+                         stack.spacing_zyx)
+    window = _heart_window(stack, heart)
+    fine, region = _draw_fine_heart(rng, heart, stack, tissue, window)
+    labels, mvo = _truth(fine, region, stack.shape, window)
+    sequences = _draw_sequences(rng, config)
+    images = _images(rng, config, sequences, stack, tissue, fine, window)
+    return PhantomPatient(
+        images=images, labels=labels, mvo=mvo,
+        spacing_mm=(stack.pixel_mm, stack.pixel_mm, stack.step_mm),
+        acute=injury == "acute", seed=seed,
+        description={
+            "injury": injury, "slice_thickness_mm": stack.thickness_mm, "view": config.view,
+            "infarcts": [{"territory": i.territory, "transmurality": i.transmurality,
+                          "half_width_rad": i.half_width, "pattern": i.pattern,
+                          "mvo": i.mvo_share > 0} for i in heart.infarcts],
+            "septum_angle_rad": heart.septum_angle, "sequences": list(sequences),
+        },
+    )
+
+
+def _draw_injury(rng: np.random.Generator, config: PhantomConfig) -> str:
+    pick = rng.random()
+    if pick < config.normal_share:
+        return "none"
+    return "acute" if pick < config.normal_share + config.acute_share else "chronic"
+
+
+def _draw_sequences(rng: np.random.Generator, config: PhantomConfig) -> tuple[str, ...]:
+    """All three sequences, or one of the incomplete sets met in practice."""
+    pick = rng.random()
+    if not config.dropout or pick < 0.5:
+        return SEQUENCES
+    if pick < 0.7:
+        return ("lge",)
+    return ("bssfp",) if pick < 0.82 else ("bssfp", "lge") if pick < 0.92 else ("lge", "t2")
+
+
+def _sample_stack(rng: np.random.Generator, heart: Heart, config: PhantomConfig) -> _Stack:
+    thickness = rng.uniform(5, 10)
+    step = thickness + rng.choice([0.0, rng.uniform(0, 5)])
+    start = rng.uniform(-0.12, 0.18) * heart.length_mm
+    end = rng.uniform(0.82, 1.1) * heart.length_mm
+    count = int(np.clip(round((end - start) / step) + 1, 4, 20))
+    level_z = (start + step * np.arange(count)).astype(np.float32)
+    if rng.random() < 0.5:
+        level_z = level_z[::-1].copy()
+    pixel = rng.uniform(1.0, 1.8)
+    if config.view == "full":
+        size = (int(rng.integers(200, 289)), int(rng.integers(200, 289)))
+        pixel = max(pixel, 270 / max(size))
+        reach = 0.16
+    elif config.view == "heart":
+        size = (round(210 / pixel), round(210 / pixel))
+        reach = 0.06
+    elif config.view == "finder":
+        size, pixel, reach = (128, 128), 2.5, 0.13
+    else:
+        raise ValueError(f"Expected view 'full', 'heart' or 'finder', found '{config.view}'.")
+    center = ((size[0] - 1) * (0.5 + reach * rng.uniform(-1, 1)),
+              (size[1] - 1) * (0.5 + reach * rng.uniform(-1, 1)))
+    jitter = rng.choice([0.3, 1.0, 2.2]) if config.artifacts else 0.0
+    return _Stack(
+        shape=(count, *size), pixel_mm=float(pixel), thickness_mm=float(thickness),
+        step_mm=float(step), level_z_mm=level_z, center_px=center,
+        turn=float(rng.uniform(0, 2 * np.pi) if rng.random() < 0.6 else rng.normal(0, 0.3)),
+        mirror=int(rng.choice([-1, 1])),
+        slice_shift_mm=(jitter * rng.standard_normal((count, 2))).astype(np.float32),
+    )
+
+
+def _heart_window(stack: _Stack, heart: Heart) -> tuple[slice, slice]:
+    """Rows and columns that hold the heart; only there is the finer sampling needed."""
+    reach = heart.radius_mm * (1.15 + heart.rv_offset + heart.rv_reach * 1.2) + 12
+    half = reach / stack.pixel_mm
+    rows, columns = (slice(max(0, int(c - half)), min(n, int(c + half) + 2))
+                     for c, n in zip(stack.center_px, stack.shape[1:]))
+    return rows, columns
+
+
+def _draw_fine_heart(
+    rng: np.random.Generator, heart: Heart, stack: _Stack, tissue: np.ndarray,
+    window: tuple[slice, slice],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Tissue numbers and LV region of the window, (subsample, z, y, x)."""
+    background = tissue[:, window[0], window[1]]
+    fine = np.repeat(background[None], len(SUBSAMPLES), 0)
+    region = np.zeros(fine.shape, bool)
+    patches = smooth_field(rng, background.shape, stack.spacing_zyx, rng.uniform(5, 12))
+    for n, (dz, dy, dx) in enumerate(SUBSAMPLES):
+        x, y = stack.places(*window, dy, dx)
+        z = stack.level_z_mm + np.float32(dz * stack.thickness_mm)
+        level = np.broadcast_to((z / np.float32(heart.length_mm))[:, None, None], x.shape)
+        region[n] = draw_heart(fine[n], heart, x, y, level, patches)
+    return fine, region
+
+
+def _truth(
+    fine: np.ndarray, region: np.ndarray, shape: tuple[int, int, int], window: tuple[slice, slice]
+) -> tuple[np.ndarray, np.ndarray]:
+    """MyoPS labels and MVO mask from what fills most of each voxel."""
+    kinds = (
+        ("normal_myocardium", (MYOCARDIUM,)), ("blood_pool", (LV_BLOOD, PAPILLARY)),
+        ("edema", (EDEMA,)), ("scar", (SCAR, SCAR_CHRONIC, MVO)),
+    )
+    counts = np.stack([np.isin(fine, tissues).sum(0) for _, tissues in kinds])
+    values = np.array([MYOPS[name] for name, _ in kinds], np.uint16)
+    inside = region.sum(0) * 2 >= len(SUBSAMPLES)
+    rv = ~inside & ((fine == RV_BLOOD).sum(0) * 2 >= len(SUBSAMPLES))
+    part = np.where(inside, values[counts.argmax(0)], np.uint16(0))
+    part[rv] = MYOPS["right_ventricle"]
+    labels = np.zeros(shape, np.uint16)
+    labels[:, window[0], window[1]] = part
+    mvo = np.zeros(shape, bool)
+    mvo[:, window[0], window[1]] = ((fine == MVO).sum(0) * 2 >= len(SUBSAMPLES)) & (
+        part == MYOPS["scar"])
+    return labels, mvo
+
+
+def _images(
+    rng: np.random.Generator, config: PhantomConfig, sequences: tuple[str, ...], stack: _Stack,
+    tissue: np.ndarray, fine: np.ndarray, window: tuple[slice, slice],
+) -> dict[str, np.ndarray]:
+    """Every present sequence as stored; the first of LGE, bSSFP is the frame of the truth."""
+    reference = "lge" if "lge" in sequences else "bssfp"
+    tissues = sample_tissues(rng)
+    random_values = rng.random() < config.random_contrast_share
+    noise = rng.uniform(0.008, 0.07)
+    padded = config.artifacts and config.view != "heart" and rng.random() < 0.2
+    images = {}
+    for sequence in sequences:
+        table, signed = (random_contrast(rng, sequence, stack.shape[0]) if random_values
+                         else PHYSICAL[sequence](rng, tissues, stack.shape[0]))
+        # Unit of signal, and so of noise: the brightest tissue of the heart.
+        table = (table / np.abs(table[:, HEART]).max()).astype(np.float32)
+        image = _signal(table, tissue, fine, window)
+        image *= _texture(rng, stack, window)
+        image *= acquisition.bias_field(rng, stack.shape, stack.spacing_zyx, rng.uniform(0, 0.45))
+        image = acquisition.image_through_scanner(
+            rng, image, _shifts_px(rng, config, stack, sequence == reference),
+            noise * rng.uniform(0.7, 1.4), rng.uniform(0.35, 0.95), signed)
+        if config.artifacts and rng.random() < 0.15:
+            image = acquisition.add_ghost(rng, image, rng.uniform(0.02, 0.1))
+        image = acquisition.store(rng, image, signed)
+        images[sequence] = acquisition.pad_borders(rng, image) if padded else image
+    return images
+
+
+def _signal(
+    table: np.ndarray, tissue: np.ndarray, fine: np.ndarray, window: tuple[slice, slice]
+) -> np.ndarray:
+    """Signal (z, y, x) of the tissues, averaged over the subsamples inside the heart's window."""
+    image = np.empty(tissue.shape, np.float32)
+    for k in range(tissue.shape[0]):
+        image[k] = table[k][tissue[k]]
+        image[k, window[0], window[1]] = table[k][fine[:, k]].mean(0)
+    return image
+
+
+def _texture(
+    rng: np.random.Generator, stack: _Stack, window: tuple[slice, slice]
+) -> np.ndarray:
+    """Multiplicative texture: fine everywhere, coarse and strong in organs that are not the heart."""
+    fine = rng.uniform(0.01, 0.07) * smooth_field(
+        rng, stack.shape, stack.spacing_zyx, rng.uniform(3, 9))
+    coarse = rng.uniform(0.05, 0.3) * smooth_field(
+        rng, stack.shape, stack.spacing_zyx, rng.uniform(8, 25))
+    organs = rng.uniform(0.02, 0.25) * smooth_field(
+        rng, stack.shape, stack.spacing_zyx, rng.uniform(2.5, 6))
+    coarse += organs
+    coarse[:, window[0], window[1]] *= 0.2
+    return np.clip(1 + fine + coarse, 0.15, 2.5)
+
+
+def _shifts_px(
+    rng: np.random.Generator, config: PhantomConfig, stack: _Stack, is_reference: bool
+) -> np.ndarray:
+    """Shift (z, 2) in pixels of a sequence against the truth: 0 for the reference, else 0-5 mm."""
+    count = stack.shape[0]
+    if is_reference or not config.artifacts:
+        return np.zeros((count, 2))
+    whole = rng.normal(0, 1.6, 2)
+    return np.clip(whole + rng.normal(0, 0.7, (count, 2)), -5, 5) / stack.pixel_mm
