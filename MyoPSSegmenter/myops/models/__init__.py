@@ -1,0 +1,1 @@
+"""The four networks of the cascade, one short file each; `build` holds their literal numbers."""

@@ -1,0 +1,97 @@
+"""Convolution blocks shared by the networks: double convolution, encoder, decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def conv_norm_relu(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, batch normalization, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+def double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Two 3x3 convolutions, the step of a U-Net."""
+    return nn.Sequential(
+        conv_norm_relu(channels_in, channels_out), conv_norm_relu(channels_out, channels_out)
+    )
+
+
+class Encoder(nn.Module):
+    """Contracting path: a double convolution per level, 2x2 max pooling between levels."""
+
+    def __init__(self, channels_in: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        inputs = (channels_in, *widths[:-1])
+        self.levels = nn.ModuleList(
+            double_conv(before, after) for before, after in zip(inputs, widths, strict=True)
+        )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return one feature map per level, finest first.
+
+        Args:
+            images: (B, channels_in, H, W), H and W multiples of 2 ** (levels - 1).
+        """
+        features = [self.levels[0](images)]
+        for level in self.levels[1:]:
+            features.append(level(functional.max_pool2d(features[-1], 2)))
+        return features
+
+
+class DecoderLevel(nn.Module):
+    """Bilinear upsampling by 2, skip connection, double convolution."""
+
+    def __init__(self, channels_below: int, channels: int) -> None:
+        super().__init__()
+        self.reduce = nn.Conv2d(channels_below, channels, 1)
+        self.fuse = double_conv(2 * channels, channels)
+
+    def forward(self, below: Tensor, skip: Tensor) -> Tensor:
+        """Return (B, channels, H, W) from below (B, channels_below, H/2, W/2) and its skip."""
+        # Reducing before upsampling gives the same result as after it (both are linear and
+        # commute) at a quarter of the cost.
+        raised = functional.interpolate(
+            self.reduce(below), scale_factor=2, mode="bilinear", align_corners=False
+        )
+        return self.fuse(torch.cat((skip, raised), dim=1))
+
+
+class Decoder(nn.Module):
+    """Expanding path of a U-Net over the encoder's feature maps."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        pairs = list(zip(widths[1:], widths[:-1], strict=True))
+        self.levels = nn.ModuleList(DecoderLevel(below, width) for below, width in reversed(pairs))
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Return the decoder's feature maps, coarsest first; the last has the input's size.
+
+        Args:
+            features: encoder feature maps, finest first, one per width.
+        """
+        outputs = []
+        below = features[-1]
+        for level, skip in zip(self.levels, reversed(features[:-1]), strict=True):
+            below = level(below, skip)
+            outputs.append(below)
+        return outputs
+
+
+def gate(features: Sequence[Tensor], present: Tensor) -> list[Tensor]:
+    """Silence the features of an absent sequence.
+
+    Args:
+        features: feature maps (B, C, H, W) of one sequence.
+        present: float (B,), 1 where the patient has this sequence, else 0.
+    """
+    return [feature * present.to(feature.dtype)[:, None, None, None] for feature in features]

@@ -1,0 +1,30 @@
+"""The networks with their literal numbers. A checkpoint may carry other numbers (see weights)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from myops.models.assn import ASSN
+from myops.models.dae import DAE
+from myops.models.heartfinder import HeartFinder
+from myops.models.prsn import PRSN
+
+
+def build_heartfinder(widths: Sequence[int] = (16, 32, 64, 96, 128)) -> HeartFinder:
+    """Heart finder: 5 levels, 128x128 at 2.5 mm."""
+    return HeartFinder(widths)
+
+
+def build_assn(widths: Sequence[int] = (16, 32, 64, 96, 128)) -> ASSN:
+    """ASSN: 5 levels in each of the three encoders and in the shared decoder."""
+    return ASSN(widths)
+
+
+def build_dae(widths: Sequence[int] = (16, 32, 64, 32)) -> DAE:
+    """DAE: 128x128 to a code of 8x8x32."""
+    return DAE(widths)
+
+
+def build_prsn(widths: Sequence[int] = (16, 32, 64, 128)) -> PRSN:
+    """PRSN: 4 levels in each of the four branches."""
+    return PRSN(widths)

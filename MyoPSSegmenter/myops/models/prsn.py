@@ -1,0 +1,118 @@
+"""PRSN, the pathological region segmentation network of the cascade paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from myops.models.blocks import Decoder, Encoder, double_conv
+
+
+class CAFB(nn.Module):
+    """Channel-attention fusion block.
+
+    Z_concat = [F_bSSFP, F_LGE, F_T2, F_main]
+    Z_CA = sigmoid(W2 relu(W1 avgpool(Z_concat)))
+    Z = relu(W3 (Z_CA (x) Z_concat))
+
+    Left open by the paper: the bottleneck of W1 (here a quarter of the channels) and the kernels
+    (here 1x1 everywhere).
+    """
+
+    def __init__(self, channels_concat: int, channels_out: int) -> None:
+        super().__init__()
+        self.w1 = nn.Conv2d(channels_concat, channels_concat // 4, 1)
+        self.w2 = nn.Conv2d(channels_concat // 4, channels_concat, 1)
+        self.w3 = nn.Conv2d(channels_concat, channels_out, 1)
+
+    def forward(self, features: Sequence[Tensor], present: Tensor) -> Tensor:
+        """Fuse the four branches; the features of an absent sequence count as zeros.
+
+        Args:
+            features: F_bSSFP, F_LGE, F_T2, F_main, each (B, C, H, W).
+            present: float (B, 3), 1 for a sequence the patient has, else 0.
+
+        Returns:
+            Z (B, channels_out, H, W).
+        """
+        z_concat = torch.cat(tuple(features), dim=1)
+        # Presence scales whole channels, so it commutes with the average and with W3: applied to
+        # the small pooled tensors it equals silencing the full feature maps, without the cost.
+        everything = torch.cat((present, torch.ones_like(present[:, :1])), dim=1)
+        silence = everything.repeat_interleave(features[0].shape[1], dim=1)[:, :, None, None]
+        pooled = functional.adaptive_avg_pool2d(z_concat, 1) * silence
+        z_ca = torch.sigmoid(self.w2(torch.relu(self.w1(pooled)))) * silence
+        return torch.relu(self.w3(z_ca.to(z_concat.dtype) * z_concat))
+
+
+class Branch(nn.Module):
+    """U-Net of one sequence: B_bSSFP, B_LGE or B_T2."""
+
+    def __init__(self, widths: Sequence[int], classes: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(1, widths)
+        self.decoder = Decoder(widths)
+        self.head = nn.Conv2d(widths[0], classes, 1)
+
+    def forward(self, candidate: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the branch's logits and its encoder features, finest first."""
+        encoded = self.encoder(candidate)
+        return self.head(self.decoder(encoded)[-1]).float(), encoded
+
+
+class MainBranch(nn.Module):
+    """B_main: a U-Net whose encoder fuses the three branches by a CAFB at every level."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        inputs = (3, *widths[:-1])
+        self.levels = nn.ModuleList(double_conv(a, b) for a, b in zip(inputs, widths, strict=True))
+        self.fusions = nn.ModuleList(CAFB(4 * width, width) for width in widths)
+        self.decoder = Decoder(widths)
+        self.head = nn.Conv2d(widths[0], 4, 1)
+
+    def forward(
+        self, candidates: Tensor, branches: Sequence[Sequence[Tensor]], present: Tensor
+    ) -> Tensor:
+        """Return logits (B, 4, H, W): blood pool or other, normal myocardium, edema, scar."""
+        fused: list[Tensor] = []
+        for level, fuse, features in zip(
+            self.levels, self.fusions, zip(*branches, strict=True), strict=True
+        ):
+            below = functional.max_pool2d(fused[-1], 2) if fused else candidates
+            fused.append(fuse((*features, level(below)), present))
+        return self.head(self.decoder(fused)[-1]).float()
+
+
+class PRSN(nn.Module):
+    """Four branches over the candidate images C_k = I_k (x) f(I)."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        self.bssfp = Branch(widths, classes=1)
+        self.lge = Branch(widths, classes=3)
+        self.t2 = Branch(widths, classes=3)
+        self.main = MainBranch(widths)
+
+    def forward(self, candidates: Tensor, present: Tensor) -> dict[str, Tensor]:
+        """Return the logits of every branch.
+
+        Args:
+            candidates: float (B, 3, H, W), channels bssfp, lge, t2; 0 outside the LV region.
+            present: float (B, 3), 1 for a sequence the patient has, else 0.
+
+        Returns:
+            "main" (B, 4, H, W): blood pool or other, normal myocardium, edema, scar (softmax);
+            "bssfp" (B, 1, H, W): myocardium (sigmoid);
+            "lge" (B, 3, H, W): other, normal myocardium, scar (softmax);
+            "t2" (B, 3, H, W): other, normal myocardium, edema (softmax).
+        """
+        bssfp, features_bssfp = self.bssfp(candidates[:, 0:1])
+        lge, features_lge = self.lge(candidates[:, 1:2])
+        t2, features_t2 = self.t2(candidates[:, 2:3])
+        main = self.main(candidates, (features_bssfp, features_lge, features_t2), present)
+        return {"main": main, "bssfp": bssfp, "lge": lge, "t2": t2}
