@@ -1,0 +1,88 @@
+"""Training of the ASSN: LV epicardial region, held to a plausible shape by the frozen DAE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from myops.cropping import assn_input
+from myops.labels import lv_region
+from myops.models.build import build_assn, build_dae
+from myops.training.augment import drop_sequences, jitter_contrast, random_affine, warp
+from myops.training.checkpoint import load_weights
+from myops.training.config import AssnConfig, TrainingConfig
+from myops.training.crops import crop_patient, jittered_box, present_rows
+from myops.training.losses import assn_loss, binary_cross_entropy
+from myops.training.stage import Batch, Loss, Slices, Stage, dice
+
+if TYPE_CHECKING:
+    from myops.phantom.patient import PhantomPatient
+
+
+def build(config: TrainingConfig) -> nn.Module:
+    """The ASSN with random weights."""
+    return build_assn(config.widths) if config.widths else build_assn()
+
+
+def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
+    """Crop around the heart as the heart finder would, and normalize over the crop."""
+    crops, labels = crop_patient(patient, jittered_box(patient, rng), config.size)
+    return {
+        "images": assn_input(crops).astype(np.float16),
+        "region": lv_region(labels).astype(np.float16)[:, None],
+        "present": present_rows(patient, len(labels)),
+    }
+
+
+def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
+    """Light geometric and contrast changes; complete patients may lose sequences."""
+    theta = random_affine(len(batch["images"]), config.reorient, generator)
+    present = drop_sequences(batch["present"], config.dropout, generator)
+    images = jitter_contrast(warp(batch["images"], theta), generator)
+    return {"images": images * present[:, :, None, None], "present": present,
+            "region": (warp(batch["region"], theta) > 0.5).float()}
+
+
+def make_loss(
+    config: TrainingConfig, device: torch.device
+) -> Callable[[nn.Module, Batch], Loss]:
+    """The paper's loss with the trained DAE, whose weights stay as they are."""
+    assert isinstance(config, AssnConfig)
+    dae = frozen_dae(config, device) if config.dae_weight else nn.Identity()
+
+    def loss(network: nn.Module, batch: Batch) -> Loss:
+        logits = network(batch["images"], batch["present"])
+        total = assn_loss(logits, batch["region"], dae, config.dae_weight)
+        if config.cross_entropy_weight:
+            entropy = binary_cross_entropy(logits, batch["region"])
+            total = total + config.cross_entropy_weight * entropy
+        return total, {}
+
+    return loss
+
+
+def frozen_dae(config: AssnConfig, device: torch.device) -> nn.Module:
+    """The trained DAE from the configured file, or the shipped one."""
+    if config.dae:
+        dae: nn.Module = build_dae()
+        load_weights(Path(config.dae), dae)
+    else:
+        from myops.weights import load_models
+
+        dae = load_models("cpu").dae
+    return dae.float().to(device).eval().requires_grad_(False)
+
+
+def score(network: nn.Module, batch: Batch) -> dict[str, float]:
+    """Dice of the LV epicardial region over the patient's stack."""
+    images = batch["images"] * batch["present"][:, :, None, None]
+    predicted = network(images, batch["present"]) > 0
+    return {"region_dice": dice(predicted, batch["region"] > 0.5)}
+
+
+ASSN_STAGE = Stage("assn", build, prepare, augment, make_loss, score)

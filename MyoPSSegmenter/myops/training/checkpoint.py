@@ -1,0 +1,153 @@
+"""Checkpoints that survive a kill at any moment: written beside, then moved over the old one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from myops.errors import InputError
+from myops.training.config import TrainingConfig, config_from_dict
+
+CHECKPOINT_NAME = "checkpoint.pt"
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    Attributes:
+        step: optimizer steps done.
+        elapsed_s: seconds of training so far, all resumed parts together.
+        next_patient: index of the next patient to generate.
+        metrics: the last scores on held-back patients.
+    """
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    next_patient: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def fraction(self, config: TrainingConfig) -> float:
+        """Share of the training that is done: of `minutes` where set, else of `steps`."""
+        if config.minutes > 0:
+            return self.elapsed_s / (60 * config.minutes)
+        return self.step / config.steps
+
+
+@dataclass
+class State:
+    """All that changes while training. `average` is the running mean of the weights, or None."""
+
+    model: nn.Module
+    average: nn.Module | None
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    rng: np.random.Generator
+    generator: torch.Generator
+
+
+def save_checkpoint(path: Path, stage: str, config: TrainingConfig, state: State) -> None:
+    """Write everything a training needs to go on; the old file stays until the new is complete.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    content = {
+        "stage": stage,
+        "config": json.dumps(asdict(config)),
+        "commit": git_commit(),
+        "progress": json.dumps(asdict(state.progress)),
+        "model": state.model.state_dict(),
+        "average": state.average.state_dict() if state.average else {},
+        "optimizer": state.optimizer.state_dict(),
+        "numpy_rng": json.dumps(state.rng.bit_generator.state),
+        "torch_rng": state.generator.get_state(),
+        "global_rng": torch.get_rng_state(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; nothing in it is executed (weights_only).
+
+    Raises:
+        InputError: missing, damaged, or not a checkpoint of this program.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a checkpoint, found no file {path}: train first")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"expected a checkpoint, cannot read {path}: {first}") from error
+    if not isinstance(content, dict) or "stage" not in content or "progress" not in content:
+        raise InputError(f"expected a checkpoint written by `myops train`, found {path}")
+    return content
+
+
+def stored_config(content: dict[str, Any]) -> TrainingConfig:
+    """The configuration stored in a checkpoint."""
+    return config_from_dict(content["stage"], json.loads(content["config"]))
+
+
+def restore_state(content: dict[str, Any], state: State) -> None:
+    """Put a checkpoint's content into a freshly built state."""
+    state.model.load_state_dict(content["model"])
+    if state.average is not None:
+        state.average.load_state_dict(content["average"] or content["model"])
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.rng.bit_generator.state = json.loads(content["numpy_rng"])
+    state.generator.set_state(content["torch_rng"])
+    torch.set_rng_state(content["global_rng"])
+    for name, value in json.loads(content["progress"]).items():
+        setattr(state.progress, name, value)
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load a network's weights from a checkpoint (its running mean, if any) or a safetensors file.
+
+    Raises:
+        InputError: missing or damaged file, or weights of another network.
+    """
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        if not path.is_file():
+            raise InputError(f"expected weights, found no file {path}")
+        weights = load_file(path)
+    else:
+        content = read_checkpoint(path)
+        weights = content["average"] or content["model"]
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{path} holds weights of another network: {error}") from None
+
+
+def git_commit() -> str:
+    """Commit of the source tree this package runs from, "unknown" outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True,
+            text=True, check=True, timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()

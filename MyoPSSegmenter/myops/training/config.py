@@ -1,0 +1,230 @@
+"""What each training stage can be told, with the paper's values as defaults.
+
+A configuration is stored whole in every checkpoint. `--set name=value` overrides one field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from myops.errors import InputError
+
+# Patients of these seeds are never trained on: 900000... is the cohort of evaluate_phantoms.py,
+# 990000... draws the curves while training.
+HELD_BACK_SEED = 900_000
+CURVE_SEED = 990_000
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What all stages share.
+
+    Attributes:
+        steps: optimizer steps of the whole training; unused when `minutes` is set.
+        minutes: wall-clock budget (0 = use `steps`); the learning rate follows the elapsed share,
+            and a resumed training goes on with the time that was left.
+        batch_size: slices per step and process.
+        learning_rate: Adam's first learning rate; it falls to 1 % along a cosine.
+        warmup: share of the training during which the learning rate rises from 0.
+        gradient_clip: largest norm of the gradient (0 = unlimited).
+        ema_decay: decay of the running mean of the weights, which is what is exported (0 = off).
+        seed: of weights, batches, and patients.
+        size: pixels per side of the network's images.
+        pool_patients: the last patients whose slices are kept in memory to draw batches from.
+        pool_start: patients to wait for before the first step.
+        steps_per_patient: steps between two new patients; a slower generator is never waited for.
+        workers: processes that generate patients (0 = generate between the steps, reproducibly).
+        threads: torch threads (0 = one per core).
+        device: "auto", "cpu", "cuda" or "mps"; devices and nodes count the processes.
+        devices: processes per node (0 = every GPU, or one process on the CPU).
+        nodes: machines, started by torchrun or SLURM.
+        precision: "auto" (bf16-mixed where the processor has it, else 32-true) or Fabric's names.
+        checkpoint_minutes: time between checkpoints.
+        curve_minutes: time between scores on held-back patients.
+        curve_patients: held-back patients scored.
+        log_steps: steps between two lines of progress.
+        dropout: chance that a slice of a complete patient loses sequences when it is drawn.
+        reorient: chance that a slice is mirrored and turned by quarters when it is drawn.
+        widths: channels of the network's levels, comma-separated (empty = the builder's numbers).
+        start: checkpoint or safetensors file whose weights the training starts from ("" = random).
+    """
+
+    steps: int = 20_000
+    minutes: float = 0.0
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    warmup: float = 0.01
+    gradient_clip: float = 5.0
+    ema_decay: float = 0.999
+    seed: int = 0
+    size: int = 128
+    pool_patients: int = 96
+    pool_start: int = 8
+    steps_per_patient: float = 1.0
+    workers: int = 1
+    threads: int = 0
+    device: str = "auto"
+    devices: int = 0
+    nodes: int = 1
+    precision: str = "auto"
+    checkpoint_minutes: float = 3.0
+    curve_minutes: float = 10.0
+    curve_patients: int = 6
+    log_steps: int = 20
+    dropout: float = 0.15
+    reorient: float = 0.3
+    widths: tuple[int, ...] = ()
+    start: str = ""
+    phantom: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HeartFinderConfig(TrainingConfig):
+    """Heart finder: Dice + binary cross-entropy, on the whole field of view.
+
+    Attributes:
+        cross_entropy_weight: of the binary cross-entropy beside the Dice loss.
+    """
+
+    cross_entropy_weight: float = 1.0
+    phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "finder"})
+
+
+@dataclass(frozen=True)
+class DaeConfig(TrainingConfig):
+    """Denoising autoencoder: squared error between a corrupted mask's reconstruction and the mask.
+
+    Attributes:
+        corruptions: mean count of corruptions per mask.
+    """
+
+    batch_size: int = 32
+    corruptions: float = 2.0
+    phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
+
+
+@dataclass(frozen=True)
+class AssnConfig(TrainingConfig):
+    """ASSN: Dice(f(I), L) + dae_weight * Dice(D(E(f(I))), L).
+
+    Attributes:
+        dae_weight: weight of the shape term, 0.2 in the paper.
+        dae: checkpoint or safetensors file of the trained DAE ("" = the shipped one).
+        cross_entropy_weight: of a binary cross-entropy on f(I), 0 in the paper.
+    """
+
+    dae_weight: float = 0.2
+    dae: str = ""
+    cross_entropy_weight: float = 0.0
+    phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
+
+
+@dataclass(frozen=True)
+class PrsnConfig(TrainingConfig):
+    """PRSN: L_main + 0.3 L_bSSFP + 0.5 L_LGE + 0.5 L_T2.
+
+    Attributes:
+        bssfp_weight, lge_weight, t2_weight: weights of the branches' Dice losses, from the paper.
+        cross_entropy_weight: of a cross-entropy on the main branch, 0 in the paper.
+        region_pixels: largest growth or shrinkage of the true region, in pixels.
+    """
+
+    bssfp_weight: float = 0.3
+    lge_weight: float = 0.5
+    t2_weight: float = 0.5
+    cross_entropy_weight: float = 0.0
+    region_pixels: float = 3.0
+    phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
+
+
+CONFIGS: dict[str, type[TrainingConfig]] = {
+    "heartfinder": HeartFinderConfig,
+    "dae": DaeConfig,
+    "assn": AssnConfig,
+    "prsn": PrsnConfig,
+}
+# Patients of different stages have different seeds, so that no network sees another's patients.
+SEED_OFFSET = {"heartfinder": 0, "dae": 200_000, "assn": 400_000, "prsn": 600_000}
+
+
+def make_config(
+    stage: str, overrides: Mapping[str, str] | None = None, base: TrainingConfig | None = None
+) -> TrainingConfig:
+    """Build a stage's configuration from its defaults (or from `base`) and `name=value` texts.
+
+    Raises:
+        InputError: unknown stage, unknown name, or a value of another type.
+    """
+    if stage not in CONFIGS:
+        raise InputError(f"unknown stage {stage!r}: expected one of {', '.join(CONFIGS)}")
+    config = base or CONFIGS[stage]()
+    known = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "phantom"}
+    values: dict[str, Any] = {}
+    phantom = dict(config.phantom)
+    for name, text in (overrides or {}).items():
+        if name.startswith("phantom."):
+            phantom[name.removeprefix("phantom.")] = _guess(text)
+        elif name in known:
+            values[name] = _parse(name, text, type(known[name]))
+        else:
+            raise InputError(
+                f"unknown setting {name!r} for {stage}: expected one of "
+                f"{', '.join(sorted(known))} or phantom.<name>"
+            )
+    config = replace(config, **values, phantom=phantom)
+    check_config(config)
+    return config
+
+
+def check_config(config: TrainingConfig) -> None:
+    """Refuse values that no training can run with.
+
+    Raises:
+        InputError: naming the setting, what was expected and what was found.
+    """
+    smallest = {
+        "steps": 1, "batch_size": 1, "size": 16, "pool_patients": 1, "pool_start": 1,
+        "log_steps": 1, "nodes": 1, "minutes": 0, "workers": 0, "threads": 0, "devices": 0,
+        "learning_rate": 0, "curve_patients": 0,
+    }
+    for name, least in smallest.items():
+        if getattr(config, name) < least:
+            raise InputError(f"{name} must be at least {least}, found {getattr(config, name)}")
+    if config.size % 16:
+        raise InputError(f"size must be a multiple of 16, found {config.size}")
+
+
+def _parse(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise InputError(f"{name} expects true or false, found {text!r}")
+        return text.lower() in ("true", "1")
+    try:
+        if kind is tuple:
+            return tuple(int(width) for width in text.split(",") if width)
+        return kind(text)
+    except ValueError:
+        expected = "whole numbers with commas" if kind is tuple else kind.__name__
+        raise InputError(f"{name} expects {expected}, found {text!r}") from None
+
+
+def _guess(text: str) -> Any:
+    """A phantom setting's value: the phantom's own configuration checks its type."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+def config_from_dict(stage: str, values: Mapping[str, Any]) -> TrainingConfig:
+    """Rebuild a stored configuration; settings that no longer exist are left out."""
+    kind = CONFIGS[stage]
+    known = {f.name for f in fields(kind)}
+    kept = {name: value for name, value in values.items() if name in known}
+    if "widths" in kept:  # JSON has no tuples
+        kept["widths"] = tuple(kept["widths"])
+    return kind(**kept)

@@ -1,0 +1,92 @@
+"""From phantom patients to the networks' squares, with the errors that a cascade makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from myops import labels as regions
+from myops.cropping import SquareBox, crop_sequences, crop_stack, heart_box, present_flags
+
+if TYPE_CHECKING:
+    from myops.phantom.patient import PhantomPatient
+
+# The heart finder's square is off by about this much (share of the true side).
+SCALE_MEAN, SCALE_SD, SCALE_LIMITS = 1.02, 0.11, (0.8, 1.3)
+LARGEST_SHIFT = 0.07
+
+
+def jittered_box(patient: PhantomPatient, rng: np.random.Generator) -> SquareBox:
+    """The square around the patient's true LV, moved and scaled as the heart finder errs.
+
+    Raises:
+        InputError: the patient has no left ventricle to speak of.
+    """
+    truth = regions.lv_region(patient.labels).astype(np.float32)
+    box = heart_box(truth, patient.spacing_mm)
+    side_mm = box.side_mm * float(np.clip(rng.normal(SCALE_MEAN, SCALE_SD), *SCALE_LIMITS))
+    moved_mm = rng.uniform(-LARGEST_SHIFT, LARGEST_SHIFT, 2) * box.side_mm
+    center = tuple(
+        float(c + m / spacing)
+        for c, m, spacing in zip(box.center_yx, moved_mm, box.spacing_yx_mm, strict=True)
+    )
+    return replace(box, center_yx=(center[0], center[1]), side_mm=side_mm)
+
+
+def crop_patient(
+    patient: PhantomPatient, box: SquareBox, size: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Raw crops of the present sequences and MyoPS labels, (z, size, size) each."""
+    return crop_sequences(patient.images, box, size), crop_stack(patient.labels, box, size)
+
+
+def present_rows(patient: PhantomPatient, count: int) -> np.ndarray:
+    """float32 (count, 3): the patient's present sequences, one row per slice."""
+    return np.repeat(present_flags(patient.images)[None], count, axis=0)
+
+
+def perturb_region(
+    region: np.ndarray, rng: np.random.Generator, largest_px: float
+) -> np.ndarray:
+    """Make of the true LV region what the ASSN might find: grown or shrunk, wavy, soft.
+
+    Args:
+        region: bool (z, S, S), the true region.
+        rng: source of randomness.
+        largest_px: largest growth or shrinkage of the stack in pixels.
+
+    Returns:
+        float32 (z, S, S) in 0..1. Now and then the first or last slice is missed, or the region
+        runs on one slice too far.
+    """
+    from scipy import ndimage
+
+    found = _miss_or_overrun(region, rng)
+    offset_px = np.clip(rng.normal(0, largest_px / 2.5), -largest_px, largest_px)
+    softness_px = rng.uniform(0.15, 0.8)
+    result = np.zeros(region.shape, np.float32)
+    for k in np.flatnonzero(found.any(axis=(1, 2))):
+        inside = found[k]
+        distance = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
+        wave = ndimage.zoom(rng.normal(0, rng.uniform(0, 1.2), (8, 8)), inside.shape[0] / 8, order=3)
+        edge = (distance + offset_px + rng.normal(0, 0.4) + wave) / softness_px
+        result[k] = 1 / (1 + np.exp(-np.clip(edge, -30, 30)))
+    result[result < 0.01] = 0
+    return result
+
+
+def _miss_or_overrun(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Drop the region's first or last slice, or repeat it on the next slice, each 15 %."""
+    found = region.copy()
+    slices = np.flatnonzero(region.any(axis=(1, 2)))
+    if len(slices) < 3:
+        return found
+    for end, beyond in ((slices[0], slices[0] - 1), (slices[-1], slices[-1] + 1)):
+        event = rng.random()
+        if event < 0.15:
+            found[end] = False
+        elif event < 0.30 and 0 <= beyond < len(region):
+            found[beyond] = region[end]
+    return found

@@ -1,0 +1,176 @@
+"""Phantom patients on the fly: worker processes make them, a pool of slices feeds the network."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from myops.errors import InputError
+from myops.training.config import CURVE_SEED, HELD_BACK_SEED, SEED_OFFSET, TrainingConfig
+from myops.training.stage import Batch, Slices, Stage
+
+
+def training_seed(stage: str, index: int, seed: int) -> int:
+    """Seed of a stage's `index`-th patient; never one of the held-back seeds (>= 900000)."""
+    return (SEED_OFFSET[stage] + 7_919 * seed + index) % HELD_BACK_SEED
+
+
+def phantom_config(config: TrainingConfig) -> Any:
+    """The phantom's configuration with this training's settings.
+
+    Raises:
+        InputError: a `phantom.<name>` that the phantom does not have.
+    """
+    from myops.phantom.patient import PhantomConfig
+
+    try:
+        return PhantomConfig(**config.phantom)
+    except TypeError as error:
+        raise InputError(f"unknown phantom setting: {error}") from None
+
+
+def make_slices(stage: Stage, seed: int, config: TrainingConfig) -> Slices | None:
+    """Generate the patient of `seed` and turn it into the stage's slices; None without a heart."""
+    from myops.phantom.patient import generate_patient
+
+    patient = generate_patient(seed, phantom_config(config))
+    try:
+        slices = stage.prepare(patient, np.random.default_rng((seed, 1)), config)
+    except InputError:  # the stack missed the left ventricle
+        return None
+    return slices if len(slices["present"]) else None
+
+
+def curve_batches(stage: Stage, config: TrainingConfig) -> list[Batch]:
+    """Slices of the held-back patients whose scores are drawn as curves."""
+    seeds = range(CURVE_SEED, CURVE_SEED + config.curve_patients)
+    patients = (make_slices(stage, seed, config) for seed in seeds)
+    return [{k: torch.from_numpy(v) for k, v in p.items()} for p in patients if p is not None]
+
+
+class PhantomStream(IterableDataset):
+    """Endless patients (index, slices); every rank and worker takes its own share of the indices."""
+
+    def __init__(
+        self, stage: Stage, config: TrainingConfig, first: int, rank: int, world: int
+    ) -> None:
+        self.stage, self.config = stage, config
+        self.first, self.rank, self.world = first, rank, world
+
+    def __iter__(self) -> Iterator[tuple[int, Slices]]:
+        worker = get_worker_info()
+        workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
+        index = self.first + self.rank * workers + number
+        while True:
+            seed = training_seed(self.stage.name, index, self.config.seed)
+            slices = make_slices(self.stage, seed, self.config)
+            if slices is not None:
+                yield index, slices
+            index += self.world * workers
+
+
+def _quiet_worker(_: int) -> None:
+    # Ctrl-C reaches the whole process group; the training process alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class PatientFeed:
+    """Patients from worker processes, without making the network wait for them."""
+
+    def __init__(self, stream: PhantomStream, workers: int) -> None:
+        self.next_index = stream.first
+        self._step = stream.world * max(workers, 1)
+        loader = DataLoader(
+            stream, batch_size=None, num_workers=workers, worker_init_fn=_quiet_worker,
+            collate_fn=_as_is, prefetch_factor=2 if workers else None,
+        )
+        # The workers start here, in the main thread, before torch has threads of its own.
+        self._source = iter(loader)
+        self._threaded = workers > 0
+        self._ready: queue.Queue[Any] = queue.Queue(maxsize=2)
+        self._stopped = threading.Event()
+        if self._threaded:
+            self._thread = threading.Thread(target=self._fill, daemon=True)
+            self._thread.start()
+
+    def take(self, wait: bool) -> Slices | None:
+        """The next patient's slices; None if none is ready and `wait` is False."""
+        if not self._threaded:
+            item = next(self._source)
+        else:
+            try:
+                item = self._ready.get(block=wait)
+            except queue.Empty:
+                return None
+        if isinstance(item, BaseException):
+            raise item
+        index, slices = item
+        self.next_index = max(self.next_index, index + self._step)
+        return slices
+
+    def close(self) -> None:
+        """Stop the thread and the worker processes."""
+        self._stopped.set()
+        if self._threaded:
+            self._thread.join(timeout=30)
+        del self._source
+
+    def _fill(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                item: Any = next(self._source)
+            except Exception as error:  # handed to the main thread, which raises it
+                item = error
+            while not self._stopped.is_set():
+                try:
+                    self._ready.put(item, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+            if isinstance(item, Exception):
+                return
+
+
+def _as_is(item: Any) -> Any:
+    return item
+
+
+class SlicePool:
+    """The slices of the last patients; batches are drawn from it patient by patient."""
+
+    def __init__(self, patients: int) -> None:
+        self._patients: deque[Slices] = deque(maxlen=patients)
+
+    def __len__(self) -> int:
+        return len(self._patients)
+
+    def add(self, slices: Slices) -> None:
+        """Add a patient; the oldest leaves a full pool."""
+        self._patients.append(slices)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Batch:
+        """Draw `count` slices: a random patient for each, then one of its slices."""
+        chosen = [self._patients[i] for i in rng.integers(len(self._patients), size=count)]
+        places = [int(rng.integers(len(slices["present"]))) for slices in chosen]
+        pairs = list(zip(chosen, places, strict=True))
+        return {
+            name: torch.from_numpy(np.stack([slices[name][place] for slices, place in pairs]))
+            for name in chosen[0]
+        }
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,278 @@
+"""The training loop: one for all four networks, on CPU, one GPU, several, or several nodes."""
+
+from __future__ import annotations
+
+import copy
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import nn
+
+from myops.errors import InputError
+from myops.training.assn import ASSN_STAGE
+from myops.training.checkpoint import (
+    CHECKPOINT_NAME,
+    Progress,
+    State,
+    load_weights,
+    read_checkpoint,
+    restore_state,
+    save_checkpoint,
+    stored_config,
+)
+from myops.training.config import TrainingConfig, make_config
+from myops.training.dae import DAE_STAGE
+from myops.training.data import (
+    PatientFeed,
+    PhantomStream,
+    SlicePool,
+    curve_batches,
+    phantom_config,
+    usable_cores,
+)
+from myops.training.heartfinder import HEARTFINDER_STAGE
+from myops.training.prsn import PRSN_STAGE
+from myops.training.report import Reporter
+from myops.training.stage import Batch, Stage
+
+STAGES = {s.name: s for s in (HEARTFINDER_STAGE, DAE_STAGE, ASSN_STAGE, PRSN_STAGE)}
+
+
+def train(
+    stage: str, overrides: Mapping[str, str], output: Path, resume: bool = False
+) -> Path:
+    """Train one network on phantom patients until its steps or minutes are used up.
+
+    Args:
+        stage: "heartfinder", "dae", "assn" or "prsn".
+        overrides: settings as texts by name (see myops.training.config).
+        output: folder of the checkpoint and the curves.
+        resume: go on from the folder's checkpoint with its configuration (and new `overrides`);
+            start anew where there is none, so that one command serves first start and restart.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        InputError: bad settings, or a checkpoint that would be overwritten.
+        OSError: the folder cannot be written to.
+        KeyboardInterrupt, SystemExit: after Ctrl-C or SIGTERM, with the checkpoint written.
+    """
+    path = Path(output) / CHECKPOINT_NAME
+    found = read_checkpoint(path) if resume and path.exists() else None
+    if path.exists() and not resume:
+        raise InputError(f"{path} exists: resume it with --resume or choose another folder")
+    if found is not None and found["stage"] != stage:
+        raise InputError(f"{path} belongs to {found['stage']}, expected {stage}")
+    config = make_config(stage, overrides, stored_config(found) if found else None)
+    phantom_config(config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fabric = make_fabric(config)
+    state = make_state(STAGES[stage], config, fabric)
+    if found is not None:
+        restore_state(found, state)
+    _run(STAGES[stage], config, fabric, state, path)
+    return path
+
+
+def make_fabric(config: TrainingConfig) -> Fabric:
+    """Start the processes, choose device and precision."""
+    torch.set_num_threads(config.threads or usable_cores())
+    on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    precision: Any = config.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if _has_fast_bfloat16(on_gpu) else "32-true"
+    fabric = Fabric(
+        accelerator="gpu" if on_gpu else ("cpu" if config.device == "auto" else config.device),
+        devices=config.devices or ("auto" if on_gpu else 1),
+        num_nodes=config.nodes,
+        precision=precision,
+    )
+    fabric.launch()
+    torch.manual_seed(config.seed)
+    return fabric
+
+
+def _has_fast_bfloat16(on_gpu: bool) -> bool:
+    if on_gpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    flags = Path("/proc/cpuinfo")
+    return flags.is_file() and "avx512_bf16" in flags.read_text()
+
+
+def make_state(stage: Stage, config: TrainingConfig, fabric: Fabric) -> State:
+    """Build network, running mean, optimizer and random generators."""
+    model = stage.build(config).to(fabric.device, memory_format=torch.channels_last)
+    if config.start:
+        load_weights(Path(config.start), model)
+    average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema_decay else None
+    seeds = (config.seed, fabric.global_rank, 7)
+    return State(
+        model=model,
+        average=average,
+        optimizer=torch.optim.Adam(model.parameters(), lr=config.learning_rate),
+        progress=Progress(),
+        rng=np.random.default_rng(seeds),
+        generator=torch.Generator().manual_seed(hash(seeds) % 2**31),
+    )
+
+
+def _run(
+    stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path
+) -> None:
+    progress, main_process = state.progress, fabric.is_global_zero
+    report = Reporter(stage.name, config, path.parent, progress, enabled=main_process)
+    feed = PatientFeed(
+        PhantomStream(stage, config, progress.next_patient, fabric.global_rank, fabric.world_size),
+        config.workers,
+    )
+    pool = SlicePool(config.pool_patients)
+    curves = curve_batches(stage, config) if main_process and config.curve_minutes > 0 else []
+    loss_function = stage.make_loss(config, fabric.device)
+    model, optimizer = fabric.setup(state.model, state.optimizer)
+    clock = Clock(progress)
+
+    with stop_signals() as stopped:
+        while not _agree(fabric, progress.fraction(config) >= 1 or bool(stopped)):
+            fraction = _agree(fabric, progress.fraction(config))
+            set_learning_rate(optimizer, config, fraction)
+            refill(pool, feed, progress, config)
+            batch = to_device(pool.draw(config.batch_size, state.rng), fabric.device)
+            loss, parts = loss_function(model, stage.augment(batch, state.generator, config))
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            if config.gradient_clip:
+                fabric.clip_gradients(model, optimizer, max_norm=config.gradient_clip)
+            optimizer.step()
+            progress.step += 1
+            progress.elapsed_s = clock.elapsed_s()
+            update_average(state.average, state.model, progress.step, config.ema_decay)
+            report.step(loss, parts, progress, optimizer.param_groups[0]["lr"], feed)
+            if main_process and clock.due("curve", config.curve_minutes):
+                progress.metrics = score(stage, state, curves, fabric)
+                report.metrics(progress)
+            if main_process and clock.due("checkpoint", config.checkpoint_minutes):
+                progress.next_patient = feed.next_index
+                save_checkpoint(path, stage.name, config, state)
+
+        if main_process:
+            progress.next_patient = feed.next_index
+            if not stopped:
+                progress.metrics = score(stage, state, curves, fabric)
+                report.metrics(progress)
+            save_checkpoint(path, stage.name, config, state)
+    feed.close()
+    report.close(progress, bool(stopped))
+    if stopped == [signal.SIGINT]:
+        raise KeyboardInterrupt
+    if stopped:
+        raise SystemExit(128 + stopped[0])
+
+
+class Clock:
+    """Training time that goes on after a resume, and reminders by name."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._started = time.monotonic() - progress.elapsed_s
+        self._last: dict[str, float] = {}
+
+    def elapsed_s(self) -> float:
+        """Seconds of training, all resumed parts together."""
+        return time.monotonic() - self._started
+
+    def due(self, name: str, minutes: float) -> bool:
+        """True once every `minutes`, first after `minutes`; never when `minutes` is 0."""
+        now = time.monotonic()
+        if minutes <= 0 or now - self._last.setdefault(name, now) < 60 * minutes:
+            return False
+        self._last[name] = now
+        return True
+
+
+def refill(pool: SlicePool, feed: PatientFeed, progress: Progress, config: TrainingConfig) -> None:
+    """Take a new patient where one is due; wait only while the pool is too small to draw from."""
+    while len(pool) < min(config.pool_start, config.pool_patients):
+        slices = feed.take(wait=True)
+        if slices is not None:
+            pool.add(slices)
+    whole = int((progress.step + 1) / config.steps_per_patient)
+    due = whole - int(progress.step / config.steps_per_patient)
+    for _ in range(due):
+        slices = feed.take(wait=False)
+        if slices is None:
+            return
+        pool.add(slices)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move a drawn batch; half-precision images become float32 there."""
+    moved = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+    return {k: v.float() if v.dtype == torch.float16 else v for k, v in moved.items()}
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, config: TrainingConfig, fraction: float
+) -> None:
+    """Rise from 0 during the warm-up, then a cosine down to 1 %."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
+    # A tenth of the rise is given at once, so that the very first step already counts.
+    rise = min(1.0, 0.1 + fraction / config.warmup) if config.warmup > 0 else 1.0
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * rise * (0.01 + 0.99 * cosine)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module | None, model: nn.Module, step: int, decay: float) -> None:
+    """Running mean of the weights; the first steps count more, so that the start is forgotten."""
+    if average is None:
+        return
+    share = 1 - min(decay, (1 + step) / (10 + step))
+    pairs = zip(average.state_dict().values(), model.state_dict().values(), strict=True)
+    for mean, value in pairs:
+        if mean.is_floating_point():
+            mean.lerp_(value, share)
+        else:
+            mean.copy_(value)
+
+
+def score(stage: Stage, state: State, curves: list[Batch], fabric: Fabric) -> dict[str, float]:
+    """Mean scores on the held-back patients; a score that a patient does not have is left out."""
+    network = state.average if state.average is not None else state.model
+    training = network.training
+    network.eval()
+    with torch.no_grad(), fabric.autocast():
+        rows = [stage.score(network, to_device(batch, fabric.device)) for batch in curves]
+    network.train(training)
+    names = dict.fromkeys(name for row in rows for name in row)
+    found = {n: [row[n] for row in rows if n in row and row[n] == row[n]] for n in names}
+    return {name: float(np.mean(values)) for name, values in found.items() if values}
+
+
+def _agree(fabric: Fabric, value: Any) -> Any:
+    """The first process's value on all processes: they must take the same number of steps."""
+    return fabric.broadcast(value) if fabric.world_size > 1 else value
+
+
+@contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM, so that the step in progress ends and a checkpoint is written."""
+    received: list[int] = []
+    previous: dict[int, Callable[..., Any] | int | None] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            previous[number] = signal.signal(number, lambda n, _frame: received.append(n))
+        except ValueError:  # not in the main thread: the caller keeps its own handlers
+            break
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

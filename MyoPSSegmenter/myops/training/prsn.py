@@ -1,0 +1,184 @@
+"""Training of the PRSN: normal myocardium, edema and scar inside the LV epicardial region.
+
+Left open by the paper: what a branch learns about tissue that its sequence cannot show, and what
+the fusion learns when a sequence is absent. See `branch_targets` and `main_target`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from myops.cropping import CLIP_HALF_RANGES, _channels
+from myops.labels import MYOPS, lv_region
+from myops.models.build import build_prsn
+from myops.normalize import normalize
+from myops.training.augment import drop_sequences, jitter_contrast, random_affine, warp
+from myops.training.config import PrsnConfig, TrainingConfig
+from myops.training.crops import crop_patient, jittered_box, perturb_region, present_rows
+from myops.training.losses import dice_loss
+from myops.training.stage import Batch, Loss, Slices, Stage, dice
+
+if TYPE_CHECKING:
+    from myops.phantom.patient import PhantomPatient
+
+# Classes of the main branch, in the order of its channels.
+OTHER, NORMAL, EDEMA, SCAR = range(4)
+BSSFP, LGE, T2 = range(3)
+
+
+def build(config: TrainingConfig) -> nn.Module:
+    """The PRSN with random weights."""
+    return build_prsn(config.widths) if config.widths else build_prsn()
+
+
+def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
+    """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
+    assert isinstance(config, PrsnConfig)
+    crops, labels = crop_patient(patient, jittered_box(patient, rng), config.size)
+    region = perturb_region(lv_region(labels), rng, config.region_pixels)
+    inside = region > 0.5
+    images = {name: normalize(crop, mask=inside) for name, crop in crops.items()}
+    kept = inside.any(axis=(1, 2))
+    count = len(labels)
+    return {
+        "images": _channels(images).astype(np.float16)[kept],
+        "region": region.astype(np.float16)[kept, None],
+        "labels": to_classes(labels)[kept, None],
+        "present": present_rows(patient, count)[kept],
+        "acute": np.full(count, patient.acute, np.float32)[kept],
+    }
+
+
+def to_classes(labels: np.ndarray) -> np.ndarray:
+    """MyoPS labels to the main branch's classes, uint8 of the same shape."""
+    classes = np.zeros(labels.shape, np.uint8)
+    for number, name in ((NORMAL, "normal_myocardium"), (EDEMA, "edema"), (SCAR, "scar")):
+        classes[labels == MYOPS[name]] = number
+    return classes
+
+
+def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
+    """Light geometric and contrast changes, lost sequences, candidate images."""
+    theta = random_affine(len(batch["images"]), config.reorient, generator)
+    return {
+        "images": jitter_contrast(warp(batch["images"], theta), generator),
+        "region": warp(batch["region"], theta),
+        "labels": warp(batch["labels"].float(), theta, mode="nearest").round().long(),
+        "present": drop_sequences(batch["present"], config.dropout, generator),
+        "acute": batch["acute"],
+    }
+
+
+def candidates(batch: Batch) -> Tensor:
+    """C_k = I_k (x) f(I) for the present sequences, scaled as `myops.cropping.prsn_input`."""
+    scaled = 1 + batch["images"] / CLIP_HALF_RANGES
+    return scaled * batch["region"] * batch["present"][:, :, None, None]
+
+
+def main_target(labels: Tensor, present: Tensor, acute: Tensor) -> Tensor:
+    """What B_main shall say, given the sequences it has.
+
+    Without T2, edema cannot be seen and counts as normal. Without LGE, scar cannot be told from
+    edema: with T2 it counts as edema in an acute patient, else as normal.
+
+    Args:
+        labels: long (B, 1, H, W), classes OTHER, NORMAL, EDEMA, SCAR.
+        present: float (B, 3), bssfp, lge, t2.
+        acute: float (B,), 1 where the infarct is fresh.
+
+    Returns:
+        long (B, 1, H, W).
+    """
+    lge, t2 = present[:, LGE].bool(), present[:, T2].bool()
+    hides_edema = ~t2[:, None, None, None]
+    scar_is_edema = (~lge & t2 & acute.bool())[:, None, None, None]
+    scar_is_normal = (~lge & ~(t2 & acute.bool()))[:, None, None, None]
+    target = labels.masked_fill((labels == EDEMA) & hides_edema, NORMAL)
+    target = target.masked_fill((labels == SCAR) & scar_is_edema, EDEMA)
+    return target.masked_fill((labels == SCAR) & scar_is_normal, NORMAL)
+
+
+def branch_targets(labels: Tensor) -> dict[str, Tensor]:
+    """One-hot targets of the branches, float (B, C, H, W).
+
+    B_bSSFP sees the whole myocardium. B_LGE sees scar; edema is normal to it. B_T2 sees edema;
+    scar is left out of its loss by `scar_free`, for a label does not tell whether it is edematous.
+    """
+    lge = labels.masked_fill(labels == EDEMA, NORMAL).masked_fill(labels == SCAR, 2)
+    t2 = labels.masked_fill(labels == SCAR, NORMAL)
+    return {"bssfp": (labels != OTHER).float(), "lge": one_hot(lge, 3), "t2": one_hot(t2, 3)}
+
+
+def one_hot(classes: Tensor, count: int) -> Tensor:
+    """Long (B, 1, H, W) to float (B, count, H, W)."""
+    return functional.one_hot(classes[:, 0], count).permute(0, 3, 1, 2).float()
+
+
+def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Loss:
+    """L_main + 0.3 L_bSSFP + 0.5 L_LGE + 0.5 L_T2, each a Dice loss over its tissue classes.
+
+    "Other" (blood, outside) is what is left of the softmax and has no term of its own. A branch
+    whose sequence is absent from a slice gives no loss there.
+    """
+    labels, present = batch["labels"], batch["present"]
+    target = main_target(labels, present, batch["acute"])
+    branches = branch_targets(labels)
+    weight = {name: present[:, k, None, None, None] for k, name in enumerate(("bssfp", "lge", "t2"))}
+    scar_free = (labels != SCAR).float()
+    parts = {
+        "main": tissue_dice(logits["main"], one_hot(target, 4), None),
+        "bssfp": dice_loss(torch.sigmoid(logits["bssfp"]), branches["bssfp"], weight["bssfp"]),
+        "lge": tissue_dice(logits["lge"], branches["lge"], weight["lge"]),
+        "t2": tissue_dice(logits["t2"], branches["t2"], weight["t2"] * scar_free),
+    }
+    total = (
+        parts["main"] + config.bssfp_weight * parts["bssfp"]
+        + config.lge_weight * parts["lge"] + config.t2_weight * parts["t2"]
+    )
+    if config.cross_entropy_weight:
+        # Averaged over the region's pixels: the rest of the square is empty and easy.
+        entropy = functional.cross_entropy(logits["main"], target[:, 0], reduction="none")
+        inside = (batch["region"][:, 0] > 0).float()
+        parts["entropy"] = (entropy * inside).sum() / inside.sum().clamp(min=1)
+        total = total + config.cross_entropy_weight * parts["entropy"]
+    return total, parts
+
+
+def tissue_dice(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Dice loss of the softmax over all classes but the first ("other")."""
+    probability = torch.softmax(logits, dim=1)
+    return dice_loss(probability[:, 1:], target[:, 1:], weight)
+
+
+def make_loss(
+    config: TrainingConfig, device: torch.device
+) -> Callable[[nn.Module, Batch], Loss]:
+    """The paper's weighted sum of four Dice losses."""
+    assert isinstance(config, PrsnConfig)
+
+    def loss(network: nn.Module, batch: Batch) -> Loss:
+        return prsn_loss(network(candidates(batch), batch["present"]), batch, config)
+
+    return loss
+
+
+def score(network: nn.Module, batch: Batch) -> dict[str, float]:
+    """Dice over the patient's stack, of the tissues that its sequences can show."""
+    target = main_target(batch["labels"].long(), batch["present"], batch["acute"])[:, 0]
+    predicted = network(candidates(batch), batch["present"])["main"].argmax(dim=1)
+    scores = {"myocardium_dice": dice(predicted != OTHER, target != OTHER)}
+    if bool(batch["present"][0, LGE]):
+        scores["scar_dice"] = dice(predicted == SCAR, target == SCAR)
+    if bool(batch["present"][0, T2]):
+        scores["edema_dice"] = dice(predicted == EDEMA, target == EDEMA)
+        scores["scar_or_edema_dice"] = dice(predicted >= EDEMA, target >= EDEMA)
+    return scores
+
+
+PRSN_STAGE = Stage("prsn", build, prepare, augment, make_loss, score)

@@ -1,0 +1,217 @@
+"""Trained weights: safetensors files in a folder with a manifest. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from myops.errors import InputError
+from myops.io import write_atomic
+from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
+from myops.models.device import resolve_device
+
+SHIPPED_FOLDER = Path(__file__).parent / "weights"
+MANIFEST = "manifest.json"
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "heartfinder": build_heartfinder,
+    "assn": build_assn,
+    "dae": build_dae,
+    "prsn": build_prsn,
+}
+# Training needs the DAE, segmentation does not.
+OPTIONAL = {"dae"}
+
+
+@dataclass(frozen=True)
+class Models:
+    """The networks of the cascade, ready to run (evaluation mode, on the device).
+
+    Attributes:
+        heartfinder, assn, prsn: the networks that `cascade.segment` runs.
+        dae: the shape model of ASSN's training; None if its weights are not in the folder.
+        device: where they are.
+        checksums: network name to the SHA-256 of its weights file.
+    """
+
+    heartfinder: nn.Module
+    assn: nn.Module
+    prsn: nn.Module
+    dae: nn.Module | None
+    device: torch.device
+    checksums: Mapping[str, str]
+
+
+def load_models(
+    device: str | torch.device = "auto", name: str = "default", folder: Path | None = None
+) -> Models:
+    """Load the networks.
+
+    Args:
+        device: "auto", "cpu", "cuda", "cuda:N", "mps", or a torch device.
+        name: "default" for the shipped weights, or the path of a folder with a manifest.
+        folder: where "default" is; the package's own weights if None.
+
+    Raises:
+        InputError: unknown model or device; missing or damaged weights; weights of another
+            architecture.
+    """
+    target = resolve_device(str(device))
+    root = _model_folder(name, folder)
+    manifest = read_manifest(root)
+    networks: dict[str, nn.Module | None] = {}
+    for network in BUILDERS:
+        if network in manifest:
+            module = load_network(network, root / manifest[network]["file"], manifest[network])
+            module.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            networks[network] = module.eval()
+        elif network in OPTIONAL:
+            networks[network] = None
+        else:
+            raise InputError(f"{root / MANIFEST}: expected weights of {network}, found none")
+    checksums = {network: str(manifest[network]["sha256"]) for network in manifest}
+    return Models(**networks, device=target, checksums=checksums)  # type: ignore[arg-type]
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read which networks a folder holds: name to file, sha256, config, commit, seeds, metrics.
+
+    Raises:
+        InputError: no manifest, or one that cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        networks = json.loads(path.read_text(encoding="utf-8"))["networks"]
+        return {entry["name"]: entry for entry in networks if entry["file"] and entry["sha256"]}
+    except FileNotFoundError:
+        raise InputError(f"expected weights in {folder}, found no {MANIFEST}") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: expected a manifest of weights, found a damaged file") from None
+
+
+def load_network(name: str, path: Path, entry: Mapping[str, Any] | None = None) -> nn.Module:
+    """Build a network and load its weights as float32; on the CPU.
+
+    Args:
+        name: heartfinder, assn, dae or prsn.
+        path: safetensors file that `save_weights` wrote.
+        entry: the network's entry in the manifest; its checksum is not compared if None.
+
+    Raises:
+        InputError: missing or damaged file, or weights of another network or architecture.
+    """
+    if not path.is_file():
+        raise InputError(f"expected the weights of {name}, found no file {path}; install again")
+    expected = entry["sha256"] if entry else None
+    found = file_sha256(path)
+    if expected is not None and found != expected:
+        raise InputError(
+            f"{path}: expected SHA-256 {expected[:12]}..., found {found[:12]}...; the weights are "
+            "damaged: install them again"
+        )
+    tensors, metadata = _read_safetensors(path)
+    if metadata.get("network") != name:
+        found_network = metadata.get("network", "no name")
+        raise InputError(f"{path}: expected weights of {name}, found those of {found_network}")
+    return _filled(name, path, tensors, metadata)
+
+
+def _filled(
+    name: str, path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
+) -> nn.Module:
+    try:
+        module = BUILDERS[name](widths=tuple(json.loads(metadata["widths"])))
+        module.load_state_dict(tensors, strict=True)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: expected the architecture of this version's {name}, found another; "
+            "use the weights that belong to this version"
+        ) from error
+    return module
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except SafetensorError as error:
+        raise InputError(
+            f"{path}: expected a safetensors file, found a damaged one ({error}); install it again"
+        ) from error
+
+
+def save_weights(module: nn.Module, path: Path, metadata: Mapping[str, Any]) -> str:
+    """Write a network's weights, convolution kernels as float16, all else as it is.
+
+    Args:
+        module: one of the four networks.
+        path: the safetensors file to write; complete or not there at all.
+        metadata: "network" (its name) and whatever tells where the weights come from; values that
+            are not text are stored as JSON. The widths are added.
+
+    Returns:
+        The file's SHA-256.
+
+    Raises:
+        InputError: the path cannot be written to.
+    """
+    from safetensors.torch import save_file
+
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    texts["widths"] = json.dumps(list(module.widths))  # type: ignore[arg-type]
+    # Kernels keep enough digits in half precision; running variances would not.
+    tensors = {
+        key: (value.half() if value.ndim > 1 else value).detach().cpu().contiguous()
+        for key, value in module.state_dict().items()
+    }
+    write_atomic(path, lambda beside: save_file(tensors, beside, metadata=texts))
+    return file_sha256(path)
+
+
+def install_weights(
+    name: str, module: nn.Module, folder: Path, metadata: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write `<name>.safetensors` and its entry in the folder's manifest, replacing older ones.
+
+    Args:
+        name: heartfinder, assn, dae or prsn.
+        module: the trained network.
+        folder: a folder of weights; made if it is not there.
+        metadata: config, commit, seeds, metrics: JSON values, stored in the file and manifest.
+
+    Returns:
+        The manifest entry.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = f"{name}.safetensors"
+    checksum = save_weights(module, folder / file, {"network": name, **metadata})
+    entry = {"name": name, "file": file, "sha256": checksum, **metadata}
+    entries = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
+    ordered = [(entries | {name: entry})[key] for key in BUILDERS if key in entries | {name: entry}]
+    text = json.dumps({"networks": ordered}, indent=2) + "\n"
+    write_atomic(folder / MANIFEST, lambda beside: beside.write_text(text, encoding="utf-8"))
+    return entry
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _model_folder(name: str, folder: Path | None) -> Path:
+    if name == "default":
+        return folder or SHIPPED_FOLDER
+    if Path(name).is_dir():
+        return Path(name)
+    raise InputError(
+        f"unknown model {name!r}: expected 'default' or a folder that holds a {MANIFEST}"
+    )
