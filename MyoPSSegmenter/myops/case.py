@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,25 +12,15 @@ import numpy as np
 from .canonical import OriginalGrid, canonical_grid, from_canonical, to_canonical
 from .errors import InputError
 from .geometry import Geometry, from_sitk, to_sitk
-from .io import SUFFIXES, check_grid, has_unset_spacing, read_image
-from .labels import ALIASES, MYOPS
+from .io import check_grid, has_unset_spacing, read_image
+from .naming import find_sequences, stem
+from .pixels import read_pixels
 from .resampling import resample
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 SEQUENCES = ("bssfp", "lge", "t2")
-# MyoPS 2020 writes C0 for bSSFP and DE for LGE; the rest are names in common use.
-NAME_PARTS = {
-    "bssfp": ("c0", "bssfp", "ssfp", "cine"),
-    "lge": ("de", "lge", "psir"),
-    "t2": ("t2", "t2w", "stir"),
-}
-LABEL_PARTS = {"gd", "gt", "seg", "label", "labels", "mask", "manual", "segmentation"}
-# Beyond half, what is left of a volume is no longer an image of the heart.
-MAX_NONFINITE_SHARE = 0.5
-# An image of tissue has hundreds of gray levels, a label map a handful.
-MAX_LABEL_VALUES = 8
 MIN_OVERLAP_SHARE = 0.02
 FULL_OVERLAP_SHARE = 0.95
 
@@ -93,7 +82,7 @@ def load_case(
     given = {key: Path(path) for key, path in paths.items() if path is not None}
     reference = _reference(given)
     images = {key: read_image(path, frame) for key, path in given.items()}
-    return case_from_images(images, name or _stem(given[reference]), spacing_mm)
+    return case_from_images(images, name or stem(given[reference]), spacing_mm)
 
 
 def load_case_folder(
@@ -118,34 +107,6 @@ def load_case_folder(
         frame,
         spacing_mm,
     )
-
-
-def find_sequences(folder: Path) -> dict[str, list[Path]]:
-    """Map each sequence found in a folder to its one file.
-
-    Raises:
-        InputError: no folder, no file with a known name, or several files of one sequence.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: expected a folder of images, found none; check the path")
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        sequence = _sequence_of(path)
-        if sequence is not None:
-            found.setdefault(sequence, []).append(path)
-    if not found:
-        raise InputError(
-            f"{folder}: expected images named *_C0, *_DE or *_LGE, *_T2 ({', '.join(SUFFIXES)}), "
-            "found none; rename them or name each file with --lge, --bssfp, --t2"
-        )
-    for sequence, paths in found.items():
-        if len(paths) > 1:
-            names = ", ".join(path.name for path in paths)
-            raise InputError(
-                f"{folder}: expected one {sequence} image, found {names}; "
-                f"name the right one with --{sequence}"
-            )
-    return found
 
 
 def case_from_images(
@@ -176,7 +137,7 @@ def case_from_images(
     on_grid: dict[str, np.ndarray] = {}
     covered: dict[str, np.ndarray] = {}
     for sequence, grid in grids.items():
-        pixels, found = _pixels(images[sequence], sequence)
+        pixels, found = read_pixels(images[sequence], sequence)
         own = canonical_grid(grid)
         on_grid[sequence], covered[sequence] = resample(
             to_canonical(pixels, own), own.canonical_geometry, geometry
@@ -216,24 +177,6 @@ def _reference(sequences: Mapping[str, object]) -> str:
     raise InputError(f"expected at least an LGE or a bSSFP image, found {found}; add one of them")
 
 
-def _stem(path: Path) -> str:
-    return re.sub(r"\.(nii|gz|nrrd|nhdr|mha|mhd)\b", "", path.name, flags=re.IGNORECASE)
-
-
-def _sequence_of(path: Path) -> str | None:
-    if not path.is_file() or not path.name.lower().endswith(SUFFIXES):
-        return None
-    parts = re.split(r"[^a-z0-9]+", _stem(path).lower())
-    if path.name.startswith(".") or LABEL_PARTS & set(parts):
-        return None
-    # The sequence stands last in such names: "study_T2_patient_DE" is an LGE.
-    for part in reversed(parts):
-        for sequence, known in NAME_PARTS.items():
-            if part in known:
-                return sequence
-    return None
-
-
 def _with_spacing(
     images: Mapping[str, sitk.Image], reference: str, spacing_mm: tuple[float, float, float]
 ) -> dict[str, sitk.Image]:
@@ -268,48 +211,6 @@ def _grid_warnings(
                 f"{sequence}: a single slice: volumes and masses are those of this slice alone"
             )
     return warnings
-
-
-def _pixels(image: sitk.Image, sequence: str) -> tuple[np.ndarray, list[str]]:
-    """Float32 (z, y, x) without non-finite voxels, and warnings; refuses what is no MR image."""
-    import SimpleITK as sitk
-
-    pixels = sitk.GetArrayFromImage(image).astype(np.float32)
-    warnings: list[str] = []
-    finite = np.isfinite(pixels)
-    share = 1.0 - np.count_nonzero(finite) / pixels.size
-    if share > MAX_NONFINITE_SHARE:
-        raise InputError(
-            f"{sequence}: expected finite intensities, found {share:.0%} NaN or infinite voxels; "
-            "export the image again"
-        )
-    if share > 0:
-        low, high = pixels[finite].min(), pixels[finite].max()
-        pixels = np.nan_to_num(pixels, nan=low, posinf=high, neginf=low)
-        count = pixels.size - np.count_nonzero(finite)
-        warnings.append(f"{sequence}: {count} NaN or infinite voxels set to the image's limits")
-    _refuse_flat_images(pixels, sequence)
-    return pixels, warnings
-
-
-def _refuse_flat_images(pixels: np.ndarray, sequence: str) -> None:
-    """Refuse a constant image, and a label map given in place of an image."""
-    # A sample settles it for nearly every image without sorting millions of voxels.
-    if np.unique(pixels.ravel()[:: max(1, pixels.size // 4096)]).size > MAX_LABEL_VALUES:
-        return
-    values = np.unique(pixels)
-    if values.size == 1:
-        raise InputError(
-            f"{sequence}: expected an image, found the same value {values[0]:g} in every voxel; "
-            "check the export"
-        )
-    known = {0, 1, 2, 3, 4, *MYOPS.values(), *ALIASES}
-    if values.size <= MAX_LABEL_VALUES or set(np.round(values).tolist()) <= known:
-        listed = ", ".join(f"{value:g}" for value in values[:MAX_LABEL_VALUES])
-        raise InputError(
-            f"{sequence}: expected an image, found only the values {listed}: this looks like a "
-            "label map; give the MR image itself"
-        )
 
 
 def _overlap_warnings(sequence: str, reference: str, covered: np.ndarray) -> list[str]:

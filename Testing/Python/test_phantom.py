@@ -48,8 +48,10 @@ def test_bssfp_at_tr_near_zero_tends_to_the_known_limit():
 def test_inversion_recovery_is_zero_at_the_null_time_and_changes_sign_there():
     t1_ms, trr_ms = np.array(541.0), 1500.0
     null_ms = signal.null_time_ms(541.0, trr_ms)
+
     def at(ti_ms):
         return signal.inversion_recovery(np.array(1.0), t1_ms, np.array(50.0), ti_ms, trr_ms, 0.0)
+
     assert at(null_ms) == pytest.approx(0.0, abs=1e-12)
     assert at(null_ms - 20) < 0 < at(null_ms + 20)
 
@@ -92,8 +94,9 @@ def test_the_same_seed_gives_the_same_patient_and_another_seed_another():
 
 @pytest.mark.parametrize("injury", ["none", "acute", "chronic"])
 def test_injury_decides_which_labels_exist(injury):
-    config = replace(COMPLETE, normal_share=float(injury == "none"),
-                     acute_share=float(injury == "acute"))
+    config = replace(
+        COMPLETE, normal_share=float(injury == "none"), acute_share=float(injury == "acute")
+    )
     patients = [generate_patient(seed, config) for seed in range(6)]
     scar = sum(int((p.labels == MYOPS["scar"]).sum()) for p in patients)
     edema = sum(int((p.labels == MYOPS["edema"]).sum()) for p in patients)
@@ -118,8 +121,12 @@ def test_labels_are_only_those_of_myops():
 def test_drawn_ventricle_has_the_volume_of_its_profile():
     # Smooth walls: the region's area at every level is that of a circle of known radius.
     heart = replace(
-        sample_heart(np.random.default_rng(3), "none"), epicardium_waves=[], septum_flattening=0.0,
-        drift_mm=(0.0, 0.0), base_tilt=0.0, infarcts=[],
+        sample_heart(np.random.default_rng(3), "none"),
+        epicardium_waves=[],
+        septum_flattening=0.0,
+        drift_mm=(0.0, 0.0),
+        base_tilt=0.0,
+        infarcts=[],
     )
     levels = np.array([0.1, 0.4, 0.7], np.float32)
     step_mm = 0.25
@@ -128,8 +135,14 @@ def test_drawn_ventricle_has_the_volume_of_its_profile():
     shape = (len(levels), *x.shape)
     tissue = np.full(shape, AIR, np.uint8)
     level = np.broadcast_to(levels[:, None, None], shape)
-    region = draw_heart(tissue, heart, np.broadcast_to(x, shape), np.broadcast_to(y, shape), level,
-                        np.zeros(shape, np.float32))
+    region = draw_heart(
+        tissue,
+        heart,
+        np.broadcast_to(x, shape),
+        np.broadcast_to(y, shape),
+        level,
+        np.zeros(shape, np.float32),
+    )
     radius = epicardial_radius(heart, np.zeros(3, np.float32), levels)
     assert region.sum((1, 2)) * step_mm**2 == pytest.approx(np.pi * radius**2, rel=2e-3)
 
@@ -176,10 +189,14 @@ def test_scanner_shift_moves_the_image_by_whole_pixels():
     image[:, 10:14, 8:12] = 1
     shift = np.array([[3.0, -2.0], [0.0, 0.0]])
     moved = acquisition.image_through_scanner(rng, image, shift, 0.0, 1.0, signed=True)
+
     def center(plane):
         weight = np.clip(plane, 0.2, None) - 0.2
-        return np.array([(weight.sum(1) * np.arange(32)).sum(), (weight.sum(0) * np.arange(32)).sum()
-                         ]) / weight.sum()
+        return (
+            np.array([(weight.sum(1) * np.arange(32)).sum(), (weight.sum(0) * np.arange(32)).sum()])
+            / weight.sum()
+        )
+
     assert center(moved[0]) - center(moved[1]) == pytest.approx([3, -2], abs=0.05)
 
 
@@ -187,9 +204,11 @@ def test_magnitude_noise_is_rician_and_signed_noise_is_centered():
     air = np.zeros((4, 64, 64), np.float32)
     none = np.zeros((4, 2))
     magnitude = acquisition.image_through_scanner(
-        np.random.default_rng(1), air, none, 0.1, 1.0, signed=False)
+        np.random.default_rng(1), air, none, 0.1, 1.0, signed=False
+    )
     real = acquisition.image_through_scanner(
-        np.random.default_rng(1), air, none, 0.1, 1.0, signed=True)
+        np.random.default_rng(1), air, none, 0.1, 1.0, signed=True
+    )
     # In air a Rician is a Rayleigh: mean / SD = sqrt(pi / (4 - pi)) = 1.913
     assert magnitude.mean() / magnitude.std() == pytest.approx(1.913, rel=0.03)
     assert abs(real.mean()) < 0.05 * real.std()
@@ -205,8 +224,10 @@ def test_files_follow_myops_naming_and_hold_the_same_numbers(tmp_path):
     patient = generate_patient(3, COMPLETE)
     folder = write_patient(patient, tmp_path / "p")
     names = {f.name for f in folder.iterdir()}
-    assert names == {f"phantom_000003_{s}" for s in (
-        "C0.nii.gz", "DE.nii.gz", "T2.nii.gz", "gd.nii.gz", "mvo.nii.gz", "truth.json")}
+    assert names == {
+        f"phantom_000003_{s}"
+        for s in ("C0.nii.gz", "DE.nii.gz", "T2.nii.gz", "gd.nii.gz", "mvo.nii.gz", "truth.json")
+    }
     truth = sitk.ReadImage(str(folder / "phantom_000003_gd.nii.gz"))
     assert np.array_equal(sitk.GetArrayFromImage(truth), patient.labels)
     assert truth.GetSpacing() == pytest.approx(patient.spacing_mm, rel=1e-6)

@@ -9,7 +9,9 @@ from .fields import smooth_field
 
 
 def bias_field(
-    rng: np.random.Generator, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float],
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    spacing_mm: tuple[float, float, float],
     strength: float,
 ) -> np.ndarray:
     """Multiplicative coil sensitivity, float32 (z, y, x), mean about 1, smooth over 120 mm."""
@@ -24,8 +26,12 @@ def _window(count: int, kept: float, softness: float) -> np.ndarray:
 
 
 def image_through_scanner(
-    rng: np.random.Generator, signal: np.ndarray, shift_px: np.ndarray, noise: float,
-    resolution: float, signed: bool,
+    rng: np.random.Generator,
+    signal: np.ndarray,
+    shift_px: np.ndarray,
+    noise: float,
+    resolution: float,
+    signed: bool,
 ) -> np.ndarray:
     """Shift, blur and add noise in k-space, as a scanner does.
 
@@ -45,8 +51,10 @@ def image_through_scanner(
     """
     rows, columns = signal.shape[1:]
     softness = rng.uniform(0.05, 0.6)
-    window = np.outer(_window(rows, resolution * rng.uniform(0.8, 1.0), softness),
-                      _window(columns, resolution, softness))
+    window = np.outer(
+        _window(rows, resolution * rng.uniform(0.8, 1.0), softness),
+        _window(columns, resolution, softness),
+    )
     fy, fx = fft.fftfreq(rows)[:, None], fft.fftfreq(columns)[None, :]
     measured = np.empty(signal.shape, np.complex64)
     measured.real = signal + noise * rng.standard_normal(signal.shape, np.float32)
@@ -90,7 +98,7 @@ def pad_borders(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     for plane in image:
         jitter = np.clip(width + rng.normal(0, 0.01, 4), 0, 0.3) * (width > 0)
         plane[: int(jitter[0] * rows)] = 0
-        plane[rows - int(jitter[1] * rows):] = 0
+        plane[rows - int(jitter[1] * rows) :] = 0
         plane[:, : int(jitter[2] * columns)] = 0
-        plane[:, columns - int(jitter[3] * columns):] = 0
+        plane[:, columns - int(jitter[3] * columns) :] = 0
     return image

@@ -5,8 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from . import signal
-from .tissue import (ATRIUM, EDEMA, FAT, LV_BLOOD, MVO, MYOCARDIUM, PAPILLARY, RV_BLOOD, RV_WALL, SCAR,
-                     SCAR_CHRONIC, TISSUE_COUNT, VESSEL, TissueProperties)
+from .tissue import (
+    ATRIUM,
+    EDEMA,
+    FAT,
+    LV_BLOOD,
+    MVO,
+    MYOCARDIUM,
+    PAPILLARY,
+    RV_BLOOD,
+    RV_WALL,
+    SCAR,
+    SCAR_CHRONIC,
+    TISSUE_COUNT,
+    VESSEL,
+    TissueProperties,
+)
 
 BLOOD = (LV_BLOOD, RV_BLOOD, ATRIUM, VESSEL)
 
@@ -26,16 +40,20 @@ def bssfp_contrast(
 def lge_contrast(
     rng: np.random.Generator, tissues: TissueProperties, slices: int
 ) -> tuple[np.ndarray, bool]:
-    """Inversion-recovery LGE, signed (PSIR) or magnitude, inversion time drifting over the stack."""
+    """Inversion-recovery LGE, signed (PSIR) or magnitude; the inversion time drifts."""
     t1_ms, t2_ms = tissues.after_contrast()
     trr_ms = rng.uniform(700, 2200)
-    start = signal.null_time_ms(t1_ms[MYOCARDIUM], trr_ms) * rng.uniform(0.9, 1.0 + rng.choice([0.2, 0.6]))
+    start = signal.null_time_ms(t1_ms[MYOCARDIUM], trr_ms) * rng.uniform(
+        0.9, 1.0 + rng.choice([0.2, 0.6])
+    )
     drift = rng.uniform(-5, 25) * np.linspace(0, 1, slices)
     te_ms = rng.uniform(1.2, 4.5)
-    table = np.stack([
-        signal.inversion_recovery(tissues.density, t1_ms, t2_ms, start + d, trr_ms, te_ms)
-        for d in drift
-    ])
+    table = np.stack(
+        [
+            signal.inversion_recovery(tissues.density, t1_ms, t2_ms, start + d, trr_ms, te_ms)
+            for d in drift
+        ]
+    )
     table[:, FAT] *= rng.uniform(0.3, 1.0)  # partial fat suppression
     signed = bool(rng.random() < 0.55)
     return (table if signed else np.abs(table)), signed
@@ -47,11 +65,24 @@ def t2_contrast(
     """T2-prepared bSSFP (bright blood) or STIR (black blood); signed=False."""
     if rng.random() < 0.5:
         tr_ms = rng.uniform(2.6, 4.0)
-        table = signal.t2_prepared(tissues.density, tissues.t1_ms, tissues.t2_ms,
-                                   rng.uniform(30, 70), tr_ms, tr_ms / 2, rng.uniform(30, 70))
+        table = signal.t2_prepared(
+            tissues.density,
+            tissues.t1_ms,
+            tissues.t2_ms,
+            rng.uniform(30, 70),
+            tr_ms,
+            tr_ms / 2,
+            rng.uniform(30, 70),
+        )
     else:
-        table = signal.stir(tissues.density, tissues.t1_ms, tissues.t2_ms, rng.uniform(140, 190),
-                            rng.uniform(1500, 2500), rng.uniform(40, 90))
+        table = signal.stir(
+            tissues.density,
+            tissues.t1_ms,
+            tissues.t2_ms,
+            rng.uniform(140, 190),
+            rng.uniform(1500, 2500),
+            rng.uniform(40, 90),
+        )
         table[list(BLOOD)] *= rng.uniform(0.02, 0.45)  # double inversion blackens flowing blood
         table[FAT] *= rng.uniform(0.3, 1.0)
     return np.repeat(table[None], slices, 0), False

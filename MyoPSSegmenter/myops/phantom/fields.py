@@ -6,7 +6,7 @@ import numpy as np
 
 
 def bspline_matrix(count: int, knots: int) -> np.ndarray:
-    """Cubic B-spline basis (count, knots) that spreads `knots` control values over `count` samples."""
+    """Cubic B-spline basis (count, knots): `knots` control values over `count` samples."""
     position = np.linspace(1.0, knots - 2.0, count) if count > 1 else np.array([(knots - 1) / 2])
     distance = np.abs(position[:, None] - np.arange(knots)[None, :])
     inner = 2 / 3 - distance**2 + distance**3 / 2
@@ -51,8 +51,12 @@ def harmonics(
 ) -> list[tuple[int, float, float, float]]:
     """Random angular harmonics (order, amplitude, phase, twist along the long axis)."""
     return [
-        (k, amplitude * rng.uniform(0.2, 1.0) * orders.start / k, rng.uniform(0, 2 * np.pi),
-         rng.uniform(-1.5, 1.5))
+        (
+            k,
+            amplitude * rng.uniform(0.2, 1.0) * orders.start / k,
+            rng.uniform(0, 2 * np.pi),
+            rng.uniform(-1.5, 1.5),
+        )
         for k in orders
     ]
 

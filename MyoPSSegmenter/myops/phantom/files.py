@@ -14,14 +14,24 @@ from .patient import PhantomConfig, PhantomPatient, generate_patient
 SUFFIXES = {"bssfp": "C0", "lge": "DE", "t2": "T2"}
 
 
-def short_axis_direction(rng: np.random.Generator) -> tuple[float, ...]:
-    """A plausible oblique short-axis orientation: row-major direction cosines (LPS), 9 numbers."""
-    azimuth, elevation = np.deg2rad(rng.normal((45, -35), 8))
-    normal = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation),
-                       np.sin(elevation)])
-    column = np.cross(normal, (0.0, 0.0, 1.0))
-    column /= np.linalg.norm(column)
-    return tuple(np.stack([column, np.cross(normal, column), normal], axis=1).ravel())
+def short_axis_direction(rng: np.random.Generator, apex_first: bool) -> tuple[float, ...]:
+    """A plausible oblique short-axis orientation: row-major direction cosines (LPS), 9 numbers.
+
+    The ventricle's axis points from the base to the apex: left, forward and down. Rows then run
+    toward the patient's left side and columns toward the diaphragm.
+    """
+    azimuth, elevation = np.deg2rad(rng.normal((-45, -25), 8))
+    axis = np.array(
+        [
+            np.cos(azimuth) * np.cos(elevation),
+            np.sin(azimuth) * np.cos(elevation),
+            np.sin(elevation),
+        ]
+    )
+    right = np.cross((0.0, 0.0, 1.0), axis)
+    right /= np.linalg.norm(right)
+    columns = [right, np.cross(right, axis), -axis if apex_first else axis]
+    return tuple(float(value) for value in np.stack(columns, axis=1).ravel())
 
 
 def write_patient(patient: PhantomPatient, folder: Path, name: str | None = None) -> Path:
@@ -41,7 +51,9 @@ def write_patient(patient: PhantomPatient, folder: Path, name: str | None = None
     name = name or f"phantom_{patient.seed:06d}"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    direction = short_axis_direction(np.random.default_rng([patient.seed, 21]))
+    direction = short_axis_direction(
+        np.random.default_rng([patient.seed, 21]), patient.description["apex_first"] is True
+    )
     for sequence, image in patient.images.items():
         _write(image.astype(np.int16), patient, direction, folder / f"{name}_{SUFFIXES[sequence]}")
     _write(patient.labels, patient, direction, folder / f"{name}_gd")
@@ -59,13 +71,16 @@ def write_cohort(
     for seed in range(first_seed, first_seed + count):
         patient = generate_patient(seed, config)
         written.append(write_patient(patient, folder / f"phantom_{seed:06d}"))
-    (folder / "cohort.json").write_text(json.dumps(
-        {"first_seed": first_seed, "count": count, "config": asdict(config)}, indent=2) + "\n")
+    (folder / "cohort.json").write_text(
+        json.dumps({"first_seed": first_seed, "count": count, "config": asdict(config)}, indent=2)
+        + "\n"
+    )
     return written
 
 
-def _write(array: np.ndarray, patient: PhantomPatient, direction: tuple[float, ...], stem: Path
-           ) -> None:
+def _write(
+    array: np.ndarray, patient: PhantomPatient, direction: tuple[float, ...], stem: Path
+) -> None:
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(patient.spacing_mm)
     image.SetDirection(direction)
@@ -79,7 +94,9 @@ def _truth(patient: PhantomPatient) -> dict[str, object]:
     voxel_ml = float(np.prod(patient.spacing_mm)) / 1000
     values, counts = np.unique(patient.labels, return_counts=True)
     return {
-        "synthetic": True, "seed": patient.seed, "acute": patient.acute,
+        "synthetic": True,
+        "seed": patient.seed,
+        "acute": patient.acute,
         "spacing_mm": list(patient.spacing_mm),
         "volume_ml": {str(v): round(float(n * voxel_ml), 4) for v, n in zip(values, counts) if v},
         "mvo_ml": round(float(patient.mvo.sum() * voxel_ml), 4),

@@ -12,8 +12,19 @@ import numpy as np
 
 from .fields import angular_wave, harmonics, wrap_angle
 from .infarct import Infarct, injure, injury_extent, sample_infarct
-from .tissue import (ATRIUM, FAT, FLUID, LV_BLOOD, MUSCLE, MYOCARDIUM, PAPILLARY, PERICARDIUM,
-                     RV_BLOOD, RV_WALL, VESSEL)
+from .tissue import (
+    ATRIUM,
+    FAT,
+    FLUID,
+    LV_BLOOD,
+    MUSCLE,
+    MYOCARDIUM,
+    PAPILLARY,
+    PERICARDIUM,
+    RV_BLOOD,
+    RV_WALL,
+    VESSEL,
+)
 
 Waves = list[tuple[int, float, float, float]]
 
@@ -62,8 +73,13 @@ def sample_heart(rng: np.random.Generator, injury: str) -> Heart:
     count = 0 if injury == "none" else 1 + (rng.random() < 0.15)
     infarcts = [sample_infarct(rng, septum_angle, injury == "acute") for _ in range(count)]
     papillary = [
-        (septum_angle + np.deg2rad(turn + rng.normal(0, 18)), rng.uniform(0.5, 0.85),
-         rng.uniform(2.5, 6.5), rng.uniform(0.2, 0.4), rng.uniform(0.6, 0.95))
+        (
+            septum_angle + np.deg2rad(turn + rng.normal(0, 18)),
+            rng.uniform(0.5, 0.85),
+            rng.uniform(2.5, 6.5),
+            rng.uniform(0.2, 0.4),
+            rng.uniform(0.6, 0.95),
+        )
         for turn in (120, 235, rng.uniform(0, 360))[: rng.integers(1, 4)]
     ]
     return Heart(
@@ -141,7 +157,11 @@ def _right_ventricle(
 
 
 def draw_heart(
-    tissue: np.ndarray, heart: Heart, x_mm: np.ndarray, y_mm: np.ndarray, level: np.ndarray,
+    tissue: np.ndarray,
+    heart: Heart,
+    x_mm: np.ndarray,
+    y_mm: np.ndarray,
+    level: np.ndarray,
     patches: np.ndarray,
 ) -> np.ndarray:
     """Write the heart into `tissue` (in place).
@@ -149,7 +169,9 @@ def draw_heart(
     Args:
         tissue: uint8 array of tissue numbers, any shape.
         heart: the shape.
-        x_mm, y_mm, level: float32 arrays of the same shape, the samples' places.
+        x_mm: float32 array of the same shape, the samples' places in the plane.
+        y_mm: the same.
+        level: float32 array of the same shape, the samples' places along the axis.
         patches: float32 array of the same shape, smooth noise of unit variance.
 
     Returns:
@@ -200,7 +222,11 @@ def draw_heart(
 
 
 def _draw_papillary(
-    tissue: np.ndarray, heart: Heart, x: np.ndarray, y: np.ndarray, level: np.ndarray,
+    tissue: np.ndarray,
+    heart: Heart,
+    x: np.ndarray,
+    y: np.ndarray,
+    level: np.ndarray,
     cavity: np.ndarray,
 ) -> None:
     """Papillary muscles: columns in the cavity between two levels (in place)."""

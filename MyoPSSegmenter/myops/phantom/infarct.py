@@ -82,15 +82,21 @@ def injury_extent(
 
 
 def injure(
-    tissue: np.ndarray, infarct: Infarct, angle: np.ndarray, level: np.ndarray,
-    depth: np.ndarray, patches: np.ndarray,
+    tissue: np.ndarray,
+    infarct: Infarct,
+    angle: np.ndarray,
+    level: np.ndarray,
+    depth: np.ndarray,
+    patches: np.ndarray,
 ) -> None:
     """Write edema, scar and MVO into `tissue` where it is myocardium (in place).
 
     Args:
         tissue: uint8 (n,) tissue numbers of the wall's samples.
         infarct: the injury.
-        angle, level, depth: float32 (n,) wall coordinates.
+        angle: float32 (n,), wall coordinate in radians.
+        level: float32 (n,), 0 at the base, 1 at the apex.
+        depth: float32 (n,), 0 at the endocardium, 1 at the epicardium.
         patches: float32 (n,) smooth noise of unit variance that frays the borders.
     """
     wall = tissue == MYOCARDIUM

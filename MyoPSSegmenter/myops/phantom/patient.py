@@ -17,14 +17,27 @@ from .contrast import PHYSICAL, random_contrast
 from .fields import smooth_field
 from .heart import Heart, draw_heart, sample_heart
 from .thorax import draw_thorax
-from .tissue import (EDEMA, LV_BLOOD, MVO, MYOCARDIUM, PAPILLARY, RV_BLOOD, SCAR, SCAR_CHRONIC,
-                     sample_tissues)
+from .tissue import (
+    EDEMA,
+    LV_BLOOD,
+    MVO,
+    MYOCARDIUM,
+    PAPILLARY,
+    RV_BLOOD,
+    SCAR,
+    SCAR_CHRONIC,
+    sample_tissues,
+)
 
 SEQUENCES = ("bssfp", "lge", "t2")
 HEART = [MYOCARDIUM, LV_BLOOD, SCAR, EDEMA]
 # Where a slice is sampled: through its thickness (share) and inside the pixel (pixels y, x).
-SUBSAMPLES = ((-0.375, -0.125, -0.375), (-0.125, 0.375, -0.125),
-              (0.125, -0.375, 0.125), (0.375, 0.125, 0.375))
+SUBSAMPLES = (
+    (-0.375, -0.125, -0.375),
+    (-0.125, 0.375, -0.125),
+    (0.125, -0.375, 0.125),
+    (0.375, 0.125, 0.375),
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,8 @@ class PhantomConfig:
             rest is chronic.
         random_contrast_share: share of patients with random instead of physical contrasts.
         artifacts: shifts, padding, ghosts; off gives clean images.
+        upright: septum left and inferior wall below, as a reader expects; otherwise turned by any
+            angle and mirrored, so that no network relies on the orientation.
     """
 
     view: str = "full"
@@ -47,6 +62,7 @@ class PhantomConfig:
     acute_share: float = 0.45
     random_contrast_share: float = 0.25
     artifacts: bool = True
+    upright: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,8 +106,9 @@ class _Stack:
     def spacing_zyx(self) -> tuple[float, float, float]:
         return self.step_mm, self.pixel_mm, self.pixel_mm
 
-    def places(self, rows: slice, columns: slice, dy: float = 0.0, dx: float = 0.0
-               ) -> tuple[np.ndarray, np.ndarray]:
+    def places(
+        self, rows: slice, columns: slice, dy: float = 0.0, dx: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Heart-frame x and y in mm (z, y, x) of the pixels in a window, moved by a subpixel."""
         i = np.arange(self.shape[1], dtype=np.float32)[rows] + np.float32(dy - self.center_px[0])
         j = np.arange(self.shape[2], dtype=np.float32)[columns] + np.float32(dx - self.center_px[1])
@@ -115,23 +132,38 @@ def generate_patient(seed: int, config: PhantomConfig = PhantomConfig()) -> Phan
     injury = _draw_injury(rng, config)
     heart = sample_heart(rng, injury)
     stack = _sample_stack(rng, heart, config)
-    tissue = draw_thorax(rng, *stack.places(slice(None), slice(None)), stack.level_z_mm,
-                         stack.spacing_zyx)
+    tissue = draw_thorax(
+        rng, *stack.places(slice(None), slice(None)), stack.level_z_mm, stack.spacing_zyx
+    )
     window = _heart_window(stack, heart)
     fine, region = _draw_fine_heart(rng, heart, stack, tissue, window)
     labels, mvo = _truth(fine, region, stack.shape, window)
     sequences = _draw_sequences(rng, config)
     images = _images(rng, config, sequences, stack, tissue, fine, window)
     return PhantomPatient(
-        images=images, labels=labels, mvo=mvo,
+        images=images,
+        labels=labels,
+        mvo=mvo,
         spacing_mm=(stack.pixel_mm, stack.pixel_mm, stack.step_mm),
-        acute=injury == "acute", seed=seed,
+        acute=injury == "acute",
+        seed=seed,
         description={
-            "injury": injury, "slice_thickness_mm": stack.thickness_mm, "view": config.view,
-            "infarcts": [{"territory": i.territory, "transmurality": i.transmurality,
-                          "half_width_rad": i.half_width, "pattern": i.pattern,
-                          "mvo": i.mvo_share > 0} for i in heart.infarcts],
-            "septum_angle_rad": heart.septum_angle, "sequences": list(sequences),
+            "injury": injury,
+            "slice_thickness_mm": stack.thickness_mm,
+            "view": config.view,
+            "infarcts": [
+                {
+                    "territory": i.territory,
+                    "transmurality": i.transmurality,
+                    "half_width_rad": i.half_width,
+                    "pattern": i.pattern,
+                    "mvo": i.mvo_share > 0,
+                }
+                for i in heart.infarcts
+            ],
+            "apex_first": bool(stack.level_z_mm[0] > stack.level_z_mm[-1]),
+            "septum_angle_rad": heart.septum_angle,
+            "sequences": list(sequences),
         },
     )
 
@@ -174,14 +206,24 @@ def _sample_stack(rng: np.random.Generator, heart: Heart, config: PhantomConfig)
         size, pixel, reach = (128, 128), 2.5, 0.13
     else:
         raise ValueError(f"Expected view 'full', 'heart' or 'finder', found '{config.view}'.")
-    center = ((size[0] - 1) * (0.5 + reach * rng.uniform(-1, 1)),
-              (size[1] - 1) * (0.5 + reach * rng.uniform(-1, 1)))
+    center = (
+        (size[0] - 1) * (0.5 + reach * rng.uniform(-1, 1)),
+        (size[1] - 1) * (0.5 + reach * rng.uniform(-1, 1)),
+    )
+    turn = rng.uniform(0, 2 * np.pi) if rng.random() < 0.6 else rng.normal(0, 0.3)
+    mirror = rng.choice([-1, 1])
+    if config.upright:
+        turn, mirror = 0.0, 1
     jitter = rng.choice([0.3, 1.0, 2.2]) if config.artifacts else 0.0
     return _Stack(
-        shape=(count, *size), pixel_mm=float(pixel), thickness_mm=float(thickness),
-        step_mm=float(step), level_z_mm=level_z, center_px=center,
-        turn=float(rng.uniform(0, 2 * np.pi) if rng.random() < 0.6 else rng.normal(0, 0.3)),
-        mirror=int(rng.choice([-1, 1])),
+        shape=(count, *size),
+        pixel_mm=float(pixel),
+        thickness_mm=float(thickness),
+        step_mm=float(step),
+        level_z_mm=level_z,
+        center_px=center,
+        turn=float(turn),
+        mirror=int(mirror),
         slice_shift_mm=(jitter * rng.standard_normal((count, 2))).astype(np.float32),
     )
 
@@ -190,13 +232,18 @@ def _heart_window(stack: _Stack, heart: Heart) -> tuple[slice, slice]:
     """Rows and columns that hold the heart; only there is the finer sampling needed."""
     reach = heart.radius_mm * (1.15 + heart.rv_offset + heart.rv_reach * 1.2) + 12
     half = reach / stack.pixel_mm
-    rows, columns = (slice(max(0, int(c - half)), min(n, int(c + half) + 2))
-                     for c, n in zip(stack.center_px, stack.shape[1:]))
+    rows, columns = (
+        slice(max(0, int(c - half)), min(n, int(c + half) + 2))
+        for c, n in zip(stack.center_px, stack.shape[1:])
+    )
     return rows, columns
 
 
 def _draw_fine_heart(
-    rng: np.random.Generator, heart: Heart, stack: _Stack, tissue: np.ndarray,
+    rng: np.random.Generator,
+    heart: Heart,
+    stack: _Stack,
+    tissue: np.ndarray,
     window: tuple[slice, slice],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tissue numbers and LV region of the window, (subsample, z, y, x)."""
@@ -217,8 +264,10 @@ def _truth(
 ) -> tuple[np.ndarray, np.ndarray]:
     """MyoPS labels and MVO mask from what fills most of each voxel."""
     kinds = (
-        ("normal_myocardium", (MYOCARDIUM,)), ("blood_pool", (LV_BLOOD, PAPILLARY)),
-        ("edema", (EDEMA,)), ("scar", (SCAR, SCAR_CHRONIC, MVO)),
+        ("normal_myocardium", (MYOCARDIUM,)),
+        ("blood_pool", (LV_BLOOD, PAPILLARY)),
+        ("edema", (EDEMA,)),
+        ("scar", (SCAR, SCAR_CHRONIC, MVO)),
     )
     counts = np.stack([np.isin(fine, tissues).sum(0) for _, tissues in kinds])
     values = np.array([MYOPS[name] for name, _ in kinds], np.uint16)
@@ -230,13 +279,19 @@ def _truth(
     labels[:, window[0], window[1]] = part
     mvo = np.zeros(shape, bool)
     mvo[:, window[0], window[1]] = ((fine == MVO).sum(0) * 2 >= len(SUBSAMPLES)) & (
-        part == MYOPS["scar"])
+        part == MYOPS["scar"]
+    )
     return labels, mvo
 
 
 def _images(
-    rng: np.random.Generator, config: PhantomConfig, sequences: tuple[str, ...], stack: _Stack,
-    tissue: np.ndarray, fine: np.ndarray, window: tuple[slice, slice],
+    rng: np.random.Generator,
+    config: PhantomConfig,
+    sequences: tuple[str, ...],
+    stack: _Stack,
+    tissue: np.ndarray,
+    fine: np.ndarray,
+    window: tuple[slice, slice],
 ) -> dict[str, np.ndarray]:
     """Every present sequence as stored; the first of LGE, bSSFP is the frame of the truth."""
     reference = "lge" if "lge" in sequences else "bssfp"
@@ -246,16 +301,24 @@ def _images(
     padded = config.artifacts and config.view != "heart" and rng.random() < 0.2
     images = {}
     for sequence in sequences:
-        table, signed = (random_contrast(rng, sequence, stack.shape[0]) if random_values
-                         else PHYSICAL[sequence](rng, tissues, stack.shape[0]))
+        table, signed = (
+            random_contrast(rng, sequence, stack.shape[0])
+            if random_values
+            else PHYSICAL[sequence](rng, tissues, stack.shape[0])
+        )
         # Unit of signal, and so of noise: the brightest tissue of the heart.
         table = (table / np.abs(table[:, HEART]).max()).astype(np.float32)
         image = _signal(table, tissue, fine, window)
         image *= _texture(rng, stack, window)
         image *= acquisition.bias_field(rng, stack.shape, stack.spacing_zyx, rng.uniform(0, 0.45))
         image = acquisition.image_through_scanner(
-            rng, image, _shifts_px(rng, config, stack, sequence == reference),
-            noise * rng.uniform(0.7, 1.4), rng.uniform(0.35, 0.95), signed)
+            rng,
+            image,
+            _shifts_px(rng, config, stack, sequence == reference),
+            noise * rng.uniform(0.7, 1.4),
+            rng.uniform(0.35, 0.95),
+            signed,
+        )
         if config.artifacts and rng.random() < 0.15:
             image = acquisition.add_ghost(rng, image, rng.uniform(0.02, 0.1))
         image = acquisition.store(rng, image, signed)
@@ -274,16 +337,17 @@ def _signal(
     return image
 
 
-def _texture(
-    rng: np.random.Generator, stack: _Stack, window: tuple[slice, slice]
-) -> np.ndarray:
-    """Multiplicative texture: fine everywhere, coarse and strong in organs that are not the heart."""
+def _texture(rng: np.random.Generator, stack: _Stack, window: tuple[slice, slice]) -> np.ndarray:
+    """Multiplicative texture: fine everywhere, coarse and strong outside the heart."""
     fine = rng.uniform(0.01, 0.07) * smooth_field(
-        rng, stack.shape, stack.spacing_zyx, rng.uniform(3, 9))
+        rng, stack.shape, stack.spacing_zyx, rng.uniform(3, 9)
+    )
     coarse = rng.uniform(0.05, 0.3) * smooth_field(
-        rng, stack.shape, stack.spacing_zyx, rng.uniform(8, 25))
+        rng, stack.shape, stack.spacing_zyx, rng.uniform(8, 25)
+    )
     organs = rng.uniform(0.02, 0.25) * smooth_field(
-        rng, stack.shape, stack.spacing_zyx, rng.uniform(2.5, 6))
+        rng, stack.shape, stack.spacing_zyx, rng.uniform(2.5, 6)
+    )
     coarse += organs
     coarse[:, window[0], window[1]] *= 0.2
     return np.clip(1 + fine + coarse, 0.15, 2.5)

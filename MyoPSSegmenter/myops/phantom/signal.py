@@ -6,7 +6,11 @@ import numpy as np
 
 
 def bssfp(
-    density: np.ndarray, t1_ms: np.ndarray, t2_ms: np.ndarray, tr_ms: float, te_ms: float,
+    density: np.ndarray,
+    t1_ms: np.ndarray,
+    t2_ms: np.ndarray,
+    tr_ms: float,
+    te_ms: float,
     flip_deg: float,
 ) -> np.ndarray:
     """Balanced SSFP steady state: M0 sin(a)(1-E1)exp(-TE/T2) / (1-(E1-E2)cos(a)-E1 E2)."""
@@ -17,7 +21,11 @@ def bssfp(
 
 
 def inversion_recovery(
-    density: np.ndarray, t1_ms: np.ndarray, t2_ms: np.ndarray, ti_ms: float, trr_ms: float,
+    density: np.ndarray,
+    t1_ms: np.ndarray,
+    t2_ms: np.ndarray,
+    ti_ms: float,
+    trr_ms: float,
     te_ms: float,
 ) -> np.ndarray:
     """Signed LGE signal: M0 (1 - 2 exp(-TI/T1) + exp(-TRR/T1)) exp(-TE/T2)."""
@@ -31,15 +39,24 @@ def null_time_ms(t1_ms: float, trr_ms: float) -> float:
 
 
 def t2_prepared(
-    density: np.ndarray, t1_ms: np.ndarray, t2_ms: np.ndarray, prep_ms: float, tr_ms: float,
-    te_ms: float, flip_deg: float,
+    density: np.ndarray,
+    t1_ms: np.ndarray,
+    t2_ms: np.ndarray,
+    prep_ms: float,
+    tr_ms: float,
+    te_ms: float,
+    flip_deg: float,
 ) -> np.ndarray:
     """T2-prepared bSSFP: the steady-state signal times exp(-TEprep/T2)."""
     return bssfp(density, t1_ms, t2_ms, tr_ms, te_ms, flip_deg) * np.exp(-prep_ms / t2_ms)
 
 
 def stir(
-    density: np.ndarray, t1_ms: np.ndarray, t2_ms: np.ndarray, ti_ms: float, tr_ms: float,
+    density: np.ndarray,
+    t1_ms: np.ndarray,
+    t2_ms: np.ndarray,
+    ti_ms: float,
+    tr_ms: float,
     te_ms: float,
 ) -> np.ndarray:
     """Magnitude STIR: |M0 (1 - 2 exp(-TI/T1) + exp(-TR/T1))| exp(-TE/T2)."""

@@ -10,19 +10,34 @@ from __future__ import annotations
 import numpy as np
 
 from .fields import smooth_field
-from .tissue import (AIR, BONE, FAT, FLUID, LIVER, LUNG, MUSCLE, RANDOM_TISSUES, SPLEEN, STOMACH,
-                     VESSEL)
+from .tissue import (
+    AIR,
+    BONE,
+    FAT,
+    FLUID,
+    LIVER,
+    LUNG,
+    MUSCLE,
+    RANDOM_TISSUES,
+    SPLEEN,
+    STOMACH,
+    VESSEL,
+)
 
 
 def draw_thorax(
-    rng: np.random.Generator, x_mm: np.ndarray, y_mm: np.ndarray, z_mm: np.ndarray,
+    rng: np.random.Generator,
+    x_mm: np.ndarray,
+    y_mm: np.ndarray,
+    z_mm: np.ndarray,
     spacing_mm: tuple[float, float, float],
 ) -> np.ndarray:
     """Tissue numbers uint8 (z, y, x) of everything but the heart.
 
     Args:
         rng: source of randomness.
-        x_mm, y_mm: float32 (z, y, x) places in the plane.
+        x_mm: float32 (z, y, x) places in the plane.
+        y_mm: the same.
         z_mm: float32 (z,) slice places, growing toward the apex and the diaphragm.
         spacing_mm: sample distances (z, y, x).
     """
@@ -79,7 +94,11 @@ def _draw_mediastinum(
 
 
 def _draw_abdomen(
-    rng: np.random.Generator, tissue: np.ndarray, x: np.ndarray, y: np.ndarray, z: np.ndarray,
+    rng: np.random.Generator,
+    tissue: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ndarray,
     wave: np.ndarray,
 ) -> None:
     """Diaphragm, liver, stomach with gas, spleen, abdominal fat."""
@@ -102,7 +121,9 @@ def _draw_abdomen(
 
 
 def _draw_random_regions(
-    rng: np.random.Generator, tissue: np.ndarray, spacing_mm: tuple[float, float, float],
+    rng: np.random.Generator,
+    tissue: np.ndarray,
+    spacing_mm: tuple[float, float, float],
     everywhere: bool,
 ) -> None:
     """Random smooth label fields: the largest of several smooth noises names the tissue."""
@@ -122,7 +143,9 @@ def _draw_chest_wall(
     cx = half_x - rng.uniform(60, 105)
     cy = rng.uniform(-25, 35)
     power = rng.uniform(2.0, 3.2)
-    radius = (np.abs((x - cx) / half_x) ** power + np.abs((y - cy) / half_y) ** power) ** (1 / power)
+    radius = (np.abs((x - cx) / half_x) ** power + np.abs((y - cy) / half_y) ** power) ** (
+        1 / power
+    )
     inward = (1 - radius) * min(half_x, half_y)
     angle = np.arctan2(y - cy, x - cx)
     fat = rng.uniform(4, 26) * (1 + 0.4 * np.cos(angle - rng.uniform(0, 6.28)))

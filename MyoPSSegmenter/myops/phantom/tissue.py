@@ -10,8 +10,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-(AIR, MYOCARDIUM, LV_BLOOD, RV_BLOOD, SCAR, MVO, EDEMA, FAT, LUNG, LIVER, MUSCLE, VESSEL, BONE,
- STOMACH, SPLEEN, RV_WALL, PAPILLARY, FLUID, PERICARDIUM, ATRIUM, SCAR_CHRONIC) = range(21)
+(
+    AIR,
+    MYOCARDIUM,
+    LV_BLOOD,
+    RV_BLOOD,
+    SCAR,
+    MVO,
+    EDEMA,
+    FAT,
+    LUNG,
+    LIVER,
+    MUSCLE,
+    VESSEL,
+    BONE,
+    STOMACH,
+    SPLEEN,
+    RV_WALL,
+    PAPILLARY,
+    FLUID,
+    PERICARDIUM,
+    ATRIUM,
+    SCAR_CHRONIC,
+) = range(21)
 # Tissues without a name: random smooth label fields use them, so that a network cannot learn
 # our drawn chest by heart.
 RANDOM_TISSUES = tuple(range(21, 29))
@@ -73,10 +94,15 @@ def sample_tissues(rng: np.random.Generator) -> TissueProperties:
     for tissue, values in PUBLISHED.items():
         table[tissue] = values
     count = len(RANDOM_TISSUES)
-    table[list(RANDOM_TISSUES)] = np.stack([
-        rng.uniform(250, 1600, count), rng.uniform(30, 220, count),
-        rng.uniform(0.05, 1.0, count), rng.uniform(0.0, 0.4, count),
-    ], axis=1)
+    table[list(RANDOM_TISSUES)] = np.stack(
+        [
+            rng.uniform(250, 1600, count),
+            rng.uniform(30, 220, count),
+            rng.uniform(0.05, 1.0, count),
+            rng.uniform(0.0, 0.4, count),
+        ],
+        axis=1,
+    )
     spread = rng.normal(1.0, (0.06, 0.07, 0.06, 0.12), table.shape).clip(0.7, 1.35)
     table *= spread
     table[:, 3] *= rng.uniform(0.75, 1.25)  # dose and time since injection

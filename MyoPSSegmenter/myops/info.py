@@ -1,0 +1,202 @@
+"""What a case holds, before anything is computed from it: `myops info`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .canonical import canonical_grid
+from .case import Case
+from .geometry import Geometry
+
+# Published misregistration of the LV center between sequences is 3.3 mm (PMC8285264): more than
+# this is worth a look before scar and edema are compared.
+SHIFT_HINT_MM = 4.0
+TILT_HINT_DEGREES = 5.0
+# Slices further apart than this share of their spacing see another part of the heart.
+SLICE_OFFSET_HINT_SHARE = 0.25
+# The heart is in the middle of a cardiac image; the chest wall does not move with it.
+HEART_SHARE = 0.5
+MAX_SHIFT_MM = 15.0
+
+
+def describe(case: Case) -> dict[str, Any]:
+    """Describe a case's sequences, grids, overlap and alignment.
+
+    Returns:
+        JSON-ready: name, reference, spacing_known, grid (the canonical one), sequences (name to
+        size_xyz, spacing_mm, orientation, slices, slice_spacing_mm, same_grid, covered_percent,
+        tilt_degrees, slice_offset_mm, shift_mm, intensity), hints and warnings.
+    """
+    sequences = {name: _describe_sequence(case, name) for name in case.sequences}
+    return {
+        "name": case.name,
+        "reference": case.reference,
+        "spacing_known": case.spacing_known,
+        "grid": _describe_grid(case.geometry),
+        "sequences": sequences,
+        "hints": _hints(case, sequences),
+        "warnings": list(case.warnings),
+    }
+
+
+def as_text(description: dict[str, Any]) -> str:
+    """The description as lines for a terminal."""
+    lines = [f"{description['name']}: results on the grid of {description['reference']}"]
+    for name, sequence in description["sequences"].items():
+        lines.append(f"  {name}: {_grid_text(sequence)}")
+        if name != description["reference"]:
+            lines.append(f"    {_alignment_text(sequence, description['reference'])}")
+        low, middle, high = sequence["intensity"]
+        lines.append(f"    intensity {low:g} to {high:g}, median {middle:g}")
+    lines.append("  slice thickness and gap are not in these headers: spacing is center to center")
+    lines += [f"  Hint: {hint}" for hint in description["hints"]]
+    lines += [f"  Warning: {warning}" for warning in description["warnings"]]
+    return "\n".join(lines)
+
+
+def estimate_shift_mm(
+    fixed: np.ndarray, moving: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Estimate how far one sequence lies from another in-plane, whatever their contrast.
+
+    Cross-correlation of the edges (gradient magnitude) in the middle of the image, summed over
+    the slices: tissue borders are shared by sequences whose gray values are not. Whole pixels.
+
+    Args:
+        fixed: (z, y, x) on the same grid.
+        moving: (z, y, x).
+        spacing_mm: voxel spacing (x, y, z).
+
+    Returns:
+        Shift (x, y) of `moving` against `fixed` in mm; positive is towards larger indices.
+    """
+    edges = [_edges(_middle(image), spacing_mm) for image in (fixed, moving)]
+    spectra = [np.fft.rfft2(edge) for edge in edges]
+    shape = edges[0].shape[1:]
+    correlation = np.fft.irfft2(np.conj(spectra[0]) * spectra[1], s=shape).sum(axis=0)
+    rows, columns = (np.fft.fftfreq(count, 1 / count) for count in shape)
+    distance_mm = np.hypot(rows[:, None] * spacing_mm[1], columns * spacing_mm[0])
+    correlation[distance_mm > MAX_SHIFT_MM] = -np.inf
+    row, column = np.unravel_index(np.argmax(correlation), shape)
+    return (float(columns[column] * spacing_mm[0]), float(rows[row] * spacing_mm[1]))
+
+
+def _describe_grid(geometry: Geometry) -> dict[str, Any]:
+    canonical = canonical_grid(geometry).canonical_geometry
+    return {
+        "size_xyz": list(geometry.size_xyz),
+        "spacing_mm": [round(value, 4) for value in geometry.spacing_mm],
+        "orientation": _orientation(geometry),
+        "slices": canonical.size_xyz[2],
+        "slice_spacing_mm": round(canonical.spacing_mm[2], 4),
+    }
+
+
+def _describe_sequence(case: Case, name: str) -> dict[str, Any]:
+    grid, reference = case.own_grids[name], case.own_grids[case.reference]
+    covered = case.covered[name]
+    values = case.images[name][covered]
+    shift = (
+        (0.0, 0.0)
+        if name == case.reference
+        else estimate_shift_mm(
+            case.images[case.reference], case.images[name], case.geometry.spacing_mm
+        )
+    )
+    return _describe_grid(grid) | {
+        "same_grid": grid.is_same_grid(reference),
+        "covered_percent": round(100 * np.count_nonzero(covered) / covered.size, 1),
+        "tilt_degrees": round(_tilt_degrees(grid, reference), 2),
+        "slice_offset_mm": round(_slice_offset_mm(grid, case.geometry), 2),
+        "shift_mm": [round(value, 1) for value in shift],
+        "intensity": [float(value) for value in np.percentile(values, (0, 50, 100))],
+    }
+
+
+def _hints(case: Case, sequences: dict[str, dict[str, Any]]) -> list[str]:
+    hints = []
+    for name, found in sequences.items():
+        if found["tilt_degrees"] > TILT_HINT_DEGREES:
+            hints.append(
+                f"{name}: slices tilted by {found['tilt_degrees']:.0f} degrees against "
+                f"{case.reference}: both must be short-axis stacks"
+            )
+        if found["slice_offset_mm"] > SLICE_OFFSET_HINT_SHARE * case.geometry.spacing_mm[2]:
+            hints.append(
+                f"{name}: slices lie up to {found['slice_offset_mm']:.1f} mm from those of "
+                f"{case.reference}: values between its slices are interpolated"
+            )
+        shift_mm = float(np.hypot(*found["shift_mm"]))
+        if shift_mm > SHIFT_HINT_MM:
+            hints.append(
+                f"{name}: edges lie about {shift_mm:.0f} mm from those of {case.reference}: "
+                "the patient may have moved or breathed differently"
+            )
+    return hints
+
+
+def _orientation(geometry: Geometry) -> str:
+    """Three letters: towards which side of the patient (R/L, A/P, I/S) x, y and z run."""
+    import SimpleITK as sitk
+
+    return str(sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(geometry.direction))
+
+
+def _normal(geometry: Geometry) -> np.ndarray:
+    return canonical_grid(geometry).canonical_geometry.axes[2]
+
+
+def _tilt_degrees(first: Geometry, second: Geometry) -> float:
+    cosine = abs(float(_normal(first) @ _normal(second)))
+    return float(np.degrees(np.arccos(min(1.0, cosine))))
+
+
+def _slice_offset_mm(source: Geometry, target: Geometry) -> float:
+    """Largest distance from a target slice to the nearest source slice, at the middle, in mm.
+
+    Target slices beyond the source's ends are left out: they are reported as not covered.
+    """
+    own = canonical_grid(source).canonical_geometry
+    width, height, depth = target.size_xyz
+    middles = np.array([[(width - 1) / 2, (height - 1) / 2, k] for k in range(depth)])
+    along = own.index_xyz(target.position_mm(middles))[:, 2]
+    along = along[(along >= -0.5) & (along <= own.size_xyz[2] - 0.5)]
+    nearest = np.clip(np.round(along), 0, own.size_xyz[2] - 1)
+    return float(np.abs(along - nearest).max(initial=0.0)) * own.spacing_mm[2]
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    rows, columns = image.shape[1:]
+    top, left = (round(count * (1 - HEART_SHARE) / 2) for count in (rows, columns))
+    return image[:, top : rows - top, left : columns - left]
+
+
+def _edges(image: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Gradient magnitude per slice, zero mean and tapered towards the border of the window."""
+    down, right = np.gradient(image.astype(np.float32), spacing_mm[1], spacing_mm[0], axis=(1, 2))
+    edges = np.hypot(down, right)
+    # The square root keeps one bright vessel from outvoting the heart.
+    edges = np.sqrt(edges / max(float(edges.max()), np.finfo(np.float32).tiny))
+    edges -= edges.mean(axis=(1, 2), keepdims=True)
+    window = np.hanning(image.shape[1])[:, None] * np.hanning(image.shape[2])
+    return edges * window
+
+
+def _grid_text(found: dict[str, Any]) -> str:
+    size = " x ".join(str(count) for count in found["size_xyz"])
+    spacing = " x ".join(f"{value:g}" for value in found["spacing_mm"])
+    return (
+        f"{size} voxels of {spacing} mm, axes {found['orientation']}, {found['slices']} slices "
+        f"every {found['slice_spacing_mm']:g} mm"
+    )
+
+
+def _alignment_text(found: dict[str, Any], reference: str) -> str:
+    grid = "same grid as" if found["same_grid"] else "resampled to"
+    return (
+        f"{grid} {reference}; covers {found['covered_percent']:g} %, slices tilted "
+        f"{found['tilt_degrees']:.1f} degrees and {found['slice_offset_mm']:.1f} mm apart at most, "
+        f"edges shifted about {np.hypot(*found['shift_mm']):.0f} mm in-plane"
+    )

@@ -1,0 +1,210 @@
+"""Results -> files: everything of a patient, or nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .case import restore
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .case import Case
+    from .quantify.measure import Measurements
+    from .segmentation import Segmentation
+
+STAGE_PREFIX = ".myops-unfinished-"
+
+
+def write_results(
+    out_dir: str | Path,
+    case: Case,
+    segmentation: Segmentation,
+    measurements: Measurements,
+    probabilities: bool = False,
+) -> dict[str, Path]:
+    """Write label maps, measurements, pictures and the report of one patient.
+
+    Everything is written to a hidden folder first and moved in when complete: an interruption or a
+    full disk leaves the target as it was. Files of other names in the target stay.
+
+    Args:
+        out_dir: target folder, made if missing.
+        case: the images.
+        segmentation: labels on the case's grid; written on the reference's original grid.
+        measurements: its numbers.
+        probabilities: also write one `probability_<region>.nii.gz` per region and `uncertainty`.
+
+    Returns:
+        File name -> path of every file written.
+
+    Raises:
+        InputError: the target cannot be written.
+    """
+    target = Path(out_dir)
+    check_writable(target)
+    with _staged(target) as stage:
+        _write_label_maps(stage, case, segmentation)
+        if probabilities:
+            _write_probabilities(stage, case, segmentation)
+        _write_measurements(stage, segmentation, measurements)
+        _write_pictures(stage, case, segmentation, measurements)
+        names = sorted(path.name for path in stage.iterdir())
+    return {name: target / name for name in names}
+
+
+def check_writable(out_dir: str | Path) -> None:
+    """Refuse a folder that results cannot be written to, before the long work starts.
+
+    A folder that does not exist is not made; the nearest existing one above it is tried.
+
+    Raises:
+        InputError: the path is a file, below a file, or may not be written.
+    """
+    target = Path(out_dir)
+    existing = target
+    while not _exists(existing, target) and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise InputError(
+            f"expected a folder for the results, found a file at {existing}; name another folder"
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix=STAGE_PREFIX, dir=existing):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"expected a writable folder for the results, found {existing} "
+            f"({error.strerror or error}); name another folder or change its permissions"
+        ) from error
+
+
+def _exists(path: Path, target: Path) -> bool:
+    try:
+        return os.path.lexists(path)
+    except OSError as error:
+        raise InputError(f"{target}: {error.strerror or error}; name another folder") from error
+
+
+@contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """A hidden folder that becomes the target, or whose files move into it, on success.
+
+    A missing target is made by one rename. An existing one may be a mount point, so the stage
+    lies inside it, where moving a file is one rename too.
+    """
+    fresh = not target.exists()
+    parent = target.parent if fresh else target
+    made = [p for p in (parent, *parent.parents) if not p.exists()]
+    parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=STAGE_PREFIX, dir=parent))
+    try:
+        yield stage
+        # mkdtemp makes a folder only its owner may read; results follow the user's umask.
+        stage.chmod(0o777 & ~_umask())
+        if fresh and not target.exists():
+            stage.rename(target)
+        else:
+            target.mkdir(exist_ok=True)
+            _move_all(stage, target)
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        for folder in made:
+            _remove_if_empty(folder)
+        raise
+
+
+def _move_all(stage: Path, target: Path) -> None:
+    """Move every file; an interruption in between finishes the moves first, then goes on."""
+    try:
+        _move_files(stage, target)
+    except KeyboardInterrupt:
+        _move_files(stage, target)
+        raise
+
+
+def _move_files(stage: Path, target: Path) -> None:
+    for path in sorted(stage.iterdir()):
+        os.replace(path, target / path.name)
+    stage.rmdir()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
+def _umask() -> int:
+    """The process's umask; reading it means setting it for a moment."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _write_label_maps(stage: Path, case: Case, segmentation: Segmentation) -> None:
+    import SimpleITK as sitk
+
+    from .slicer_segmentation import with_segment_headers
+
+    labels = restore(case, segmentation.labels.astype(np.uint16))
+    sitk.WriteImage(labels, str(stage / "segmentation.nii.gz"), useCompression=True)
+    named = with_segment_headers(labels, segmentation.assessed)
+    sitk.WriteImage(named, str(stage / "segmentation.seg.nrrd"), useCompression=True)
+
+
+def _write_probabilities(stage: Path, case: Case, segmentation: Segmentation) -> None:
+    """Probabilities as float32 0..1 on the original grid."""
+    import SimpleITK as sitk
+
+    maps = {f"probability_{name}": p for name, p in segmentation.probabilities.items()}
+    maps["uncertainty"] = segmentation.uncertainty
+    for name, array in maps.items():
+        image = restore(case, array.astype(np.float32))
+        sitk.WriteImage(image, str(stage / f"{name}.nii.gz"), useCompression=True)
+
+
+def _write_measurements(
+    stage: Path, segmentation: Segmentation, measurements: Measurements
+) -> None:
+    from . import __version__
+    from .quantify.tables import COLUMNS
+
+    document = {
+        "software": f"myops {__version__}",
+        "notice": "Research use only. Not a medical device.",
+        "model_sha256": dict(segmentation.model),
+        "seconds": dict(segmentation.seconds),
+        **measurements.to_dict(),
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    (stage / "measurements.json").write_text(text + "\n", encoding="utf-8")
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(measurements.to_rows())
+    (stage / "measurements.csv").write_text(table.getvalue(), encoding="utf-8")
+
+
+def _write_pictures(
+    stage: Path, case: Case, segmentation: Segmentation, measurements: Measurements
+) -> None:
+    from .report.figures import overview
+    from .report.html import render_report
+    from .report.tiles import make_tiles
+
+    tiles = make_tiles(case, segmentation, measurements)
+    (stage / "overview.png").write_bytes(overview(tiles, case.name))
+    page = render_report(case, segmentation, measurements, tiles)
+    (stage / "report.html").write_text(page, encoding="utf-8")

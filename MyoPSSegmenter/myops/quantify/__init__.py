@@ -1,0 +1,1 @@
+"""Numbers from a segmentation: masses, conventional thresholds, the remote region. No torch."""

@@ -1,0 +1,120 @@
+"""Volume and mass of labeled tissue.
+
+The volume of a voxel is the product of the image's spacings. Along z that is the distance between
+slice centers, so the gap between slices counts as tissue; slice thickness alone would leave the gap
+out and make every mass too small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..labels import MYOPS
+
+# Specific density of myocardium used for LV mass by the Society for Cardiovascular Magnetic
+# Resonance: Schulz-Menger et al., J Cardiovasc Magn Reson 2020;22:19.
+MYOCARDIAL_DENSITY_G_PER_ML = 1.05
+
+NOT_ASSESSED = {
+    "scar": "not assessed: there is no LGE image",
+    "edema": "not assessed: there is no T2 image",
+    "scar_or_edema": "not assessed: the union needs both an LGE and a T2 image",
+}
+UNKNOWN_SPACING = (
+    "refused: the image's header holds no spacing (1 x 1 x 1 mm at origin 0); "
+    "give the true spacing to get volumes and masses"
+)
+
+
+@dataclass(frozen=True)
+class TissueMass:
+    """One tissue: how much of it there is, or why that cannot be said.
+
+    Attributes:
+        voxels: voxels of the tissue; None when it was not assessed.
+        volume_ml: volume in mL; None when not assessed or when the spacing is unknown.
+        mass_g: volume times 1.05 g/mL; None where the volume is, and for blood.
+        percent_of_lv_mass: share of the LV myocardium, 0..100; needs no spacing.
+        reason: why a number is missing, in words; None when nothing is missing.
+    """
+
+    voxels: int | None
+    volume_ml: float | None
+    mass_g: float | None
+    percent_of_lv_mass: float | None
+    reason: str | None = None
+
+
+def tissue_mass(
+    voxels: int | None, lv_voxels: int, voxel_ml: float | None, reason: str | None = None
+) -> TissueMass:
+    """Volume, mass and share of LV mass for a number of voxels.
+
+    Args:
+        voxels: voxels of the tissue, None if it was not assessed.
+        lv_voxels: voxels of the LV myocardium (normal + edema + scar).
+        voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
+        reason: why `voxels` is None.
+    """
+    if voxels is None:
+        return TissueMass(None, None, None, None, reason)
+    percent = 100.0 * voxels / lv_voxels if lv_voxels else None
+    if voxel_ml is None:
+        return TissueMass(voxels, None, None, percent, UNKNOWN_SPACING)
+    volume = voxels * voxel_ml
+    no_share = None if lv_voxels else "no share of LV mass: no myocardium was found"
+    return TissueMass(voxels, volume, volume * MYOCARDIAL_DENSITY_G_PER_ML, percent, no_share)
+
+
+def tissue_masses(
+    labels: np.ndarray, assessed: frozenset[str], voxel_ml: float | None
+) -> dict[str, TissueMass]:
+    """Mass of every tissue of a MyoPS label map.
+
+    LV mass is normal myocardium + edema + scar as labeled. Papillary muscles and trabeculae count
+    where the label map calls them myocardium; MyoPS labels put them in the blood pool.
+
+    Args:
+        labels: uint16 (z, y, x), MyoPS values.
+        assessed: which of "scar", "edema" the present sequences allow to judge.
+        voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
+
+    Returns:
+        "lv_myocardium", "scar", "edema", "scar_or_edema", "blood_pool" -> TissueMass.
+    """
+    counts = _tissue_voxels(labels)
+    masses = {}
+    for name, voxels in counts.items():
+        known = assessed >= ({"scar", "edema"} if name == "scar_or_edema" else {name})
+        if name in NOT_ASSESSED and not known:
+            masses[name] = tissue_mass(None, counts["lv_myocardium"], voxel_ml, NOT_ASSESSED[name])
+        else:
+            masses[name] = tissue_mass(voxels, counts["lv_myocardium"], voxel_ml)
+    masses["blood_pool"] = _cavity(masses["blood_pool"])
+    return masses
+
+
+def _tissue_voxels(labels: np.ndarray) -> dict[str, int]:
+    count = {name: int((labels == value).sum()) for name, value in MYOPS.items()}
+    scar_or_edema = count["scar"] + count["edema"]
+    return {
+        "lv_myocardium": count["normal_myocardium"] + scar_or_edema,
+        "scar": count["scar"],
+        "edema": count["edema"],
+        "scar_or_edema": scar_or_edema,
+        "blood_pool": count["blood_pool"],
+    }
+
+
+def _cavity(blood: TissueMass) -> TissueMass:
+    """Blood has a volume, not a myocardial mass."""
+    reason = blood.reason if blood.volume_ml is None else "a cavity: volume only"
+    return TissueMass(blood.voxels, blood.volume_ml, None, None, reason)
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Dice overlap of two bool masks, 0..1; None when both are empty (nothing to compare)."""
+    total = int(a.sum()) + int(b.sum())
+    return 2.0 * int((a & b).sum()) / total if total else None

@@ -1,0 +1,110 @@
+"""The report's sentences: results, rules and geometry in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..quantify.mass import TissueMass
+from ..quantify.measure import rule_title
+from .colors import SEQUENCE_NAMES
+
+if TYPE_CHECKING:
+    from ..case import Case
+    from ..quantify.measure import Measurements
+
+NOT_ASSESSED = "not assessed"
+DASH = "–"
+
+
+def number(value: float | None, digits: int = 1, missing: str = DASH) -> str:
+    """A number as shown in the report, or the words for a missing one."""
+    return missing if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def summary_sentence(measurements: Measurements) -> str:
+    """The result in words, as the first thing to read."""
+    tissues = measurements.tissues
+    if not tissues["lv_myocardium"].voxels:
+        return "No left ventricular myocardium was found."
+    muscle = tissues["lv_myocardium"].mass_g
+    parts = [
+        "LV mass cannot be given without the voxel spacing"
+        if muscle is None
+        else f"LV mass {muscle:.1f} g"
+    ]
+    for name in ("scar", "edema"):
+        mass = tissues[name]
+        if mass.voxels is None:
+            parts.append(f"{name} {NOT_ASSESSED}")
+        elif mass.voxels == 0:
+            parts.append(f"no {name} found")
+        else:
+            grams = "" if mass.mass_g is None else f"{mass.mass_g:.1f} g, "
+            parts.append(f"{name} {grams}{number(mass.percent_of_lv_mass)}\u00a0% of LV mass")
+    return "; ".join(parts) + "."
+
+
+def remote_words(measurements: Measurements) -> str:
+    """Where the remote region is and its statistics, or why there is none."""
+    remote = measurements.remote
+    if remote is None:
+        return f"Remote region: {measurements.remote_reason}."
+    return (
+        f"Remote myocardium is the {remote.width_deg:.0f}° sector at {remote.clock_hour} o'clock "
+        f"on the pictures (center {remote.center_angle_deg:.0f}°), the sector of lowest mean "
+        f"signal away from scar and edema ({remote.note}): "
+        f"mean {number(remote.mean)}, SD {number(remote.sd)}, {remote.voxels} voxels."
+    )
+
+
+def threshold_words(measurements: Measurements) -> list[str]:
+    """Each valid rule for the volume, with the numbers that make its threshold."""
+    words = []
+    for scar in measurements.fwhm.values():
+        result, limits = scar.result, scar.result.threshold_range
+        if result.scope == "slice" or limits is None or result.peak is None:
+            continue
+        if result.rule == "half_of_maximum":
+            formula = f"I ≥ {number(result.peak)} / 2 = {number(limits[0])}"
+        elif measurements.remote is not None:
+            mean = number(measurements.remote.mean)
+            formula = f"I > {mean} + ({number(result.peak)} − {mean}) / 2 = {number(limits[0])}"
+        words.append(f"{rule_title(scar.result)}: {formula}")
+    return words
+
+
+def slice_order(case: Case) -> str:
+    """How the report's slice numbers relate to the file's."""
+    end = "last" if case.original.flipped_xyz[2] else "first"
+    axis = "ijk"[case.original.order_xyz[2]]
+    file = SEQUENCE_NAMES[case.reference]
+    return f"Slice 1 here is the {end} slice along axis {axis} of the {file} file."
+
+
+def slice_caption(tissues: Mapping[str, TissueMass]) -> list[str]:
+    """A slice's masses, one short line each."""
+    muscle = tissues["lv_myocardium"]
+    if not muscle.voxels:
+        return ["no LV"]
+    lines = [] if muscle.mass_g is None else [f"LV {muscle.mass_g:.1f} g"]
+    for name in ("scar", "edema"):
+        mass = tissues[name]
+        if mass.voxels is None:
+            lines.append(f"{name} {NOT_ASSESSED}")
+        elif mass.voxels == 0:
+            lines.append(f"no {name}")
+        else:
+            grams = "" if mass.mass_g is None else f"{mass.mass_g:.1f} g, "
+            lines.append(f"{name} {grams}{number(mass.percent_of_lv_mass, 0)}\u00a0%")
+    return lines
+
+
+def geometry_words(case: Case, measurements: Measurements) -> str:
+    """Size and spacing of the grid."""
+    x, y, z = case.geometry.size_xyz
+    x_mm, y_mm, z_mm = measurements.spacing_mm
+    spacing = f"{x_mm:.2f} × {y_mm:.2f} × {z_mm:.2f} mm"
+    if not measurements.spacing_known:
+        spacing += " (unknown: the header holds none)"
+    return f"{x} × {y} voxels, {z} slices; {spacing}, slices center to center"

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from circle_heart import SPACING_MM, circle_labels, circle_lge
+
+from myops import labels as regions
+from myops.quantify.remote import RemoteRegion, find_remote, lv_angles_deg
+
+
+def find(labels, lge, spacing_mm=SPACING_MM):
+    return find_remote(
+        lge,
+        regions.lv_region(labels),
+        regions.myocardium(labels),
+        regions.scar_or_edema(labels),
+        spacing_mm,
+    )
+
+
+def test_remote_is_the_darkest_sector():
+    labels = circle_labels()
+    remote = find(labels, circle_lge(labels))
+    # The ring's signal is 100 - 20 cos(angle - 300 degrees).
+    assert remote.center_angle_deg == pytest.approx(300, abs=5)
+    assert remote.clock_hour == 5
+    # Mean of the cosine over +-30 degrees is sin(30)/(pi/6) = 0.955, so 100 - 19.1.
+    assert remote.mean == pytest.approx(80.9, abs=0.3)
+
+
+def test_remote_statistics_are_those_of_its_mask():
+    labels = circle_labels()
+    lge = circle_lge(labels)
+    remote = find(labels, lge)
+    assert remote.voxels == remote.mask.sum()
+    assert remote.mean == pytest.approx(lge[remote.mask].mean())
+    assert remote.sd == pytest.approx(lge[remote.mask].std(), rel=1e-4)
+
+
+def test_remote_stays_away_from_scar_and_edema_even_where_they_are_darkest():
+    labels = circle_labels()
+    lge = circle_lge(labels)
+    lge[regions.scar_or_edema(labels)] = 0.0
+    remote = find(labels, lge)
+    diseased = regions.scar_or_edema(labels)
+    near = diseased | np.roll(diseased, 1, 1) | np.roll(diseased, -1, 1)
+    near |= np.roll(diseased, 1, 2) | np.roll(diseased, -1, 2)
+    assert not (remote.mask & near).any()
+    assert (remote.mask & ~regions.myocardium(labels)).sum() == 0
+
+
+def test_remote_leaves_out_the_border_of_the_wall():
+    labels = circle_labels()
+    remote = find(labels, circle_lge(labels))
+    outside = ~regions.myocardium(labels)
+    for axis in (1, 2):
+        for step in (1, -1):
+            assert not (remote.mask & np.roll(outside, step, axis)).any()
+
+
+def test_a_wall_of_one_voxel_is_used_whole():
+    labels = np.zeros((3, 64, 64), np.uint16)
+    rows, columns = np.indices((64, 64))
+    radius = np.hypot(rows - 32, columns - 32)
+    labels[:, radius < 21] = 200
+    labels[:, radius < 20] = 500
+    remote = find(labels, circle_lge(labels)[:, :64, :64])
+    assert remote is not None
+    assert remote.note.startswith("whole wall")
+
+
+def test_a_wall_full_of_scar_has_no_remote_region():
+    labels = circle_labels()
+    labels[regions.myocardium(labels)] = 2221
+    assert find(labels, circle_lge(labels)) is None
+
+
+def test_an_empty_label_map_has_no_remote_region():
+    labels = np.zeros((2, 96, 96), np.uint16)
+    assert find(labels, circle_lge(circle_labels())[:2]) is None
+
+
+def test_angles_turn_counterclockwise_from_the_right_as_displayed():
+    region = np.zeros((1, 5, 5), bool)
+    region[0, 1:4, 1:4] = True
+    angle = lv_angles_deg(region, (1.0, 1.0, 10.0))[0]
+    assert angle[2, 4] == 0
+    assert angle[0, 2] == 90
+    assert angle[2, 0] == 180
+    assert angle[4, 2] == 270
+
+
+def test_angles_are_those_in_millimeters_not_in_pixels():
+    region = np.zeros((1, 5, 5), bool)
+    region[0, 1:4, 1:4] = True
+    angle = lv_angles_deg(region, (1.0, 3.0, 10.0))[0]
+    # One pixel right is 1 mm, one pixel up is 3 mm.
+    assert angle[1, 3] == pytest.approx(np.degrees(np.arctan2(3, 1)))
+
+
+def test_slices_without_left_ventricle_have_no_angle():
+    region = np.zeros((2, 5, 5), bool)
+    region[0, 2, 2] = True
+    assert np.isnan(lv_angles_deg(region, (1.0, 1.0, 10.0))[1]).all()
+
+
+@pytest.mark.parametrize(("angle", "hour"), [(0, 3), (90, 12), (180, 9), (270, 6), (345, 4)])
+def test_the_clock_has_twelve_at_the_top(angle, hour):
+    remote = RemoteRegion(np.ones((1, 1, 1), bool), 0, 0, angle, 60, 1, "")
+    assert remote.clock_hour == hour

@@ -1,0 +1,303 @@
+"""Measure the shipped models on real hearts that they were not trained on, without human input.
+
+    python Testing/evaluate_real.py ../shared/real --output runs/real
+
+Sets (any that is missing is left out): `emidec/` (LGE alone), `acdc/` (cine bSSFP at ED and ES),
+`sunnybrook/` (one patient, cine DICOM at ED with manual contours). Writes `cases.csv`,
+`summary.json`, `summary.md` and a picture of the best, the median and the worst case of each set.
+A case in which no heart is found counts as Dice 0, never as missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.path import Path as Outline
+from scipy.stats import bootstrap
+
+from myops import labels as regions
+from myops.cascade import segment
+from myops.case import Case, case_from_images, restore
+from myops.compare import compare
+from myops.errors import InputError
+from myops.io import read_image
+from myops.labels import MYOPS, from_acdc, from_emidec
+from myops.weights import load_models
+
+# What a case of each set is ranked by in the pictures.
+RANKED_BY = {"emidec": "scar_dice", "acdc": "lv_region_dice", "sunnybrook": "lv_region_dice"}
+# Sunnybrook's cine has 20 phases; the phase (from 0) that has both contours is end-diastole.
+PHASES, END_DIASTOLE = 20, 18
+COLORS = {"lv_region": "#ffd400", "blood_pool": "#29b6f6", "scar": "#ff3b30"}
+
+
+@dataclass(frozen=True)
+class RealCase:
+    """A real heart with its expert labels, uint16 MyoPS (z, y, x) on the image's own grid.
+
+    `labeled` names the slices (bool (z,)) that the expert has drawn; only they are compared.
+    """
+
+    dataset: str
+    name: str
+    sequence: str
+    image: sitk.Image
+    labels: np.ndarray
+    labeled: np.ndarray
+
+
+def find_cases(root: Path) -> Iterator[RealCase]:
+    """All cases below the folder, one at a time."""
+    for path in sorted((root / "emidec").glob("*/*_LGE.nii.gz")):
+        truth = read_image(path.with_name(path.name.replace("_LGE", "_gt")))
+        labels = from_emidec(sitk.GetArrayFromImage(truth))
+        yield _all_slices("emidec", path.parent.name, "lge", read_image(path), labels)
+    for path in sorted((root / "acdc").glob("*_gt.nii.gz")):
+        image = read_image(path.with_name(path.name.replace("_gt", "")))
+        labels = from_acdc(sitk.GetArrayFromImage(read_image(path)))
+        yield _all_slices("acdc", path.name.removesuffix("_gt.nii.gz"), "bssfp", image, labels)
+    for folder in sorted((root / "sunnybrook").glob("*/dicom")):
+        yield _sunnybrook(folder.parent)
+
+
+def _all_slices(
+    dataset: str, name: str, sequence: str, image: sitk.Image, labels: np.ndarray
+) -> RealCase:
+    return RealCase(dataset, name, sequence, image, labels, np.ones(len(labels), bool))
+
+
+def _sunnybrook(folder: Path) -> RealCase:
+    """End-diastolic volume and labels from the manual contours (pixel coordinates as text)."""
+    count = len(list((folder / "dicom").glob("*.dcm")))
+    numbers = range(END_DIASTOLE + 1, count + 1, PHASES)
+    image = sitk.ReadImage([str(folder / "dicom" / f"{n}.dcm") for n in numbers])
+    labels = np.zeros(image.GetSize()[::-1], np.uint16)
+    labeled = np.zeros(len(labels), bool)
+    for k, number in enumerate(numbers):
+        outer, inner = (
+            folder
+            / "contours"
+            / f"{kind}-contours"
+            / f"IM-0001-{number:04d}-{kind}contour-manual.txt"
+            for kind in ("o", "i")
+        )
+        if outer.exists() and inner.exists():
+            labels[k][_inside(outer, labels.shape[1:])] = MYOPS["normal_myocardium"]
+            labels[k][_inside(inner, labels.shape[1:])] = MYOPS["blood_pool"]
+            labeled[k] = True
+    return RealCase("sunnybrook", f"{folder.name}_ED", "bssfp", image, labels, labeled)
+
+
+def _inside(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels whose centers lie inside a contour file's polygon."""
+    rows, columns = np.indices(shape)
+    points = np.stack([columns.ravel(), rows.ravel()], axis=1)
+    return Outline(np.loadtxt(path)).contains_points(points).reshape(shape)
+
+
+def evaluate(real: RealCase, models: object) -> tuple[dict[str, object], Case, np.ndarray]:
+    """Segment one case; its row of numbers, the Case, and the labels on the image's own grid."""
+    case = case_from_images({real.sequence: real.image}, real.name)
+    row: dict[str, object] = {"dataset": real.dataset, "case": real.name, "heart_found": True}
+    try:
+        segmentation = segment(case, models)  # type: ignore[arg-type]
+        found = sitk.GetArrayFromImage(restore(case, segmentation.labels))
+        row["seconds"] = round(sum(segmentation.seconds.values()), 3)
+    except InputError as error:
+        row.update(heart_found=False, reason=str(error))
+        found = np.zeros(real.labels.shape, np.uint16)
+    truth, found = real.labels[real.labeled], found[real.labeled]
+    spacing_mm = real.image.GetSpacing()
+    for region, agreement in compare(found, truth, spacing_mm).items():
+        if region in ("lv_region", "myocardium", "blood_pool", "scar"):
+            row[f"{region}_dice"] = agreement.dice
+            row[f"{region}_hd_mm"] = agreement.hd_mm
+    if real.sequence == "lge":
+        row["scar_percent"] = _scar_percent(found)
+        row["scar_percent_expert"] = _scar_percent(truth)
+        row["infarct"] = bool(regions.scar(truth).any())
+    else:
+        row.pop("scar_dice"), row.pop("scar_hd_mm")
+    full = np.zeros(real.labels.shape, np.uint16)
+    full[real.labeled] = found
+    return row, case, full
+
+
+def _scar_percent(labels: np.ndarray) -> float:
+    """Scar in % of the myocardium; 0 without myocardium."""
+    return 100.0 * float(regions.scar(labels).sum()) / max(int(regions.myocardium(labels).sum()), 1)
+
+
+def summarize(rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
+    """Mean, SD and 95 % bootstrap interval of every Dice, per set; medians of HD."""
+    summary: dict[str, dict[str, object]] = {}
+    for dataset in dict.fromkeys(str(row["dataset"]) for row in rows):
+        own = [row for row in rows if row["dataset"] == dataset]
+        found: dict[str, object] = {
+            "cases": len(own),
+            "heart_found": sum(bool(row["heart_found"]) for row in own),
+        }
+        for name in dict.fromkeys(key for row in own for key in row if key.endswith("_dice")):
+            values = [row[name] for row in own if row.get(name) is not None]
+            if values:
+                found[name] = _interval(np.array(values, float))
+        distances = [
+            row["lv_region_hd_mm"] for row in own if row.get("lv_region_hd_mm") is not None
+        ]
+        found["lv_region_hd_mm_median"] = (
+            round(float(np.median(distances)), 2) if distances else None
+        )
+        if dataset == "emidec":
+            found |= _scar_summary(own)
+        summary[dataset] = found
+    return summary
+
+
+def _interval(values: np.ndarray) -> dict[str, float | int]:
+    result: dict[str, float | int] = {
+        "mean": round(float(values.mean()), 4),
+        "median": round(float(np.median(values)), 4),
+        "count": len(values),
+    }
+    if len(values) > 2 and np.ptp(values) > 0:
+        limits = bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
+        result |= {
+            "sd": round(float(values.std(ddof=1)), 4),
+            "low": round(float(limits.low), 4),
+            "high": round(float(limits.high), 4),
+        }
+    return result
+
+
+def _scar_summary(rows: list[dict[str, object]]) -> dict[str, object]:
+    healthy = [float(row["scar_percent"]) for row in rows if not row["infarct"]]  # type: ignore[arg-type]
+    pairs = np.array(
+        [(row["scar_percent"], row["scar_percent_expert"]) for row in rows if row["infarct"]], float
+    )
+    return {
+        "false_scar_percent_without_infarct": [round(value, 2) for value in healthy],
+        "scar_percent_bias": round(float((pairs[:, 0] - pairs[:, 1]).mean()), 2)
+        if len(pairs)
+        else None,
+    }
+
+
+def picture(real: RealCase, _: Case, found: np.ndarray, row: dict[str, object], path: Path) -> None:
+    """All labeled slices: the expert's contours above, ours below."""
+    image = sitk.GetArrayFromImage(real.image).astype(np.float32)
+    slices = np.flatnonzero(real.labeled & (real.labels > 0).any(axis=(1, 2)))
+    slices = slices[np.linspace(0, len(slices) - 1, min(len(slices), 8)).astype(int)]
+    rows, columns = (np.flatnonzero((real.labels > 0).any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    window = tuple(slice(max(int(r[0]) - 25, 0), int(r[-1]) + 26) for r in (rows, columns))
+    figure = Figure(figsize=(2.2 * len(slices), 4.8), layout="constrained")
+    axes = figure.subplots(2, len(slices), squeeze=False)
+    for column, k in enumerate(slices):
+        shown = image[k][window]
+        low, high = np.percentile(shown, (1, 99.5))
+        for axis, labels in ((axes[0, column], real.labels), (axes[1, column], found)):
+            axis.imshow(shown, cmap="gray", vmin=low, vmax=high)
+            for region, color in COLORS.items():
+                mask = getattr(regions, region)(labels)[k][window]
+                if mask.any() and not mask.all():
+                    axis.contour(mask, levels=[0.5], colors=color, linewidths=1.0)
+            axis.set_axis_off()
+    score = RANKED_BY[real.dataset]
+    value = row.get(score)
+    figure.suptitle(
+        f"{real.name}: {score.replace('_', ' ')} "
+        f"{'undefined' if value is None else f'{value:.2f}'} (above expert, below ours)"
+    )
+    FigureCanvasAgg(figure).print_png(str(path))
+
+
+def as_markdown(summary: dict[str, dict[str, object]]) -> str:
+    """The summary as a table for Docs/results.md."""
+    lines = [
+        "| set | cases | heart found | LV region | myocardium | blood pool | scar | LV HD median |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for dataset, found in summary.items():
+        cells = [
+            _cell(found.get(f"{r}_dice")) for r in ("lv_region", "myocardium", "blood_pool", "scar")
+        ]
+        lines.append(
+            f"| {dataset} | {found['cases']} | {found['heart_found']} | "
+            + " | ".join(cells)
+            + f" | {found['lv_region_hd_mm_median']} mm |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, dict):
+        return "–"
+    text = f"{value['mean']:.3f}"
+    return text + (f" ({value['low']:.3f}–{value['high']:.3f})" if "low" in value else "")
+
+
+def main() -> None:
+    """Run all cases of the folder."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="folder with emidec/, acdc/, sunnybrook/")
+    parser.add_argument("--output", type=Path, default=Path("runs/real"))
+    parser.add_argument("--model", default="default", help="'default' or a folder of weights")
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    sitk.ProcessObject_SetGlobalWarningDisplay(False)
+    models = load_models(arguments.device, arguments.model)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    results = []
+    for real in find_cases(arguments.folder):
+        row, case, found = evaluate(real, models)
+        results.append((real, case, found, row))
+        print(
+            real.dataset,
+            real.name,
+            {k: v for k, v in row.items() if k.endswith("_dice")},
+            flush=True,
+        )
+    if not results:
+        raise SystemExit(
+            f"expected emidec/, acdc/ or sunnybrook/ in {arguments.folder}, found none"
+        )
+    write(results, arguments.output)
+
+
+def write(
+    results: list[tuple[RealCase, Case, np.ndarray, dict[str, object]]], output: Path
+) -> None:
+    """Tables and the pictures of the best, median and worst case of each set."""
+    rows = [row for *_, row in results]
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    with (output / "cases.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    summary = summarize(rows)
+    (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (output / "summary.md").write_text(as_markdown(summary))
+    for dataset, score in RANKED_BY.items():
+        ranked = sorted(
+            (r for r in results if r[0].dataset == dataset and r[3].get(score) is not None),
+            key=lambda r: -float(r[3][score]),
+        )  # type: ignore[arg-type]
+        if not ranked:
+            continue
+        for place, index in (("best", 0), ("median", len(ranked) // 2), ("worst", -1)):
+            picture(*ranked[index], output / f"{dataset}_{place}.png")
+    print(as_markdown(summary))
+
+
+if __name__ == "__main__":
+    main()
