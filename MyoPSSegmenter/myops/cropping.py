@@ -1,8 +1,8 @@
 """From a Case's grid to the networks' square grids and back, for training and inference alike.
 
 Every network sees squares: the heart finder 128x128 pixels of 2.5 mm around the image center, the
-others a square around the heart, one for the whole stack. All resampling is one separable linear
-map, written as two small matrices, so that the way back is the same function.
+ASSN a square around the heart, the PRSN a tight one around the LV region, each for the whole
+stack. All resampling is separable, rows then columns, and the way back is the same function.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ FINDER_PIXEL_MM = 2.5
 # that keep a wrong heart finder from asking for a fingertip or a thorax.
 SIDE_PER_EXTENT = 1.9
 SIDE_LIMITS_MM = (90.0, 220.0)
+# The square of the tissue classification: once ASSN has outlined the LV region, nothing outside it
+# counts, so the square can be tight and the pixels few.
+TISSUE_SIDE_PER_EXTENT = 1.3
+TISSUE_SIDE_LIMITS_MM = (30.0, 220.0)
 # Less than this is no left ventricle: the smallest adult LV regions hold more than 60 mL.
 SMALLEST_HEART_ML = 3.0
 
@@ -47,13 +51,35 @@ def finder_box(shape_zyx: tuple[int, ...], spacing_mm: tuple[float, float, float
     return SquareBox(center, FINDER_SIZE * FINDER_PIXEL_MM, (spacing_mm[1], spacing_mm[0]))
 
 
-def heart_box(probability: np.ndarray, spacing_mm: tuple[float, float, float]) -> SquareBox:
-    """The square around the heart: centered on the LV, 1.9 times as wide as it.
+def tissue_box(region: np.ndarray, spacing_mm: tuple[float, float, float]) -> SquareBox:
+    """The tight square of the PRSN: centered on the LV region, 1.3 times as wide as it.
+
+    Args:
+        region: bool (z, y, x), the LV epicardial region on the stack's grid.
+        spacing_mm: voxel spacing (x, y, z).
+
+    Raises:
+        InputError: no connected region reaches 3 mL.
+    """
+    return heart_box(
+        region.astype(np.float32), spacing_mm, TISSUE_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM
+    )
+
+
+def heart_box(
+    probability: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    side_per_extent: float = SIDE_PER_EXTENT,
+    side_limits_mm: tuple[float, float] = SIDE_LIMITS_MM,
+) -> SquareBox:
+    """The square around the heart: centered on the LV, by default 1.9 times as wide as it.
 
     Args:
         probability: float (z, y, x) in 0..1, probability of the LV epicardial region on the
             stack's grid; a binary mask of the region does as well.
         spacing_mm: voxel spacing (x, y, z).
+        side_per_extent: the square's side over the LV's largest in-plane extent.
+        side_limits_mm: smallest and largest side.
 
     Raises:
         InputError: where p > 0.5 no connected region reaches 3 mL.
@@ -66,9 +92,11 @@ def heart_box(probability: np.ndarray, spacing_mm: tuple[float, float, float]) -
         float(weights.sum(axis=1) @ np.arange(weights.shape[0]) / weights.sum()),
         float(weights.sum(axis=0) @ np.arange(weights.shape[1]) / weights.sum()),
     )
-    extent_mm = max(np.ptp(rows) * spacing_mm[1] + spacing_mm[1],
-                    np.ptp(columns) * spacing_mm[0] + spacing_mm[0])  # fmt: skip
-    side_mm = float(np.clip(SIDE_PER_EXTENT * extent_mm, *SIDE_LIMITS_MM))
+    height_mm, width_mm = (
+        (np.ptp(found) + 1) * spacing
+        for found, spacing in ((rows, spacing_mm[1]), (columns, spacing_mm[0]))
+    )
+    side_mm = float(np.clip(side_per_extent * max(height_mm, width_mm), *side_limits_mm))
     return SquareBox(center, side_mm, (spacing_mm[1], spacing_mm[0]))
 
 
@@ -131,31 +159,46 @@ def _resample(
     array: np.ndarray, first: list[float], step: list[float], size: tuple[int, ...], outside: float
 ) -> np.ndarray:
     """Sample rows and columns at first + i * step, in pixel indices of the array."""
-    positions = [f + s * np.arange(n) for f, s, n in zip(first, step, size, strict=True)]
-    inside = [(p >= -0.5) & (p <= n - 0.5)
-              for p, n in zip(positions, array.shape[1:], strict=True)]  # fmt: skip
-    if np.issubdtype(array.dtype, np.floating):
-        rows, columns = (
-            _linear_weights(p, s, n)
-            for p, s, n in zip(positions, step, array.shape[1:], strict=True)
-        )
-        result = rows @ array.astype(np.float32) @ columns.T
-    else:
-        rows, columns = (
-            np.clip(np.floor(p + 0.5).astype(int), 0, n - 1)
-            for p, n in zip(positions, array.shape[1:], strict=True)
-        )
-        result = array[:, rows[:, None], columns[None, :]]
-    result[:, ~(inside[0][:, None] & inside[1][None, :])] = outside
+    linear = np.issubdtype(array.dtype, np.floating)
+    result = np.full((len(array), *size), outside, np.float32 if linear else array.dtype)
+    # Only what lies inside the image is computed: most of the image lies outside the box.
+    targets, sampled = [slice(None)], array
+    for axis in (0, 1):
+        positions = first[axis] + step[axis] * np.arange(size[axis])
+        length = array.shape[axis + 1]
+        start, stop = np.searchsorted(positions, (-0.5, length - 0.5))
+        targets.append(slice(int(start), int(stop)))
+        sample = _linear if linear else _nearest
+        sampled = sample(sampled, positions[start:stop], step[axis], axis + 1)
+    result[tuple(targets)] = sampled
     return result
 
 
-def _linear_weights(positions: np.ndarray, step: float, length: int) -> np.ndarray:
-    """Weights (positions, length) of linear interpolation, widened to the step when it is > 1."""
-    width = max(1.0, step)
-    distance = np.abs(np.clip(positions, 0, length - 1)[:, None] - np.arange(length)[None, :])
-    weights = np.maximum(0.0, 1.0 - distance / width)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+def _nearest(array: np.ndarray, positions: np.ndarray, _: float, axis: int) -> np.ndarray:
+    """Take the pixels nearest to the positions along an axis."""
+    nearest = np.floor(positions + 0.5).astype(int)
+    return array.take(np.clip(nearest, 0, array.shape[axis] - 1), axis)
+
+
+def _linear(array: np.ndarray, positions: np.ndarray, step: float, axis: int) -> np.ndarray:
+    """Interpolate linearly along an axis; where the step is above 1, average over a step.
+
+    A sum over the few pixels (taps) that a position depends on. As a matrix product it would be
+    no faster, and slow where a BLAS spreads such small matrices over busy cores.
+    """
+    width, length = max(1.0, step), array.shape[axis]
+    inside = np.clip(positions, 0, length - 1)
+    reach = int(np.ceil(width))
+    taps = np.floor(inside).astype(int)[:, None] + np.arange(1 - reach, reach + 1)
+    weights = np.maximum(0.0, 1.0 - np.abs(inside[:, None] - taps) / width)
+    weights[(taps < 0) | (taps >= length)] = 0
+    weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    taps = np.clip(taps, 0, length - 1)
+    along = [1, -1, 1] if axis == 1 else [1, 1, -1]
+    total = np.zeros(1, np.float32)
+    for k in range(taps.shape[1]):
+        total = total + weights[:, k].reshape(along) * array.take(taps[:, k], axis)
+    return total
 
 
 def present_flags(images: Mapping[str, np.ndarray]) -> np.ndarray:

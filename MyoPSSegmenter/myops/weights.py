@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "dae": build_dae,
     "prsn": build_prsn,
 }
+# Pixels per side where a manifest's config does not say: the paper's 128; the PRSN's squares are
+# tighter around the region, see Docs/cascade-choices.md.
+DEFAULT_SIZES = {"heartfinder": 128, "assn": 128, "dae": 128, "prsn": 80}
 # Training needs the DAE, segmentation does not.
 OPTIONAL = {"dae"}
 
@@ -38,6 +42,7 @@ class Models:
         dae: the shape model of ASSN's training; None if its weights are not in the folder.
         device: where they are.
         checksums: network name to the SHA-256 of its weights file.
+        sizes: network name to the pixels per side of the squares it was trained on.
     """
 
     heartfinder: nn.Module
@@ -46,6 +51,7 @@ class Models:
     dae: nn.Module | None
     device: torch.device
     checksums: Mapping[str, str]
+    sizes: Mapping[str, int] = field(default_factory=lambda: DEFAULT_SIZES)
 
 
 def load_models(
@@ -76,7 +82,12 @@ def load_models(
         else:
             raise InputError(f"{root / MANIFEST}: expected weights of {network}, found none")
     checksums = {network: str(manifest[network]["sha256"]) for network in manifest}
-    return Models(**networks, device=target, checksums=checksums)  # type: ignore[arg-type]
+    sizes = {network: _size(network, entry) for network, entry in manifest.items()}
+    return Models(**networks, device=target, checksums=checksums, sizes=sizes)  # type: ignore[arg-type]
+
+
+def _size(network: str, entry: Mapping[str, Any]) -> int:
+    return int(entry.get("config", {}).get("size", DEFAULT_SIZES[network]))
 
 
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
@@ -115,7 +126,7 @@ def load_network(name: str, path: Path, entry: Mapping[str, Any] | None = None) 
             f"{path}: expected SHA-256 {expected[:12]}..., found {found[:12]}...; the weights are "
             "damaged: install them again"
         )
-    tensors, metadata = _read_safetensors(path)
+    tensors, metadata = load_tensors(path), read_metadata(path)
     if metadata.get("network") != name:
         found_network = metadata.get("network", "no name")
         raise InputError(f"{path}: expected weights of {name}, found those of {found_network}")
@@ -136,13 +147,35 @@ def _filled(
     return module
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a safetensors file as they are stored.
+
+    Raises:
+        InputError: missing or damaged file.
+    """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Read the texts in a safetensors file's header.
+
+    Raises:
+        InputError: missing or damaged file.
+    """
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
+    if not path.is_file():
+        raise InputError(f"expected a file of weights, found no {path}; install it again")
     try:
         with safe_open(path, framework="pt") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+            yield file
     except SafetensorError as error:
         raise InputError(
             f"{path}: expected a safetensors file, found a damaged one ({error}); install it again"

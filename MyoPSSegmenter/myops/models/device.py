@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 from myops.errors import InputError
@@ -42,6 +44,8 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, name, bool)() for name in known)
 
 
-def inference_precision(device: torch.device) -> torch.autocast:
+def inference_precision(device: torch.device) -> AbstractContextManager[object]:
     """Context in which a network runs: bfloat16 where it is fast, else float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device))
+    if has_fast_bfloat16(device):
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()

@@ -12,13 +12,14 @@ from torch import nn
 
 from myops.cropping import assn_input
 from myops.labels import lv_region
-from myops.models.build import build_assn, build_dae
+from myops.models.build import build_assn
 from myops.training.augment import drop_sequences, jitter_contrast, random_affine, warp
-from myops.training.checkpoint import load_weights
 from myops.training.config import AssnConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_box, present_rows
+from myops.training.export import trained_network
 from myops.training.losses import assn_loss, binary_cross_entropy
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
+from myops.weights import SHIPPED_FOLDER, load_network
 
 if TYPE_CHECKING:
     from myops.phantom.patient import PhantomPatient
@@ -44,13 +45,14 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
     theta = random_affine(len(batch["images"]), config.reorient, generator)
     present = drop_sequences(batch["present"], config.dropout, generator)
     images = jitter_contrast(warp(batch["images"], theta), generator)
-    return {"images": images * present[:, :, None, None], "present": present,
-            "region": (warp(batch["region"], theta) > 0.5).float()}
+    return {
+        "images": images * present[:, :, None, None],
+        "present": present,
+        "region": (warp(batch["region"], theta) > 0.5).float(),
+    }
 
 
-def make_loss(
-    config: TrainingConfig, device: torch.device
-) -> Callable[[nn.Module, Batch], Loss]:
+def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Module, Batch], Loss]:
     """The paper's loss with the trained DAE, whose weights stay as they are."""
     assert isinstance(config, AssnConfig)
     dae = frozen_dae(config, device) if config.dae_weight else nn.Identity()
@@ -68,13 +70,9 @@ def make_loss(
 
 def frozen_dae(config: AssnConfig, device: torch.device) -> nn.Module:
     """The trained DAE from the configured file, or the shipped one."""
-    if config.dae:
-        dae: nn.Module = build_dae()
-        load_weights(Path(config.dae), dae)
-    else:
-        from myops.weights import load_models
-
-        dae = load_models("cpu").dae
+    path = Path(config.dae) if config.dae else SHIPPED_FOLDER / "dae.safetensors"
+    loaded = path.suffix == ".safetensors"
+    dae = load_network("dae", path) if loaded else trained_network(path)
     return dae.float().to(device).eval().requires_grad_(False)
 
 

@@ -15,8 +15,12 @@ def uniform(count: int, low: float, high: float, generator: torch.Generator) -> 
 
 
 def random_affine(
-    count: int, reorient: float, generator: torch.Generator,
-    degrees: float = 12.0, scale: float = 0.12, shift: float = 0.06,
+    count: int,
+    reorient: float,
+    generator: torch.Generator,
+    degrees: float = 12.0,
+    scale: float = 0.12,
+    shift: float = 0.06,
 ) -> Tensor:
     """Random in-plane maps from output to input coordinates, float32 (count, 2, 3).
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import nn
 
 from myops.errors import InputError
 from myops.training.config import TrainingConfig, config_from_dict
+from myops.weights import load_tensors
 
 CHECKPOINT_NAME = "checkpoint.pt"
 
@@ -73,7 +75,7 @@ def save_checkpoint(path: Path, stage: str, config: TrainingConfig, state: State
         "global_rng": torch.get_rng_state(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.part")
     try:
         with beside.open("wb") as file:
             torch.save(content, file)
@@ -126,27 +128,39 @@ def load_weights(path: Path, network: nn.Module) -> None:
     Raises:
         InputError: missing or damaged file, or weights of another network.
     """
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        if not path.is_file():
-            raise InputError(f"expected weights, found no file {path}")
-        weights = load_file(path)
-    else:
-        content = read_checkpoint(path)
-        weights = content["average"] or content["model"]
+    weights = load_tensors(path) if path.suffix == ".safetensors" else trained_weights(path)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"{path} holds weights of another network: {error}") from None
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: expected weights of this network, {reason}") from None
 
 
+def trained_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A checkpoint's weights: their running mean where there is one.
+
+    Raises:
+        InputError: missing or damaged checkpoint.
+    """
+    content = read_checkpoint(path)
+    weights: dict[str, torch.Tensor] = content["average"] or content["model"]
+    return weights
+
+
+@cache
 def git_commit() -> str:
-    """Commit of the source tree this package runs from, "unknown" outside a repository."""
+    """Commit of the source tree this package runs from, as it was at the first call.
+
+    Ends in "-dirty" where files differ from the commit; "unknown" outside a repository.
+    """
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True,
-            text=True, check=True, timeout=10,
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
         return "unknown"

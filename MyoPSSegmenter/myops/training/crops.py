@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops import labels as regions
-from myops.cropping import SquareBox, crop_sequences, crop_stack, heart_box, present_flags
+from myops.cropping import (
+    SquareBox,
+    crop_sequences,
+    crop_stack,
+    heart_box,
+    present_flags,
+    tissue_box,
+)
 
 if TYPE_CHECKING:
     from myops.phantom.patient import PhantomPatient
@@ -35,6 +42,19 @@ def jittered_box(patient: PhantomPatient, rng: np.random.Generator) -> SquareBox
     return replace(box, center_yx=(center[0], center[1]), side_mm=side_mm)
 
 
+def jittered_tissue_box(patient: PhantomPatient, rng: np.random.Generator) -> SquareBox:
+    """The tight square of the PRSN, moved and scaled as the ASSN errs.
+
+    Raises:
+        InputError: the patient has no left ventricle to speak of.
+    """
+    box = tissue_box(regions.lv_region(patient.labels), patient.spacing_mm)
+    side_mm = box.side_mm * float(np.clip(rng.normal(1.0, 0.05), 0.88, 1.2))
+    moved = rng.normal(0, 0.02, 2) * box.side_mm / np.array(box.spacing_yx_mm)
+    center = (float(box.center_yx[0] + moved[0]), float(box.center_yx[1] + moved[1]))
+    return replace(box, center_yx=center, side_mm=side_mm)
+
+
 def crop_patient(
     patient: PhantomPatient, box: SquareBox, size: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -47,9 +67,7 @@ def present_rows(patient: PhantomPatient, count: int) -> np.ndarray:
     return np.repeat(present_flags(patient.images)[None], count, axis=0)
 
 
-def perturb_region(
-    region: np.ndarray, rng: np.random.Generator, largest_px: float
-) -> np.ndarray:
+def perturb_region(region: np.ndarray, rng: np.random.Generator, largest_px: float) -> np.ndarray:
     """Make of the true LV region what the ASSN might find: grown or shrunk, wavy, soft.
 
     Args:
@@ -70,7 +88,8 @@ def perturb_region(
     for k in np.flatnonzero(found.any(axis=(1, 2))):
         inside = found[k]
         distance = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
-        wave = ndimage.zoom(rng.normal(0, rng.uniform(0, 1.2), (8, 8)), inside.shape[0] / 8, order=3)
+        coarse = rng.normal(0, rng.uniform(0, 1.2), (8, 8))
+        wave = ndimage.zoom(coarse, inside.shape[0] / 8, order=3)
         edge = (distance + offset_px + rng.normal(0, 0.4) + wave) / softness_px
         result[k] = 1 / (1 + np.exp(-np.clip(edge, -30, 30)))
     result[result < 0.01] = 0

@@ -50,9 +50,7 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
     return {"region": clean, "corrupted": corrupt(clean, config.corruptions, generator)}
 
 
-def make_loss(
-    config: TrainingConfig, device: torch.device
-) -> Callable[[nn.Module, Batch], Loss]:
+def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Module, Batch], Loss]:
     """Squared error of the reconstruction."""
 
     def loss(network: nn.Module, batch: Batch) -> Loss:
@@ -66,8 +64,10 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     clean = batch["region"].float()
     corrupted = corrupt(clean, 2.0, torch.Generator().manual_seed(0))
     reconstructed = network(corrupted).float() > 0.5
-    return {"region_dice": dice(reconstructed, clean > 0.5),
-            "corrupted_dice": dice(corrupted > 0.5, clean > 0.5)}
+    return {
+        "region_dice": dice(reconstructed, clean > 0.5),
+        "corrupted_dice": dice(corrupted > 0.5, clean > 0.5),
+    }
 
 
 def corrupt(masks: Tensor, mean_count: float, generator: torch.Generator) -> Tensor:

@@ -15,13 +15,8 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from myops.errors import InputError
-from myops.training.config import CURVE_SEED, HELD_BACK_SEED, SEED_OFFSET, TrainingConfig
+from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
 from myops.training.stage import Batch, Slices, Stage
-
-
-def training_seed(stage: str, index: int, seed: int) -> int:
-    """Seed of a stage's `index`-th patient; never one of the held-back seeds (>= 900000)."""
-    return (SEED_OFFSET[stage] + 7_919 * seed + index) % HELD_BACK_SEED
 
 
 def phantom_config(config: TrainingConfig) -> Any:
@@ -58,7 +53,7 @@ def curve_batches(stage: Stage, config: TrainingConfig) -> list[Batch]:
 
 
 class PhantomStream(IterableDataset):
-    """Endless patients (index, slices); every rank and worker takes its own share of the indices."""
+    """Endless patients (index, slices); every rank and worker takes its own share of them."""
 
     def __init__(
         self, stage: Stage, config: TrainingConfig, first: int, rank: int, world: int
@@ -79,9 +74,11 @@ class PhantomStream(IterableDataset):
 
 
 def _quiet_worker(_: int) -> None:
-    # Ctrl-C reaches the whole process group; the training process alone decides what it means.
+    # Ctrl-C and a scheduler's SIGTERM reach the whole process group; the training process alone
+    # decides what they mean. A worker that died of them would make it fail before its checkpoint
+    # is written. Workers end when the training closes them or is no more.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class PatientFeed:
@@ -91,8 +88,12 @@ class PatientFeed:
         self.next_index = stream.first
         self._step = stream.world * max(workers, 1)
         loader = DataLoader(
-            stream, batch_size=None, num_workers=workers, worker_init_fn=_quiet_worker,
-            collate_fn=_as_is, prefetch_factor=2 if workers else None,
+            stream,
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=_quiet_worker,
+            collate_fn=_as_is,
+            prefetch_factor=2 if workers else None,
         )
         # The workers start here, in the main thread, before torch has threads of its own.
         self._source = iter(loader)

@@ -46,13 +46,13 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
     )
     present = drop_sequences(batch["present"], config.dropout, generator)
     images = jitter_contrast(warp(batch["images"], theta), generator)
-    return {"images": images * present[:, :, None, None],
-            "targets": (warp(batch["targets"], theta) > 0.5).float()}
+    return {
+        "images": images * present[:, :, None, None],
+        "targets": (warp(batch["targets"], theta) > 0.5).float(),
+    }
 
 
-def make_loss(
-    config: TrainingConfig, device: torch.device
-) -> Callable[[nn.Module, Batch], Loss]:
+def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Module, Batch], Loss]:
     """Dice + binary cross-entropy."""
     assert isinstance(config, HeartFinderConfig)
 
@@ -69,8 +69,10 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     """Dice of both regions over the patient's stack."""
     predicted = network(batch["images"] * batch["present"][:, :, None, None]) > 0
     truth = batch["targets"] > 0.5
-    return {"region_dice": dice(predicted[:, 0], truth[:, 0]),
-            "right_ventricle_dice": dice(predicted[:, 1], truth[:, 1])}
+    return {
+        "region_dice": dice(predicted[:, 0], truth[:, 0]),
+        "right_ventricle_dice": dice(predicted[:, 1], truth[:, 1]),
+    }
 
 
 HEARTFINDER_STAGE = Stage("heartfinder", build, prepare, augment, make_loss, score)

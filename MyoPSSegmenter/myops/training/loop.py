@@ -6,14 +6,14 @@ import copy
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from torch import nn
 
 from myops.errors import InputError
@@ -22,6 +22,7 @@ from myops.training.checkpoint import (
     CHECKPOINT_NAME,
     Progress,
     State,
+    git_commit,
     load_weights,
     read_checkpoint,
     restore_state,
@@ -46,9 +47,7 @@ from myops.training.stage import Batch, Stage
 STAGES = {s.name: s for s in (HEARTFINDER_STAGE, DAE_STAGE, ASSN_STAGE, PRSN_STAGE)}
 
 
-def train(
-    stage: str, overrides: Mapping[str, str], output: Path, resume: bool = False
-) -> Path:
+def train(stage: str, overrides: Mapping[str, str], output: Path, resume: bool = False) -> Path:
     """Train one network on phantom patients until its steps or minutes are used up.
 
     Args:
@@ -74,6 +73,7 @@ def train(
         raise InputError(f"{path} belongs to {found['stage']}, expected {stage}")
     config = make_config(stage, overrides, stored_config(found) if found else None)
     phantom_config(config)
+    git_commit()  # of the code that runs; the tree may be another when a checkpoint is written
     path.parent.mkdir(parents=True, exist_ok=True)
     fabric = make_fabric(config)
     state = make_state(STAGES[stage], config, fabric)
@@ -85,7 +85,7 @@ def train(
 
 def make_fabric(config: TrainingConfig) -> Fabric:
     """Start the processes, choose device and precision."""
-    torch.set_num_threads(config.threads or usable_cores())
+    torch.set_num_threads(config.threads or max(1, usable_cores() // max(1, config.devices)))
     on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     precision: Any = config.precision
     if precision == "auto":
@@ -110,40 +110,39 @@ def _has_fast_bfloat16(on_gpu: bool) -> bool:
 
 def make_state(stage: Stage, config: TrainingConfig, fabric: Fabric) -> State:
     """Build network, running mean, optimizer and random generators."""
-    model = stage.build(config).to(fabric.device, memory_format=torch.channels_last)
+    model = stage.build(config)
+    model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.start:
         load_weights(Path(config.start), model)
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema_decay else None
-    seeds = (config.seed, fabric.global_rank, 7)
+    seeds = (config.seed, fabric.global_rank)
+    torch.manual_seed(1_000 * config.seed + fabric.global_rank)  # the noise of augmentation
     return State(
         model=model,
         average=average,
         optimizer=torch.optim.Adam(model.parameters(), lr=config.learning_rate),
         progress=Progress(),
         rng=np.random.default_rng(seeds),
-        generator=torch.Generator().manual_seed(hash(seeds) % 2**31),
+        generator=torch.Generator().manual_seed(1_000 * config.seed + fabric.global_rank),
     )
 
 
-def _run(
-    stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path
-) -> None:
+def _run(stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path) -> None:
     progress, main_process = state.progress, fabric.is_global_zero
-    report = Reporter(stage.name, config, path.parent, progress, enabled=main_process)
-    feed = PatientFeed(
-        PhantomStream(stage, config, progress.next_patient, fabric.global_rank, fabric.world_size),
-        config.workers,
+    stream = PhantomStream(
+        stage, config, progress.next_patient, fabric.global_rank, fabric.world_size
     )
-    pool = SlicePool(config.pool_patients)
-    curves = curve_batches(stage, config) if main_process and config.curve_minutes > 0 else []
-    loss_function = stage.make_loss(config, fabric.device)
-    model, optimizer = fabric.setup(state.model, state.optimizer)
-    clock = Clock(progress)
+    with closing(PatientFeed(stream, config.workers)) as feed, stop_signals() as stopped:
+        report = Reporter(stage.name, config, path.parent, progress, enabled=main_process)
+        curves = curve_batches(stage, config) if main_process else []
+        loss_function = stage.make_loss(config, fabric.device)
+        model, optimizer = fabric.setup(state.model, state.optimizer)
+        pool = SlicePool(config.pool_patients)
+        clock = Clock(progress)
 
-    with stop_signals() as stopped:
         while not _agree(fabric, progress.fraction(config) >= 1 or bool(stopped)):
             fraction = _agree(fabric, progress.fraction(config))
-            set_learning_rate(optimizer, config, fraction)
+            rate = set_learning_rate(optimizer, config, fraction)
             refill(pool, feed, progress, config)
             batch = to_device(pool.draw(config.batch_size, state.rng), fabric.device)
             loss, parts = loss_function(model, stage.augment(batch, state.generator, config))
@@ -152,29 +151,26 @@ def _run(
             if config.gradient_clip:
                 fabric.clip_gradients(model, optimizer, max_norm=config.gradient_clip)
             optimizer.step()
+            update_average(state.average, state.model, progress.step, config.ema_decay)
+
             progress.step += 1
             progress.elapsed_s = clock.elapsed_s()
-            update_average(state.average, state.model, progress.step, config.ema_decay)
-            report.step(loss, parts, progress, optimizer.param_groups[0]["lr"], feed)
+            progress.next_patient = feed.next_index
+            report.step({"loss": loss, **parts}, progress, rate)
             if main_process and clock.due("curve", config.curve_minutes):
                 progress.metrics = score(stage, state, curves, fabric)
                 report.metrics(progress)
             if main_process and clock.due("checkpoint", config.checkpoint_minutes):
-                progress.next_patient = feed.next_index
                 save_checkpoint(path, stage.name, config, state)
 
         if main_process:
-            progress.next_patient = feed.next_index
             if not stopped:
                 progress.metrics = score(stage, state, curves, fabric)
                 report.metrics(progress)
             save_checkpoint(path, stage.name, config, state)
-    feed.close()
-    report.close(progress, bool(stopped))
-    if stopped == [signal.SIGINT]:
-        raise KeyboardInterrupt
+        report.close(progress, bool(stopped))
     if stopped:
-        raise SystemExit(128 + stopped[0])
+        raise KeyboardInterrupt if stopped[0] == signal.SIGINT else SystemExit(128 + stopped[0])
 
 
 class Clock:
@@ -220,18 +216,27 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 def set_learning_rate(
     optimizer: torch.optim.Optimizer, config: TrainingConfig, fraction: float
-) -> None:
-    """Rise from 0 during the warm-up, then a cosine down to 1 %."""
+) -> float:
+    """Rise during the warm-up, then a cosine down to 1 %; return the learning rate."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(fraction, 1.0)))
     # A tenth of the rise is given at once, so that the very first step already counts.
     rise = min(1.0, 0.1 + fraction / config.warmup) if config.warmup > 0 else 1.0
+    rate = config.learning_rate * rise * (0.01 + 0.99 * cosine)
     for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * rise * (0.01 + 0.99 * cosine)
+        group["lr"] = rate
+    return rate
 
 
 @torch.no_grad()
 def update_average(average: nn.Module | None, model: nn.Module, step: int, decay: float) -> None:
-    """Running mean of the weights; the first steps count more, so that the start is forgotten."""
+    """Running mean of the weights; the first steps count more, so that the start is forgotten.
+
+    Args:
+        average: the mean, changed in place; nothing happens if None.
+        model: the weights after this step.
+        step: steps before this one.
+        decay: share of the mean that is kept, at most.
+    """
     if average is None:
         return
     share = 1 - min(decay, (1 + step) / (10 + step))
@@ -265,7 +270,7 @@ def _agree(fabric: Fabric, value: Any) -> Any:
 def stop_signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM, so that the step in progress ends and a checkpoint is written."""
     received: list[int] = []
-    previous: dict[int, Callable[..., Any] | int | None] = {}
+    previous: dict[signal.Signals, Any] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             previous[number] = signal.signal(number, lambda n, _frame: received.append(n))

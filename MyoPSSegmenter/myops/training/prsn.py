@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from myops.cropping import CLIP_HALF_RANGES, _channels
+from myops.case import SEQUENCES
 from myops.labels import MYOPS, lv_region
 from myops.models.build import build_prsn
-from myops.normalize import normalize
+from myops.normalize import CLIP_HALF_RANGES, normalize
 from myops.training.augment import drop_sequences, jitter_contrast, random_affine, warp
 from myops.training.config import PrsnConfig, TrainingConfig
-from myops.training.crops import crop_patient, jittered_box, perturb_region, present_rows
+from myops.training.crops import crop_patient, jittered_tissue_box, perturb_region, present_rows
 from myops.training.losses import dice_loss
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Classes of the main branch, in the order of its channels.
 OTHER, NORMAL, EDEMA, SCAR = range(4)
-BSSFP, LGE, T2 = range(3)
+BSSFP, LGE, T2 = range(len(SEQUENCES))
 
 
 def build(config: TrainingConfig) -> nn.Module:
@@ -40,14 +40,16 @@ def build(config: TrainingConfig) -> nn.Module:
 def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
     assert isinstance(config, PrsnConfig)
-    crops, labels = crop_patient(patient, jittered_box(patient, rng), config.size)
+    crops, labels = crop_patient(patient, jittered_tissue_box(patient, rng), config.size)
     region = perturb_region(lv_region(labels), rng, config.region_pixels)
     inside = region > 0.5
-    images = {name: normalize(crop, mask=inside) for name, crop in crops.items()}
+    images = np.zeros((len(labels), len(SEQUENCES), *labels.shape[1:]), np.float16)
+    for name, crop in crops.items():
+        images[:, SEQUENCES.index(name)] = normalize(crop, mask=inside)
     kept = inside.any(axis=(1, 2))
     count = len(labels)
     return {
-        "images": _channels(images).astype(np.float16)[kept],
+        "images": images[kept],
         "region": region.astype(np.float16)[kept, None],
         "labels": to_classes(labels)[kept, None],
         "present": present_rows(patient, count)[kept],
@@ -68,7 +70,7 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
     theta = random_affine(len(batch["images"]), config.reorient, generator)
     return {
         "images": jitter_contrast(warp(batch["images"], theta), generator),
-        "region": warp(batch["region"], theta),
+        "region": (warp(batch["region"], theta) > 0.5).float(),
         "labels": warp(batch["labels"].float(), theta, mode="nearest").round().long(),
         "present": drop_sequences(batch["present"], config.dropout, generator),
         "acute": batch["acute"],
@@ -129,36 +131,36 @@ def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Lo
     labels, present = batch["labels"], batch["present"]
     target = main_target(labels, present, batch["acute"])
     branches = branch_targets(labels)
-    weight = {name: present[:, k, None, None, None] for k, name in enumerate(("bssfp", "lge", "t2"))}
+    inside = (batch["region"] > 0).float()
+    bssfp, lge, t2 = (inside * present[:, k, None, None, None] for k in (BSSFP, LGE, T2))
     scar_free = (labels != SCAR).float()
     parts = {
-        "main": tissue_dice(logits["main"], one_hot(target, 4), None),
-        "bssfp": dice_loss(torch.sigmoid(logits["bssfp"]), branches["bssfp"], weight["bssfp"]),
-        "lge": tissue_dice(logits["lge"], branches["lge"], weight["lge"]),
-        "t2": tissue_dice(logits["t2"], branches["t2"], weight["t2"] * scar_free),
+        "main": tissue_dice(logits["main"], one_hot(target, 4), inside),
+        "bssfp": dice_loss(torch.sigmoid(logits["bssfp"]), branches["bssfp"], bssfp),
+        "lge": tissue_dice(logits["lge"], branches["lge"], lge),
+        "t2": tissue_dice(logits["t2"], branches["t2"], t2 * scar_free),
     }
     total = (
-        parts["main"] + config.bssfp_weight * parts["bssfp"]
-        + config.lge_weight * parts["lge"] + config.t2_weight * parts["t2"]
+        parts["main"]
+        + config.bssfp_weight * parts["bssfp"]
+        + config.lge_weight * parts["lge"]
+        + config.t2_weight * parts["t2"]
     )
     if config.cross_entropy_weight:
         # Averaged over the region's pixels: the rest of the square is empty and easy.
         entropy = functional.cross_entropy(logits["main"], target[:, 0], reduction="none")
-        inside = (batch["region"][:, 0] > 0).float()
-        parts["entropy"] = (entropy * inside).sum() / inside.sum().clamp(min=1)
+        parts["entropy"] = (entropy * inside[:, 0]).sum() / inside.sum().clamp(min=1)
         total = total + config.cross_entropy_weight * parts["entropy"]
     return total, parts
 
 
-def tissue_dice(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def tissue_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Dice loss of the softmax over all classes but the first ("other")."""
     probability = torch.softmax(logits, dim=1)
     return dice_loss(probability[:, 1:], target[:, 1:], weight)
 
 
-def make_loss(
-    config: TrainingConfig, device: torch.device
-) -> Callable[[nn.Module, Batch], Loss]:
+def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Module, Batch], Loss]:
     """The paper's weighted sum of four Dice losses."""
     assert isinstance(config, PrsnConfig)
 
@@ -171,7 +173,9 @@ def make_loss(
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     """Dice over the patient's stack, of the tissues that its sequences can show."""
     target = main_target(batch["labels"].long(), batch["present"], batch["acute"])[:, 0]
+    batch = batch | {"region": (batch["region"] > 0.5).float()}
     predicted = network(candidates(batch), batch["present"])["main"].argmax(dim=1)
+    predicted = predicted * (batch["region"][:, 0] > 0)
     scores = {"myocardium_dice": dice(predicted != OTHER, target != OTHER)}
     if bool(batch["present"][0, LGE]):
         scores["scar_dice"] = dice(predicted == SCAR, target == SCAR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,6 @@ from torch import Tensor
 
 from myops.training.checkpoint import Progress
 from myops.training.config import TrainingConfig
-from myops.training.data import PatientFeed
 
 
 class Reporter:
@@ -30,44 +30,48 @@ class Reporter:
             if progress.step:
                 self._line(f"resumed at step {progress.step}, {clock_text(progress.elapsed_s)} in")
 
-    def step(
-        self, loss: Tensor, parts: Mapping[str, Tensor], progress: Progress, rate: float,
-        feed: PatientFeed,
-    ) -> None:
+    def step(self, losses: Mapping[str, Tensor], progress: Progress, rate: float) -> None:
         """Collect one step; every `log_steps` print a line with speed and remaining time.
+
+        Args:
+            losses: "loss" and its parts, scalars.
+            progress: after the step.
+            rate: the step's learning rate.
 
         Raises:
             RuntimeError: the loss is not finite.
         """
         if not self._enabled:
             return
-        self._losses.append({"loss": loss.detach(), **{k: v.detach() for k, v in parts.items()}})
+        self._losses.append({name: value.detach() for name, value in losses.items()})
         if progress.step % self._config.log_steps:
             return
         means = {
             name: float(torch.stack([entry[name] for entry in self._losses]).mean())
-            for name in self._losses[0]
+            for name in losses
         }
         self._losses.clear()
-        if means["loss"] != means["loss"]:
+        if not math.isfinite(means["loss"]):
             raise RuntimeError(
                 f"expected a finite loss, found {means['loss']} at step {progress.step}: "
                 "resume from the checkpoint with a lower learning_rate"
             )
-        seconds = time.monotonic() - self._since[0]
-        steps_per_s = (progress.step - self._since[1]) / seconds
-        patients_per_s = (feed.next_index - self._since[2]) / seconds
-        self._since = (time.monotonic(), progress.step, feed.next_index)
-        self._line(
-            f"step {progress.step}  "
-            + "  ".join(f"{name} {value:.4f}" for name, value in means.items())
-            + f"  rate {rate:.2e}  {steps_per_s:.2f} steps/s  {patients_per_s:.2f} patients/s  "
-            f"{100 * progress.fraction(self._config):.1f} %  "
-            f"{clock_text(remaining_s(self._config, progress, steps_per_s))} left"
-        )
+        self._line(self._speed(means, progress, rate))
         for name, value in means.items():
             self._writer.add_scalar(f"loss/{name}", value, progress.step)
         self._writer.add_scalar("learning_rate", rate, progress.step)
+
+    def _speed(self, means: Mapping[str, float], progress: Progress, rate: float) -> str:
+        now = (time.monotonic(), progress.step, progress.next_patient)
+        seconds, steps, patients = (a - b for a, b in zip(now, self._since, strict=True))
+        self._since = now
+        left_s = remaining_s(self._config, progress, steps / seconds)
+        losses = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+        return (
+            f"step {progress.step}  {losses}  rate {rate:.2e}  {steps / seconds:.2f} steps/s  "
+            f"{patients / seconds:.2f} patients/s  {100 * progress.fraction(self._config):.1f} %  "
+            f"{clock_text(left_s)} left"
+        )
 
     def metrics(self, progress: Progress) -> None:
         """Print and draw the scores on the held-back patients."""

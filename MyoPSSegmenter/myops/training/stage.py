@@ -42,6 +42,8 @@ class Stage:
 
 
 def dice(prediction: Tensor, target: Tensor) -> float:
-    """Dice of two bool tensors of any shape; NaN when both are empty."""
+    """Dice of two bool tensors of any shape; NaN when the target is empty, as in myops.compare."""
+    if not bool(target.any()):
+        return float("nan")
     total = int(prediction.sum()) + int(target.sum())
-    return 2 * int((prediction & target).sum()) / total if total else float("nan")
+    return 2 * int((prediction & target).sum()) / total

@@ -1,0 +1,232 @@
+"""From a Case to its Segmentation: heart finder, crop, ASSN, PRSN, and back to the Case's grid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from myops.case import SEQUENCES, Case
+from myops.cropping import (
+    SquareBox,
+    assn_input,
+    crop_sequences,
+    crop_stack,
+    finder_box,
+    finder_input,
+    heart_box,
+    prsn_input,
+    tissue_box,
+    uncrop_stack,
+)
+from myops.decision import (
+    CLASSES,
+    assessed,
+    clean_region,
+    joint_probabilities,
+    make_labels,
+    uncertainty,
+)
+from myops.models.device import inference_precision
+from myops.segmentation import Segmentation
+from myops.weights import Models
+
+# Where each step begins on the progress bar.
+PROGRESS = {"heart finder": 0.0, "ASSN": 0.2, "PRSN": 0.5, "labels": 0.95}
+
+
+class Cancelled(Exception):  # noqa: N818 - the user's wish, not an error
+    """The caller's `cancelled` answered True; nothing was produced."""
+
+
+@dataclass(frozen=True)
+class CascadeConfig:
+    """How the networks are run.
+
+    Attributes:
+        chunk: slices in one batch: all of an ordinary patient, without a limit on memory.
+        flips: average over the four in-plane flips; four times slower, a little more robust.
+    """
+
+    chunk: int = 16
+    flips: bool = False
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all steps share: networks, configuration, and the caller's two functions."""
+
+    models: Models
+    config: CascadeConfig
+    progress: Callable[[float, str], None]
+    cancelled: Callable[[], bool]
+
+
+def segment(
+    case: Case,
+    models: Models,
+    progress: Callable[[float, str], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    config: CascadeConfig = CascadeConfig(),
+) -> Segmentation:
+    """Segment one patient automatically.
+
+    Args:
+        case: one to three sequences on one grid.
+        models: the networks, from `weights.load_models`.
+        progress: called with the finished fraction (0..1) and the name of the step.
+        cancelled: asked between steps and chunks of slices; True ends the work.
+        config: how the networks are run.
+
+    Raises:
+        InputError: there is no heart in the images.
+        Cancelled: `cancelled` answered True.
+    """
+    run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
+    clock = [time.perf_counter()]
+    lv_coarse, rv_coarse = _find_heart(case, run)
+    box = heart_box(lv_coarse, case.geometry.spacing_mm)
+    clock.append(time.perf_counter())
+    lv = _outline_region(case, box, run)
+    region = clean_region(lv > 0.5)
+    box = tissue_box(region, case.geometry.spacing_mm)
+    clock.append(time.perf_counter())
+    tissue = _classify_tissue(case, box, region, run)
+    clock.append(time.perf_counter())
+    run.progress(PROGRESS["labels"], "labels")
+    labels = make_labels(region, tissue, rv_coarse, case.geometry.spacing_mm)
+    unsure = uncertainty(lv, tissue)
+    clock.append(time.perf_counter())
+    run.progress(1.0, "done")
+    return Segmentation(
+        labels=labels,
+        geometry=case.geometry,
+        probabilities=joint_probabilities(lv, tissue, rv_coarse),
+        uncertainty=unsure,
+        assessed=assessed(case.sequences),
+        model=dict(models.checksums),
+        seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
+        warnings=_warnings(case),
+    )
+
+
+def _find_heart(case: Case, run: _Run) -> tuple[np.ndarray, np.ndarray]:
+    """Coarse probabilities of the LV region and the right ventricle on the Case's grid."""
+    images = finder_input(case.images, case.geometry.spacing_mm)
+    logits = _predict(run, "heart finder", run.models.heartfinder, images, None)
+    box = finder_box(case.geometry.array_shape, case.geometry.spacing_mm)
+    probabilities = _sigmoid(logits)
+    lv, rv = (
+        uncrop_stack(probabilities[:, channel], box, case.geometry.array_shape)
+        for channel in (0, 1)
+    )
+    return lv, rv
+
+
+def _crop(case: Case, box: SquareBox, size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Raw crops (z, size, size), NaN where a sequence has no image, and its presence per slice.
+
+    A sequence that covers only some slices is present in those alone: (z, 3) float32.
+    """
+    crops = crop_sequences(case.images, box, size)
+    present = np.zeros((case.geometry.array_shape[0], len(SEQUENCES)), np.float32)
+    for name, crop in crops.items():
+        if name in case.covered:
+            crop[~crop_stack(case.covered[name], box, size)] = np.nan
+        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
+    return crops, present
+
+
+def _outline_region(case: Case, box: SquareBox, run: _Run) -> np.ndarray:
+    """f(I), the probability of the LV epicardial region: float32 (z, y, x) on the Case's grid."""
+    crops, present = _crop(case, box, run.models.sizes["assn"])
+    logits = _predict(run, "ASSN", run.models.assn, assn_input(crops), present)
+    return uncrop_stack(_sigmoid(logits[:, 0]), box, case.geometry.array_shape)
+
+
+def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) -> np.ndarray:
+    """Softmax of PRSN's main branch given the region: float32 (z, 4, y, x) on the Case's grid.
+
+    PRSN sees nothing outside the region, so its answer is interpolated from inside it alone
+    (normalized convolution); otherwise the region's edge would get a rim of "other".
+    """
+    size = run.models.sizes["prsn"]
+    crops, present = _crop(case, box, size)
+    inside = crop_stack(region.astype(np.float32), box, size) > 0.5
+    logits = _predict(run, "PRSN", run.models.prsn, prsn_input(crops, inside), present)
+    tissue = move_unassessable(_softmax(logits), present) * inside[:, None]
+    shape = case.geometry.array_shape
+    share = np.maximum(uncrop_stack(inside.astype(np.float32), box, shape), 1e-6)
+    restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]
+    return np.clip(np.stack(restored, axis=1), 0, 1)
+
+
+def move_unassessable(tissue: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Give the probability of a tissue that cannot be seen to the one it counts as.
+
+    Without LGE what looks like scar is edema if there is a T2; what cannot be told at all is
+    normal. That is how training labels such patients.
+
+    Args:
+        tissue: float (z, 4, S, S), classes as `CLASSES`.
+        present: float (z, 3), 1 where a slice has the sequence.
+    """
+    tissue = tissue.copy()
+    no_lge, no_t2 = (present[:, SEQUENCES.index(name)] == 0 for name in ("lge", "t2"))
+    normal, edema, scar = (CLASSES.index(n) for n in ("normal_myocardium", "edema", "scar"))
+    for lost, instead, slices in ((scar, edema, no_lge), (edema, normal, no_t2)):
+        tissue[slices, instead] += tissue[slices, lost]
+        tissue[slices, lost] = 0
+    return tissue
+
+
+def _predict(
+    run: _Run, step: str, network: nn.Module, images: np.ndarray, present: np.ndarray | None
+) -> np.ndarray:
+    """Run a network chunk by chunk: float32 logits (z, C, S, S) from images (z, 3, S, S)."""
+    steps = [*PROGRESS.values(), 1.0]
+    start = PROGRESS[step]
+    length = steps[steps.index(start) + 1] - start
+    outputs = []
+    for first in range(0, len(images), run.config.chunk):
+        if run.cancelled():
+            raise Cancelled
+        run.progress(start + length * first / len(images), step)
+        chunk = slice(first, first + run.config.chunk)
+        arguments = [images[chunk]] if present is None else [images[chunk], present[chunk]]
+        outputs.append(_run_network(network, arguments, run))
+    return np.concatenate(outputs)
+
+
+def _run_network(network: nn.Module, arguments: list[np.ndarray], run: _Run) -> np.ndarray:
+    device = run.models.device
+    images, *others = (torch.from_numpy(array).to(device) for array in arguments)
+    flips: list[list[int]] = [[], [2], [3], [2, 3]] if run.config.flips else [[]]
+    total = torch.zeros(())
+    with torch.inference_mode(), inference_precision(device):
+        for axes in flips:
+            flipped = images.flip(axes).contiguous(memory_format=torch.channels_last)
+            output = network(flipped, *others)
+            logits = output["main"] if isinstance(output, dict) else output
+            total = total + logits.float().flip(axes).cpu()
+    return (total / len(flips)).numpy()
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(logits).sigmoid().numpy()
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(logits).softmax(dim=1).numpy()
+
+
+def _warnings(case: Case) -> tuple[str, ...]:
+    return tuple(
+        f"no {name.upper()}: {tissue} was not assessed"
+        for name, tissue in (("lge", "scar"), ("t2", "edema"))
+        if name not in case.sequences
+    )

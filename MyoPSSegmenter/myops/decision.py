@@ -1,0 +1,97 @@
+"""From the networks' probabilities to labels, joint probabilities and uncertainty."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from myops.cropping import largest_component
+from myops.labels import MYOPS
+
+# PRSN's main branch: the order of its channels.
+CLASSES = ("blood_pool", "normal_myocardium", "edema", "scar")
+# A cavity is deeper inside the epicardium than this; shallower "blood" is a rim that the region
+# took too wide, of the thickness by which training varies the region.
+RIM_MM = 3.0
+
+
+def assessed(sequences: tuple[str, ...]) -> frozenset[str]:
+    """Scar is seen on LGE only, edema on T2 only."""
+    shown = {"lge": "scar", "t2": "edema"}
+    return frozenset(shown[name] for name in sequences if name in shown)
+
+
+def clean_region(mask: np.ndarray) -> np.ndarray:
+    """Largest connected component of a bool stack (z, y, x), holes filled slice by slice."""
+    from scipy import ndimage
+
+    kept = largest_component(mask)
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in kept])
+
+
+def make_labels(
+    region: np.ndarray,
+    tissue: np.ndarray,
+    rv: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+) -> np.ndarray:
+    """MyoPS labels from probabilities.
+
+    Args:
+        region: bool (z, y, x), the LV epicardial region, cleaned.
+        tissue: float (z, 4, y, x), probabilities of blood pool, normal myocardium, edema and scar
+            given the region; 0 where they are unknown.
+        rv: float (z, y, x), coarse probability of the right ventricle.
+        spacing_mm: voxel spacing (x, y, z).
+
+    Returns:
+        uint16 (z, y, x). The right ventricle is what lies outside the LV region.
+    """
+    winner = tissue.argmax(axis=1)
+    values = np.array([MYOPS[name] for name in CLASSES], np.uint16)
+    labels = np.where(region, values[winner], 0).astype(np.uint16)
+    labels[_rim(labels, region, spacing_mm)] = 0
+    right = largest_component((rv > 0.5) & ~region)
+    labels[right] = MYOPS["right_ventricle"]
+    return labels
+
+
+def _rim(
+    labels: np.ndarray, region: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> np.ndarray:
+    """Bool: "blood" along the epicardium that belongs to no cavity, slice by slice."""
+    from scipy import ndimage
+
+    blood = labels == MYOPS["blood_pool"]
+    rim = np.zeros_like(blood)
+    for index in np.flatnonzero(blood.any(axis=(1, 2))):
+        padded = np.pad(region[index], 1)
+        depth = ndimage.distance_transform_edt(padded, sampling=spacing_mm[1::-1])[1:-1, 1:-1]
+        core = blood[index] & (depth > RIM_MM)
+        if core.any():
+            away = ndimage.distance_transform_edt(~core, sampling=spacing_mm[1::-1])
+            rim[index] = blood[index] & (away > RIM_MM)
+        else:
+            rim[index] = blood[index]
+    return rim
+
+
+def joint_probabilities(
+    lv: np.ndarray, tissue: np.ndarray, rv: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Probabilities by name; those of the tissues are joint: region and tissue."""
+    joint = {name: lv * tissue[:, k] for k, name in enumerate(CLASSES)}
+    return {"lv_region": lv, **joint, "right_ventricle": rv * (1 - lv)}
+
+
+def uncertainty(lv: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+    """Entropy of {outside, tissues inside} over its largest value, float32 (z, y, x) in 0..1.
+
+    By the chain rule H = H(region) + p(region) H(tissue | region); where the tissue is unknown
+    (outside the region) only the first term is left.
+    """
+    entropy = -_x_log_x(lv) - _x_log_x(1 - lv) - lv * _x_log_x(tissue).sum(axis=1)
+    return np.clip(entropy / np.log(1 + len(CLASSES)), 0, 1).astype(np.float32)
+
+
+def _x_log_x(p: np.ndarray) -> np.ndarray:
+    return p * np.log(np.maximum(p, np.float32(1e-12)))

@@ -1,0 +1,91 @@
+"""From a checkpoint to the weights that the cascade loads.
+
+python -m myops.training.export runs/prsn/checkpoint.pt --folder MyoPSSegmenter/myops/weights
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from torch import nn
+
+from myops.errors import InputError
+from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
+from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
+from myops.weights import BUILDERS, SHIPPED_FOLDER, install_weights
+
+
+def trained_network(checkpoint: Path) -> nn.Module:
+    """Build a checkpoint's network with its weights (their running mean, if any), on the CPU.
+
+    Raises:
+        InputError: missing or damaged checkpoint.
+    """
+    content = read_checkpoint(checkpoint)
+    widths = stored_config(content).widths
+    builder = BUILDERS[content["stage"]]
+    network = builder(widths) if widths else builder()
+    load_weights(checkpoint, network)
+    return network.eval()
+
+
+def export_weights(
+    checkpoint: Path, folder: Path, metrics: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """Write a checkpoint's network as `<stage>.safetensors` and enter it in the folder's manifest.
+
+    Args:
+        checkpoint: file written by `myops.training.loop.train`.
+        folder: folder of weights; made if it is not there.
+        metrics: scores to state beside those of the training's own held-back patients.
+
+    Returns:
+        The manifest entry: configuration, commit, seeds, metrics, checksum.
+
+    Raises:
+        InputError: missing or damaged checkpoint, or a folder that cannot be written to.
+    """
+    content = read_checkpoint(checkpoint)
+    metadata = provenance(content, stored_config(content))
+    metadata["metrics"] |= dict(metrics or {})
+    return install_weights(content["stage"], trained_network(checkpoint), folder, metadata)
+
+
+def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, Any]:
+    """Where a checkpoint's weights come from: JSON values for manifest and model card."""
+    progress = json.loads(content["progress"])
+    stage, patients = content["stage"], progress["next_patient"]
+    return {
+        "data": "synthetic patients of myops.phantom only",
+        "config": json.loads(content["config"]),
+        "commit": content["commit"],
+        "seeds": {
+            "first": training_seed(stage, 0, config.seed),
+            "last": training_seed(stage, max(patients - 1, 0), config.seed),
+            "curves": [CURVE_SEED, CURVE_SEED + config.curve_patients - 1],
+        },
+        "patients": patients,
+        "steps": progress["step"],
+        "hours": round(progress["elapsed_s"] / 3600, 3),
+        "metrics": {name: round(value, 4) for name, value in progress["metrics"].items()},
+    }
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--folder", type=click.Path(path_type=Path), default=SHIPPED_FOLDER)
+def main(checkpoint: Path, folder: Path) -> None:
+    """Write CHECKPOINT's network into a folder of weights."""
+    try:
+        entry = export_weights(checkpoint, folder)
+    except InputError as error:
+        raise SystemExit(f"Error: {error}") from None
+    click.echo(f"{folder / entry['file']}  {entry['sha256']}")
+
+
+if __name__ == "__main__":
+    main()

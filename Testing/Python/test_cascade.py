@@ -1,0 +1,334 @@
+"""The cascade with networks whose answers are known: geometry, labels and rules by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from conftest import OBLIQUE
+
+from myops.cascade import Cancelled, CascadeConfig, segment
+from myops.case import case_from_images, restore
+from myops.decision import clean_region, make_labels, uncertainty
+from myops.errors import InputError
+from myops.labels import MYOPS
+from myops.models.build import build_assn, build_heartfinder, build_prsn
+from myops.weights import SHIPPED_FOLDER, Models, load_models
+
+SPACING = (1.6, 1.6, 9.0)
+# The crafted heart: tissue values that the simple networks below can tell apart by thresholds.
+LUNG, BLOOD, NORMAL, BRIGHT = 0.0, 1.0, 2.0, 4.0
+NORMAL_LABEL, BLOOD_LABEL, RV_LABEL, EDEMA_LABEL, SCAR_LABEL = MYOPS.values()
+
+
+class Finder(torch.nn.Module):
+    """Whatever is brighter than the median (lung) in any sequence is the ventricle."""
+
+    def forward(self, images):
+        lv = images.amax(dim=1, keepdim=True)
+        return torch.cat((40 * (lv - 0.5), torch.full_like(lv, -9.0)), dim=1)
+
+
+class Outline(torch.nn.Module):
+    def forward(self, images, present):
+        return 40 * (images.amax(dim=1, keepdim=True) - 0.3)
+
+
+class Tissue(torch.nn.Module):
+    """Blood, normal or bright by thresholds between them; scar from LGE, edema from T2."""
+
+    def forward(self, candidates, present):
+        _bssfp, lge, t2 = candidates.unbind(dim=1)
+        normal = torch.full_like(lge, 2.0)
+        blood = torch.where(candidates.amax(dim=1) < 0.95, 9.0, 0.0)
+        edema = torch.where(t2 > 1.05, 5.0, 0.0)
+        scar = torch.where(lge > 1.05, 9.0, 0.0)
+        return {"main": torch.stack((blood, normal, edema, scar), dim=1)}
+
+
+SIMPLE = Models(
+    Finder(), Outline(), Tissue(), None, torch.device("cpu"), {"assn": "a", "prsn": "b"}
+)
+
+
+def heart(bright=None, shape=(6, 100, 90)):
+    """A ring of 24-40 mm radii with an off-center bright sector in slices 1-4, and its labels."""
+    z, y, x = np.mgrid[: shape[0], : shape[1], : shape[2]]
+    dy, dx = (y - 45) * SPACING[1], (x - 50) * SPACING[0]
+    radius, angle = np.hypot(dy, dx), np.arctan2(dy, dx)
+    inside = (z >= 1) & (z <= 4)
+    image = np.full(shape, LUNG, np.float32)
+    image[inside & (radius < 40)] = NORMAL
+    image[inside & (radius < 24)] = BLOOD
+    sector = inside & (radius < 40) & (radius >= 24) & (angle > 0.2) & (angle < 1.4)
+    if bright:
+        image[sector] = BRIGHT
+    return image, sector
+
+
+def make_case(geometry=None, **arrays):
+    images = {}
+    for name, array in arrays.items():
+        image = sitk.GetImageFromArray(texture(array))
+        image.SetSpacing(SPACING)
+        image.SetOrigin((-70.0, 20.0, 5.0))
+        images[name] = geometry(image) if geometry else image
+    return case_from_images(images)
+
+
+def texture(array):
+    """A little noise, without which the case is refused as a label map."""
+    noise = np.random.default_rng(0).uniform(-0.02, 0.02, array.shape)
+    return (array + noise).astype(np.float32)
+
+
+def volumes_ml(case, result):
+    return {v: (result.labels == v).sum() * case.geometry.voxel_volume_ml for v in MYOPS.values()}
+
+
+def dice(a, b):
+    return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+def test_a_crafted_heart_gets_its_own_labels_back():
+    image, sector = heart(bright=True)
+    plain, _ = heart()
+    case = make_case(lge=image, t2=plain)
+    result = segment(case, SIMPLE)
+    labels = sitk.GetArrayFromImage(restore(case, result.labels))
+    assert dice(labels == SCAR_LABEL, sector) > 0.97
+    assert dice(labels == BLOOD_LABEL, plain == BLOOD) > 0.98
+    assert dice(labels != 0, plain != LUNG) > 0.985
+    assert not (labels == EDEMA_LABEL).any() and not (labels == RV_LABEL).any()
+    assert not labels[[0, 5]].any()
+    # 4 slices of pi 40^2 mm^2, 9 mm apart. The half-bright pixels of the edge look like blood to
+    # the simple network, and blood along the epicardium is dropped: up to 1.6 mm of 80 mm, twice.
+    total_ml = sum(volumes_ml(case, result).values())
+    assert total_ml == pytest.approx(4 * np.pi * 1600 * 9 / 1000, rel=0.05)
+    assert result.geometry == case.geometry
+    assert result.model == {"assn": "a", "prsn": "b"}
+    assert set(result.seconds) == {"heart finder", "ASSN", "PRSN", "labels"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda i: sitk.Flip(i, [True, False, False]), id="flip x"),
+        pytest.param(lambda i: sitk.Flip(i, [False, True, True]), id="flip y and z"),
+        pytest.param(lambda i: sitk.PermuteAxes(i, [2, 0, 1]), id="slices first"),
+        pytest.param(lambda i: sitk.PermuteAxes(i, [1, 0, 2]), id="transposed"),
+    ],
+)
+def test_flips_and_permutations_of_the_axes_leave_every_mass_unchanged(change):
+    images = {"lge": heart(bright=True)[0], "bssfp": heart()[0]}
+    straight, changed = make_case(**images), make_case(change, **images)
+    expected, found = segment(straight, SIMPLE), segment(changed, SIMPLE)
+    assert volumes_ml(changed, found) == pytest.approx(volumes_ml(straight, expected))
+    labels = change(restore(straight, expected.labels))
+    again = restore(changed, found.labels)
+    assert again.GetSize() == labels.GetSize()
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(again), sitk.GetArrayFromImage(labels))
+
+
+def test_an_oblique_patient_has_the_same_masses():
+    def oblique(image):
+        image.SetDirection(OBLIQUE)
+        return image
+
+    images = {"lge": heart(bright=True)[0], "t2": heart()[0]}
+    straight, tilted = make_case(**images), make_case(oblique, **images)
+    expected = volumes_ml(straight, segment(straight, SIMPLE))
+    assert expected[SCAR_LABEL] > 5
+    assert volumes_ml(tilted, segment(tilted, SIMPLE)) == pytest.approx(expected)
+
+
+def test_without_t2_edema_is_not_assessed_and_counts_as_normal():
+    case = make_case(lge=heart(bright=True)[0])
+    result = segment(case, SIMPLE)
+    assert result.assessed == {"scar"}
+    assert not result.probabilities["edema"].any()
+    assert any("no T2: edema was not assessed" in warning for warning in result.warnings)
+    total = sum(
+        result.probabilities[n] for n in ("blood_pool", "normal_myocardium", "edema", "scar")
+    )
+    inside = result.labels > 0
+    np.testing.assert_allclose(total[inside], result.probabilities["lv_region"][inside], atol=1e-5)
+
+
+def test_without_lge_scar_is_not_assessed_and_the_t2_lesion_is_edema():
+    image, sector = heart(bright=True)
+    case = make_case(bssfp=heart()[0], t2=image)
+    result = segment(case, SIMPLE)
+    assert result.assessed == {"edema"}
+    labels = sitk.GetArrayFromImage(restore(case, result.labels))
+    assert not result.probabilities["scar"].any() and not (labels == SCAR_LABEL).any()
+    assert dice(labels == EDEMA_LABEL, sector) > 0.97
+
+
+def test_cine_alone_gives_anatomy_without_scar_and_edema():
+    result = segment(make_case(bssfp=heart(bright=True)[0]), SIMPLE)
+    assert result.assessed == frozenset()
+    assert set(np.unique(result.labels)) == {0, NORMAL_LABEL, BLOOD_LABEL}
+
+
+def test_a_t2_that_covers_some_slices_only_gives_edema_in_those_only():
+    def first_slices(image):
+        return image[:, :, :3]
+
+    full, _ = heart()
+    lesion, sector = heart(bright=True)
+    lge, t2 = make_image(full), first_slices(make_image(lesion))
+    case = case_from_images({"lge": lge, "t2": t2})
+    labels = sitk.GetArrayFromImage(restore(case, segment(case, SIMPLE).labels))
+    assert dice(labels[:3] == EDEMA_LABEL, sector[:3]) > 0.97
+    assert not (labels[3:] == EDEMA_LABEL).any()
+    assert (labels[3:5] == NORMAL_LABEL).any(axis=(1, 2)).all()
+
+
+def make_image(array):
+    image = sitk.GetImageFromArray(texture(array))
+    image.SetSpacing(SPACING)
+    return image
+
+
+def test_an_image_without_a_heart_is_refused():
+    noise = np.random.default_rng(0).normal(size=(5, 40, 40)).astype(np.float32)
+    blind = replace(SIMPLE, heartfinder=Constant(2, -5.0))
+    with pytest.raises(InputError, match="no heart found"):
+        segment(make_case(lge=noise), blind)
+
+
+def test_a_heart_that_the_assn_cannot_outline_is_refused():
+    with pytest.raises(InputError, match="no heart found"):
+        segment(make_case(lge=heart()[0]), replace(SIMPLE, assn=Constant(1, -5.0)))
+
+
+class Constant(torch.nn.Module):
+    def __init__(self, channels, value):
+        super().__init__()
+        self.channels, self.value = channels, value
+
+    def forward(self, images, *_):
+        return torch.full((len(images), self.channels, *images.shape[2:]), self.value)
+
+
+def test_cancelling_ends_the_work_at_the_next_chunk():
+    asked = []
+
+    def cancelled():
+        asked.append(True)
+        return len(asked) == 4
+
+    case = make_case(lge=heart()[0])
+    # Six slices in chunks of two: three questions per network, so the fourth stands in the ASSN.
+    steps = []
+    with pytest.raises(Cancelled):
+        segment(case, SIMPLE, lambda _, step: steps.append(step), cancelled, CascadeConfig(chunk=2))
+    assert len(asked) == 4
+    assert set(steps) == {"heart finder"}
+
+
+def test_progress_rises_from_0_to_1_and_names_the_steps():
+    seen = []
+    segment(
+        make_case(lge=heart()[0]), SIMPLE, lambda *p: seen.append(p), config=CascadeConfig(chunk=4)
+    )
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == pytest.approx([0, 0.2 * 4 / 6, 0.2, 0.2 + 0.3 * 4 / 6, 0.5, 0.8, 0.95, 1])
+    assert [step for _, step in seen] == [
+        *(s for s in ("heart finder", "ASSN", "PRSN") for _ in range(2)), "labels", "done",
+    ]  # fmt: skip
+
+
+def test_chunks_and_flips_do_not_change_what_simple_networks_find():
+    case = make_case(lge=heart(bright=True)[0])
+    expected = segment(case, SIMPLE).labels
+    for config in (CascadeConfig(chunk=1), CascadeConfig(flips=True)):
+        np.testing.assert_array_equal(segment(case, SIMPLE, config=config).labels, expected)
+
+
+def test_the_same_patient_gives_the_same_result_to_the_last_bit():
+    torch.manual_seed(0)
+    networks = [build((8, 16)).eval() for build in (build_heartfinder, build_assn, build_prsn)]
+    models = replace(SIMPLE, prsn=networks[2])
+    case = make_case(lge=heart(bright=True)[0], t2=heart()[0])
+    first, second = segment(case, models), segment(case, models)
+    np.testing.assert_array_equal(first.labels, second.labels)
+    np.testing.assert_array_equal(first.uncertainty, second.uncertainty)
+    for name, probability in first.probabilities.items():
+        np.testing.assert_array_equal(probability, second.probabilities[name])
+        assert probability.min() >= 0 and probability.max() <= 1
+        assert probability.dtype == np.float32
+
+
+def test_uncertainty_is_the_entropy_of_five_outcomes():
+    lv = np.array([[[1.0, 0.5, 0.8, 0.0, 1.0]]], np.float32)
+    tissue = np.array([[1, 0, 0, 0], [0, 0, 0, 0], [0.25] * 4, [0] * 4, [0.5, 0.5, 0, 0]])
+    tissue = tissue.T.reshape(1, 4, 1, 5).astype(np.float32)
+    # Certain; region unknown, tissue not asked; five equal chances; certain; two equal chances.
+    expected = np.array([0, np.log(2), np.log(5), 0, np.log(2)]) / np.log(5)
+    np.testing.assert_allclose(uncertainty(lv, tissue)[0, 0], expected, atol=1e-6)
+
+
+def test_cleaning_keeps_the_largest_component_and_fills_its_holes():
+    mask = np.zeros((2, 9, 9), bool)
+    mask[:, 1:6, 1:6] = True
+    filled = mask.copy()
+    mask[0, 3, 3] = False  # a hole
+    mask[1, 8, 8] = True  # a speck
+    np.testing.assert_array_equal(clean_region(mask), filled)
+    assert not clean_region(np.zeros((1, 4, 4), bool)).any()
+
+
+def square_tissue():
+    """A 20 mm square region of 1 mm pixels: a rim of "blood", then myocardium, then a cavity."""
+    lv = np.zeros((1, 40, 40), np.float32)
+    lv[:, 10:30, 10:30] = 1
+    tissue = np.zeros((1, 4, 40, 40), np.float32)
+    tissue[:, 0, 10:30, 10:30] = 1
+    tissue[:, :, 11:29, 11:29] = np.array([0, 1, 0, 0])[:, None, None]
+    tissue[:, :, 16:24, 16:24] = np.array([1, 0, 0, 0])[:, None, None]
+    return lv, tissue
+
+
+def test_blood_along_the_epicardium_is_no_cavity():
+    lv, tissue = square_tissue()
+    labels = make_labels(lv > 0.5, tissue, np.zeros_like(lv), (1.0, 1.0, 8.0))
+    assert (labels == BLOOD_LABEL).sum() == 8 * 8
+    assert (labels == NORMAL_LABEL).sum() == 18 * 18 - 8 * 8
+    assert labels[0, 10, 20] == 0
+
+
+def test_a_cavity_that_is_open_to_the_outside_stays():
+    lv, tissue = square_tissue()
+    # The outflow tract: no myocardium between the cavity and the region's edge.
+    tissue[:, :, 10:16, 16:24] = np.array([1, 0, 0, 0])[:, None, None]
+    labels = make_labels(lv > 0.5, tissue, np.zeros_like(lv), (1.0, 1.0, 8.0))
+    assert (labels[0, 10:24, 17:23] == BLOOD_LABEL).all()
+
+
+def test_the_right_ventricle_lies_outside_the_left():
+    lv, tissue = square_tissue()
+    rv = np.zeros_like(lv)
+    rv[:, 15:25, 5:20] = 0.9
+    labels = make_labels(lv > 0.5, tissue, rv, (1.0, 1.0, 8.0))
+    assert (labels == RV_LABEL).sum() == 10 * 5
+    assert (labels[0, 15:25, 5:10] == RV_LABEL).all()
+
+
+@pytest.mark.skipif(
+    not (SHIPPED_FOLDER / "manifest.json").is_file(), reason="no weights in this tree yet"
+)
+def test_the_shipped_weights_outline_the_ventricle_of_a_held_back_phantom():
+    from myops.phantom.patient import generate_patient
+
+    patient = generate_patient(900_001)
+    images = {}
+    for name, array in patient.images.items():
+        images[name] = sitk.GetImageFromArray(array)
+        images[name].SetSpacing(patient.spacing_mm)
+    case = case_from_images(images)
+    labels = sitk.GetArrayFromImage(restore(case, segment(case, load_models("cpu")).labels))
+    truth = ~np.isin(patient.labels, (0, RV_LABEL))
+    assert dice(~np.isin(labels, (0, RV_LABEL)), truth) > 0.9

@@ -1,0 +1,517 @@
+"""The training loop and its parts, on tiny networks and images."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from myops.cropping import prsn_input
+from myops.errors import InputError
+from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
+from myops.training import augment, checkpoint, crops, data, loop
+from myops.training.config import (
+    HELD_BACK_SEED,
+    AssnConfig,
+    PrsnConfig,
+    TrainingConfig,
+    make_config,
+    training_seed,
+)
+from myops.training.dae import corrupt
+from myops.training.export import export_weights, trained_network
+from myops.training.prsn import EDEMA, NORMAL, OTHER, SCAR, candidates, prepare, to_classes
+from myops.training.stage import dice
+from myops.weights import load_network
+
+LIBRARY = Path(__file__).resolve().parents[2] / "MyoPSSegmenter"
+TINY = {
+    "size": "32",
+    "widths": "4,8",
+    "workers": "0",
+    "pool_start": "1",
+    "curve_patients": "1",
+    "batch_size": "4",
+    "threads": "1",
+    "log_steps": "1",
+    "steps_per_patient": "1e9",
+}
+
+
+@pytest.fixture(scope="module")
+def patient() -> PhantomPatient:
+    """An acute patient with all three sequences."""
+    config = PhantomConfig(view="heart", dropout=False, normal_share=0.0, acute_share=1.0)
+    return generate_patient(3, config)
+
+
+@pytest.fixture
+def random() -> torch.Generator:
+    """A CPU generator with a fixed seed."""
+    return torch.Generator().manual_seed(5)
+
+
+# Configuration
+
+
+def test_the_defaults_are_the_paper_s():
+    assert make_config("assn").dae_weight == 0.2  # type: ignore[attr-defined]
+    prsn = make_config("prsn")
+    assert isinstance(prsn, PrsnConfig)
+    assert (prsn.bssfp_weight, prsn.lge_weight, prsn.t2_weight) == (0.3, 0.5, 0.5)
+    assert prsn.cross_entropy_weight == 0
+    assert make_config("assn").size == 128
+
+
+def test_texts_become_values_of_the_setting_s_type():
+    config = make_config("prsn", {"steps": "7", "learning_rate": "2e-4", "widths": "4,8"})
+    assert (config.steps, config.learning_rate, config.widths) == (7, 2e-4, (4, 8))
+
+
+def test_phantom_settings_reach_the_phantom():
+    config = make_config("prsn", {"phantom.normal_share": "0.5", "phantom.dropout": "false"})
+    assert data.phantom_config(config) == PhantomConfig(
+        view="heart", normal_share=0.5, dropout=False
+    )
+
+
+def test_an_unknown_setting_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"unknown setting 'step'.*batch_size.*steps"):
+        make_config("prsn", {"step": "7"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("steps", "many", "steps expects int, found 'many'"),
+        ("widths", "4;8", "widths expects whole numbers with commas"),
+        ("size", "40", "multiple of 16"),
+        ("batch_size", "0", "at least 1"),
+        ("steps_per_patient", "0", "above 0"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(name, text, expected):
+    with pytest.raises(InputError, match=expected):
+        make_config("prsn", {name: text})
+
+
+def test_an_unknown_stage_and_an_unknown_phantom_setting_are_refused():
+    with pytest.raises(InputError, match="heartfinder, dae, assn, prsn"):
+        make_config("unet")
+    with pytest.raises(InputError, match="phantom"):
+        data.phantom_config(make_config("prsn", {"phantom.colour": "1"}))
+
+
+def test_a_stored_configuration_comes_back_the_same():
+    config = make_config("assn", {"widths": "4,8", "minutes": "2.5", "phantom.dropout": "0"})
+    content = {"stage": "assn", "config": json.dumps(checkpoint.asdict(config))}
+    assert checkpoint.stored_config(content) == config
+
+
+# Patients
+
+
+def test_no_stage_trains_on_a_held_back_patient_or_on_another_stage_s():
+    first = {s: training_seed(s, 0, 0) for s in ("heartfinder", "dae", "assn", "prsn")}
+    assert len(set(first.values())) == 4
+    assert training_seed("prsn", HELD_BACK_SEED, 3) < HELD_BACK_SEED
+    assert max(training_seed("prsn", i, 0) for i in range(299_990, 300_010)) < HELD_BACK_SEED
+
+
+def take_indices(stream: data.PhantomStream, count: int) -> list[int]:
+    source: Iterator = iter(stream)
+    return [next(source)[0] for _ in range(count)]
+
+
+def test_processes_and_workers_share_the_patients_without_overlap(monkeypatch):
+    monkeypatch.setattr(data, "make_slices", lambda *_: {"present": np.ones((1, 3))})
+    stage, config = loop.STAGES["dae"], make_config("dae")
+    seen = []
+    for rank in range(2):
+        for worker in range(3):
+            info = SimpleNamespace(num_workers=3, id=worker)
+            monkeypatch.setattr(data, "get_worker_info", lambda info=info: info)
+            seen += take_indices(data.PhantomStream(stage, config, 100, rank, 2), 4)
+    assert sorted(seen) == list(range(100, 124))
+
+
+def test_a_feed_hands_out_every_patient_in_order_and_knows_the_next(monkeypatch):
+    monkeypatch.setattr(data, "make_slices", lambda _stage, seed, _config: {"present": [seed]})
+    stream = data.PhantomStream(loop.STAGES["dae"], make_config("dae"), 5, 0, 1)
+    feed = data.PatientFeed(stream, workers=0)
+    seeds = [feed.take(wait=True)["present"][0] for _ in range(3)]
+    feed.close()
+    assert seeds == [training_seed("dae", index, 0) for index in (5, 6, 7)]
+    assert feed.next_index == 8
+
+
+def test_a_failing_generator_stops_the_training_with_its_error(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("no such tissue")
+
+    monkeypatch.setattr(data, "make_slices", broken)
+    stream = data.PhantomStream(loop.STAGES["dae"], make_config("dae"), 0, 0, 1)
+    feed = data.PatientFeed(stream, workers=1)
+    with pytest.raises(RuntimeError, match="no such tissue"):
+        feed.take(wait=True)
+    feed.close()
+
+
+def test_the_pool_forgets_its_oldest_patient():
+    pool = data.SlicePool(2)
+    for number in range(3):
+        pool.add({"present": np.full((4, 3), number), "x": np.full((4, 1), number)})
+    drawn = pool.draw(64, np.random.default_rng(0))
+    assert set(drawn["x"].flatten().tolist()) == {1, 2}
+
+
+def test_the_pool_draws_every_entry_from_the_same_slice():
+    pool = data.SlicePool(2)
+    pool.add({"present": np.arange(5)[:, None], "x": 10 * np.arange(5)[:, None]})
+    drawn = pool.draw(20, np.random.default_rng(0))
+    assert torch.equal(drawn["x"], 10 * drawn["present"])
+
+
+def test_new_patients_come_every_few_steps_and_a_slow_generator_is_not_waited_for():
+    asked: list[bool] = []
+
+    def take(wait: bool):
+        asked.append(wait)
+        return {"present": np.ones((1, 3))} if wait else None
+
+    feed, pool = SimpleNamespace(take=take), data.SlicePool(8)
+    config = make_config("dae", {"pool_start": "2", "steps_per_patient": "2"})
+    for step in range(6):
+        loop.refill(pool, feed, checkpoint.Progress(step=step), config)  # type: ignore[arg-type]
+    assert asked == [True, True, False, False, False]
+    assert len(pool) == 2
+
+
+# From patients to network inputs
+
+
+def test_the_prsn_trains_on_the_candidate_images_that_the_cascade_makes(patient):
+    config = make_config("prsn", {"size": "48"})
+    slices = prepare(patient, np.random.default_rng(2), config)
+    batch = {name: torch.from_numpy(value).float() for name, value in slices.items()}
+    batch["region"] = (batch["region"] > 0.5).float()
+    rng = np.random.default_rng(2)
+    cut, labels = crops.crop_patient(patient, crops.jittered_tissue_box(patient, rng), 48)
+    region = crops.perturb_region(np.isin(labels, (200, 500, 1220, 2221)), rng, 3.0) > 0.5
+    expected = prsn_input(cut, region)[region.any(axis=(1, 2))]
+    np.testing.assert_allclose(candidates(batch).numpy(), expected, atol=2e-3)
+
+
+def test_labels_become_the_main_branch_s_classes():
+    labels = np.array([0, 200, 500, 600, 1220, 2221], np.uint16)
+    assert to_classes(labels).tolist() == [OTHER, NORMAL, OTHER, OTHER, EDEMA, SCAR]
+
+
+def test_a_perturbed_region_is_wrong_at_the_edge_alone(patient):
+    truth = np.isin(patient.labels, (200, 500, 1220, 2221))
+    for seed in range(4):
+        found = crops.perturb_region(truth, np.random.default_rng(seed), 3.0)
+        assert found.min() >= 0 and found.max() <= 1
+        slices = truth.any(axis=(1, 2)) & (found > 0.5).any(axis=(1, 2))
+        overlap = dice(torch.from_numpy(found[slices] > 0.5), torch.from_numpy(truth[slices]))
+        assert 0.75 < overlap < 1.0
+
+
+def test_an_unperturbed_region_keeps_its_slices_within_one():
+    truth = np.zeros((9, 32, 32), bool)
+    truth[3:7, 8:24, 8:24] = True
+    counts = {
+        int((crops.perturb_region(truth, np.random.default_rng(s), 1.0) > 0.5).any((1, 2)).sum())
+        for s in range(40)
+    }
+    assert counts <= {2, 3, 4, 5, 6} and len(counts) > 1
+
+
+def test_images_and_masks_are_moved_together(random):
+    image = torch.zeros(6, 1, 32, 32)
+    image[:, :, 10:20, 8:26] = 1
+    theta = augment.random_affine(6, 1.0, random)
+    moved = augment.warp(image, theta) > 0.5
+    nearest = augment.warp(image, theta, mode="nearest") > 0.5
+    assert dice(moved, nearest) > 0.97
+    assert not torch.equal(moved, image > 0.5)
+
+
+def test_a_quarter_turn_and_a_mirroring_are_exact():
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    quarter = torch.tensor([[[0.0, -1, 0], [1, 0, 0]]])
+    mirror = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
+    turned = torch.rot90(image, 1, (2, 3)), torch.rot90(image, -1, (2, 3))
+    assert any(torch.allclose(augment.warp(image, quarter), t, atol=1e-4) for t in turned)
+    assert torch.allclose(augment.warp(image, mirror), image.flip(3), atol=1e-4)
+
+
+def test_contrast_jitter_keeps_the_order_of_intensities(random, monkeypatch):
+    monkeypatch.setattr(torch, "randn", lambda shape, **options: torch.zeros(shape, **options))
+    ramp = torch.linspace(-4, 4, 200).reshape(1, 1, 1, 200).repeat(32, 3, 1, 1)
+    changed = augment.jitter_contrast(ramp, random)
+    assert (changed.diff(dim=3) >= 0).all()
+    assert changed.min() >= -4 and changed.max() <= 4
+
+
+def test_lge_or_bssfp_always_stays_and_incomplete_patients_are_left_alone(random):
+    complete = torch.ones(500, 3)
+    dropped = augment.drop_sequences(complete, 1.0, random)
+    assert (dropped[:, :2].sum(1) >= 1).all()
+    assert (dropped.sum(1) < 3).all()
+    assert torch.equal(augment.drop_sequences(complete, 0.0, random), complete)
+    single = torch.tensor([[0.0, 1, 0]]).repeat(50, 1)
+    assert torch.equal(augment.drop_sequences(single, 1.0, random), single)
+
+
+def test_corrupted_masks_differ_and_stay_masks(random):
+    masks = torch.zeros(64, 1, 64, 64)
+    masks[:, :, 20:44, 22:42] = 1
+    damaged = corrupt(masks, 3.0, random)
+    assert damaged.min() >= 0 and damaged.max() <= 1
+    changed = ((damaged > 0.5) != (masks > 0.5)).flatten(1).any(1).float().mean()
+    assert changed > 0.7
+    assert torch.equal(corrupt(masks, 0.0, random), masks)
+
+
+# Schedule and running mean
+
+
+def test_the_learning_rate_rises_then_falls_along_a_cosine():
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    config = TrainingConfig(learning_rate=1.0, warmup=0.1)
+    rates = [loop.set_learning_rate(optimizer, config, f) for f in (0.0, 0.1, 0.5, 1.0)]
+    # cos(pi / 10) = 0.95106, cos(pi / 2) = 0, cos(pi) = -1
+    expected = [0.1, 0.01 + 0.99 * 1.95106 / 2, 0.01 + 0.99 / 2, 0.01]
+    assert rates == pytest.approx(expected, abs=1e-5)
+    assert optimizer.param_groups[0]["lr"] == rates[-1]
+
+
+def test_a_budget_in_minutes_counts_time_and_one_in_steps_counts_steps():
+    progress = checkpoint.Progress(step=30, elapsed_s=90.0)
+    assert progress.fraction(TrainingConfig(minutes=2)) == pytest.approx(0.75)
+    assert progress.fraction(TrainingConfig(steps=120)) == pytest.approx(0.25)
+
+
+def test_the_running_mean_is_the_one_computed_by_hand():
+    mean, model = torch.nn.BatchNorm1d(1), torch.nn.BatchNorm1d(1)
+    torch.nn.init.constant_(mean.weight, 1.0)
+    torch.nn.init.constant_(model.weight, 2.0)
+    model.num_batches_tracked += 7
+    # At step 0 the mean keeps 1 / 10, later at most `decay`.
+    loop.update_average(mean, model, step=0, decay=0.9)
+    assert mean.weight.item() == pytest.approx(0.1 * 1 + 0.9 * 2)
+    assert mean.num_batches_tracked.item() == 7
+    loop.update_average(mean, model, step=10_000, decay=0.9)
+    assert mean.weight.item() == pytest.approx(0.9 * 1.9 + 0.1 * 2)
+
+
+def test_scores_leave_out_what_a_patient_does_not_have(monkeypatch):
+    stage = SimpleNamespace(score=lambda _network, batch: {"scar": batch["x"].item()})
+    state = SimpleNamespace(average=None, model=torch.nn.Identity())
+    fabric = SimpleNamespace(device=torch.device("cpu"), autocast=torch.no_grad)
+    curves = [{"x": torch.tensor(v)} for v in (0.5, float("nan"), 0.7)]
+    assert loop.score(stage, state, curves, fabric)["scar"] == pytest.approx(0.6)  # type: ignore[arg-type]
+
+
+# The loop
+
+
+def test_the_assn_learns_one_patient_by_heart(tmp_path):
+    settings = TINY | {
+        "steps": "70",
+        "widths": "8,16,32",
+        "dae_weight": "0",
+        "batch_size": "8",
+        "reorient": "0",
+        "learning_rate": "5e-3",
+        "phantom.dropout": "false",
+    }
+    path = loop.train("assn", settings, tmp_path)
+    config = make_config("assn", settings)
+    slices = data.make_slices(loop.STAGES["assn"], training_seed("assn", 0, 0), config)
+    batch = {name: torch.from_numpy(value).float() for name, value in slices.items()}
+    with torch.no_grad():
+        learned = loop.STAGES["assn"].score(trained_network(path), batch)["region_dice"]
+    assert learned > 0.85
+
+
+@pytest.mark.parametrize("stage", ["heartfinder", "prsn"])
+def test_every_stage_trains_and_scores(stage, tmp_path, capsys):
+    path = loop.train(stage, TINY | {"steps": "2"}, tmp_path)
+    content = checkpoint.read_checkpoint(path)
+    assert json.loads(content["progress"])["step"] == 2
+    assert "held-back patients" in capsys.readouterr().out
+    assert list((tmp_path / "curves").iterdir())
+
+
+def test_the_assn_takes_the_dae_from_its_checkpoint(tmp_path):
+    dae = loop.train("dae", TINY | {"steps": "1"}, tmp_path / "dae")
+    settings = TINY | {"steps": "1", "dae": str(dae)}
+    path = loop.train("assn", settings, tmp_path / "assn")
+    config = checkpoint.stored_config(checkpoint.read_checkpoint(path))
+    assert isinstance(config, AssnConfig) and config.dae == str(dae)
+
+
+def test_a_resumed_training_keeps_its_configuration_and_goes_on(tmp_path):
+    loop.train("dae", TINY | {"steps": "3", "learning_rate": "2e-3"}, tmp_path)
+    before = checkpoint.read_checkpoint(tmp_path / "checkpoint.pt")
+    path = loop.train("dae", {"steps": "5"}, tmp_path, resume=True)
+    after = checkpoint.read_checkpoint(path)
+    first, last = (json.loads(content["progress"]) for content in (before, after))
+    assert (first["step"], last["step"]) == (3, 5)
+    assert last["elapsed_s"] > first["elapsed_s"]
+    assert last["next_patient"] > first["next_patient"]
+    assert checkpoint.stored_config(after).learning_rate == 2e-3
+    steps = {int(entry["step"]) for entry in after["optimizer"]["state"].values()}
+    assert steps == {5}
+
+
+def test_the_same_seed_trains_the_same_network(tmp_path):
+    paths = [loop.train("dae", TINY | {"steps": "3"}, tmp_path / name) for name in ("a", "b")]
+    first, second = (checkpoint.read_checkpoint(path)["model"] for path in paths)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_an_existing_training_is_not_overwritten(tmp_path):
+    loop.train("dae", TINY | {"steps": "1"}, tmp_path)
+    with pytest.raises(InputError, match="--resume"):
+        loop.train("dae", TINY | {"steps": "1"}, tmp_path)
+    with pytest.raises(InputError, match="belongs to dae"):
+        loop.train("prsn", TINY | {"steps": "1"}, tmp_path, resume=True)
+
+
+def start(folder: Path, *more: str) -> subprocess.Popen:
+    """Train the DAE in a process of its own; a new patient at every step, one worker."""
+    settings = TINY | {"steps": "1000000", "workers": "1", "steps_per_patient": "1"}
+    settings |= {"checkpoint_minutes": "0.0001", "widths": "4,8"}
+    command = [sys.executable, "-c", "from myops.cli import cli; cli()", "train", "dae"]
+    command += ["--output", str(folder), *more]
+    for name, value in settings.items():
+        command += ["--set", f"{name}={value}"]
+    return subprocess.Popen(
+        command,
+        env=os.environ | {"PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_lines(process: subprocess.Popen, text: str, count: int) -> None:
+    """Read the output until `text` has come `count` times."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        count -= text in line
+        if not count:
+            return
+    raise AssertionError("".join(seen))
+
+
+def test_a_killed_training_resumes_where_its_checkpoint_was(tmp_path):
+    process = start(tmp_path)
+    wait_for_lines(process, "left", 12)
+    process.kill()
+    process.communicate()
+    content = checkpoint.read_checkpoint(tmp_path / "checkpoint.pt")
+    step = json.loads(content["progress"])["step"]
+    assert step >= 5
+
+    process = start(tmp_path, "--resume")
+    wait_for_lines(process, f"resumed at step {step}", 1)
+    wait_for_lines(process, "left", 2)
+    os.killpg(process.pid, signal.SIGTERM)  # as a scheduler does: to the workers as well
+    output, _ = process.communicate(timeout=60)
+    assert "resume with --resume" in output
+    assert "Traceback" not in output
+    assert process.returncode == 128 + signal.SIGTERM
+    after = checkpoint.read_checkpoint(tmp_path / "checkpoint.pt")
+    assert json.loads(after["progress"])["step"] >= step + 2
+    assert checkpoint.stored_config(after) == checkpoint.stored_config(content)
+    assert not list(tmp_path.glob(".checkpoint*"))
+
+
+def test_workers_end_with_their_training(tmp_path):
+    process = start(tmp_path)
+    wait_for_lines(process, "left", 1)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.2)
+    raise AssertionError("a process of the training is still there")
+
+
+# Checkpoints and exported weights
+
+
+def test_a_failing_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = loop.train("dae", TINY | {"steps": "1"}, tmp_path)
+    before = path.read_bytes()
+
+    def full_disk(content, file):
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        loop.train("dae", {"steps": "2"}, tmp_path, resume=True)
+    assert path.read_bytes() == before
+    assert not list(tmp_path.glob(".checkpoint*"))
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match="cannot read"):
+        loop.train("dae", TINY, tmp_path, resume=True)
+    torch.save({"weights": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match="written by `myops train`"):
+        checkpoint.read_checkpoint(path)
+    with pytest.raises(InputError, match="no file"):
+        checkpoint.read_checkpoint(tmp_path / "none.pt")
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"stage": "dae", "progress": Path("/")}, path)  # any object that is not plain data
+    with pytest.raises(InputError, match="cannot read"):
+        checkpoint.read_checkpoint(path)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = loop.train("dae", TINY | {"steps": "1"}, tmp_path / "dae")
+    with pytest.raises(InputError, match="expected weights of this network"):
+        loop.train("prsn", TINY | {"steps": "1", "start": str(path)}, tmp_path / "prsn")
+
+
+def test_exported_weights_are_the_running_mean_and_tell_where_they_come_from(tmp_path):
+    path = loop.train("dae", TINY | {"steps": "3", "seed": "4"}, tmp_path / "run")
+    entry = export_weights(path, tmp_path / "weights", {"hd_mm": 3.0})
+    network = load_network("dae", tmp_path / "weights" / entry["file"], entry)
+    average = checkpoint.read_checkpoint(path)["average"]
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, average[name], rtol=1e-3, atol=1e-4)
+    assert entry["config"]["seed"] == 4
+    assert entry["seeds"]["first"] == training_seed("dae", 0, 4)
+    assert entry["steps"] == 3
+    assert entry["metrics"]["hd_mm"] == 3.0 and "region_dice" in entry["metrics"]
+    assert entry["commit"] == checkpoint.git_commit()
