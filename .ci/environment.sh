@@ -19,7 +19,7 @@ find_python() {
     for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
         if supported "$candidate"; then echo "$candidate"; return; fi
     done
-    found=$("${PYTHON:-python3}" --version 2>&1) || found="no python3"
+    found=$("${PYTHON:-python3}" --version 2>&1) || found="no ${PYTHON:-python3}"
     fail "expected Python 3.10 to 3.13, found $found;" \
         "install it (Debian, Ubuntu: apt-get install python3 python3-venv) or name it: make PYTHON=/path/to/python3.12"
 }

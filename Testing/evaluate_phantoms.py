@@ -169,7 +169,7 @@ def summarize_cohort(results: Sequence[Result]) -> dict[str, object]:
 
 def print_table(summary: dict[str, object]) -> None:
     """Print the summary as Markdown."""
-    print("\n| region | Dice | HD (mm) | HD95 (mm) | n | truth empty or missed |")
+    print("\n| region | Dice | HD (mm) | HD95 (mm) | n | no Dice: empty in truth |")
     print("|---|---|---|---|---|---|")
     regions = summary["regions"]
     assert isinstance(regions, dict)
@@ -201,7 +201,8 @@ def write_files(
         "summary": summary,
         "patients": [asdict(result) for result in results],
     }
-    (folder / "phantoms.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(content, indent=2, default=lambda number: number.item())
+    (folder / "phantoms.json").write_text(text + "\n", encoding="utf-8")
     with (folder / "phantoms.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         measures = list(Agreement.__dataclass_fields__)
@@ -232,6 +233,7 @@ def _from_runs(runs: Path, device: str) -> Models:
     """The networks of checkpoints that a training has written so far."""
     import torch
 
+    from myops.training.checkpoint import read_checkpoint, stored_config
     from myops.training.export import trained_network
     from myops.weights import Models, file_sha256
 
@@ -242,7 +244,8 @@ def _from_runs(runs: Path, device: str) -> Models:
         for name, path in paths.items()
     }
     checksums = {name: file_sha256(path) for name, path in paths.items()}
-    return Models(**networks, dae=None, device=target, checksums=checksums)
+    sizes = {name: stored_config(read_checkpoint(path)).size for name, path in paths.items()}
+    return Models(**networks, dae=None, device=target, checksums=checksums, sizes=sizes)
 
 
 def _on_file_grid(case: Case, labels: np.ndarray) -> np.ndarray:

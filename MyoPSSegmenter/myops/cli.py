@@ -216,17 +216,18 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
-    columns = (
+    console = Console(stderr=True)
+    bar = Progress(
         "{task.description}",
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
         "left",
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,  # a log file needs no bar
     )
-    console = Console(stderr=True)
-    # A log file needs no bar; a terminal gets its lines back when the bar is done.
-    settings = {"console": console, "transient": True, "disable": not console.is_terminal}
-    with Progress(*columns, **settings) as bar:
+    with bar:
         task = bar.add_task(title, total=1.0)
 
         def report(fraction: float, stage: str) -> None:

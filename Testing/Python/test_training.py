@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import csv
+import importlib.util
 import json
 import os
 import signal
@@ -16,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from myops.compare import compare
 from myops.cropping import prsn_input
 from myops.errors import InputError
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
@@ -515,3 +519,72 @@ def test_exported_weights_are_the_running_mean_and_tell_where_they_come_from(tmp
     assert entry["steps"] == 3
     assert entry["metrics"]["hd_mm"] == 3.0 and "region_dice" in entry["metrics"]
     assert entry["commit"] == checkpoint.git_commit()
+
+
+# The evaluation on held-back patients
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    """Give the script Testing/evaluate_phantoms.py as a module."""
+    path = Path(__file__).resolve().parents[1] / "evaluate_phantoms.py"
+    spec = importlib.util.spec_from_file_location("evaluate_phantoms", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def cubes(*scar_voxels: int) -> np.ndarray:
+    """A block of myocardium whose first voxels of some slices are scar; 2 mL a voxel below."""
+    labels = np.full((3, 10, 10), 200, np.uint16)
+    for index, count in enumerate(scar_voxels):
+        labels[index].flat[:count] = 2221
+    return labels
+
+
+def result(module, injury, predicted, true, sequences=("bssfp", "lge", "t2"), error=""):
+    agreements = {} if error else compare(predicted, true, (10.0, 10.0, 20.0))
+    return module.Result(1, injury, sequences, agreements, None if error else 1.0, error)
+
+
+def test_the_cohort_s_numbers_are_those_counted_by_hand(evaluation):
+    results = [
+        result(evaluation, "none", cubes(0), cubes(0)),  # clean
+        result(evaluation, "none", cubes(3), cubes(0)),  # 6 mL of false scar
+        result(evaluation, "acute", cubes(8), cubes(6)),  # Dice 2 * 6 / 14, 4 mL too much
+        result(evaluation, "chronic", cubes(4), cubes(4)),  # perfect
+        result(evaluation, "none", cubes(0), cubes(0), error="no heart found"),
+    ]
+    summary = evaluation.summarize_cohort(results)
+    assert (summary["patients"], summary["heart_not_found"]) == (5, 1)
+    assert summary["whole_heart_in_box"] == pytest.approx(4 / 5)
+    assert (summary["normal_hearts_with_lge"], summary["normal_hearts_below_limit"]) == (2, 1)
+    assert summary["false_scar_worst_ml"] == pytest.approx(6.0)
+    scar = summary["regions"]["scar"]["dice"]
+    assert (scar["count"], scar["undefined"]) == (2, 2)
+    assert scar["mean"] == pytest.approx((12 / 14 + 1) / 2)
+    assert summary["scar_mass_error_mean_g"] == pytest.approx((4 * 1.05 + 0) / 2)
+
+
+def test_the_evaluation_s_files_hold_every_patient(evaluation, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "_models", lambda *_: SimpleNamespace(checksums={"prsn": "ab"}))
+    results = [
+        result(evaluation, "acute", cubes(8), cubes(6)),
+        result(evaluation, "none", cubes(0), cubes(0), error="no heart found"),
+    ]
+    options = argparse.Namespace(
+        model="default", runs=None, device="cpu", first_seed=900_000, count=2, complete=False
+    )
+    summary = evaluation.summarize_cohort(results)
+    evaluation.write_files(tmp_path, results, summary, options)
+    content = json.loads((tmp_path / "phantoms.json").read_text())
+    assert content["seeds"] == [900_000, 900_001]
+    assert content["weights"] == {"prsn": "ab"}
+    with (tmp_path / "phantoms.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["region"] for row in rows].count("scar") == 1
+    scar = next(row for row in rows if row["region"] == "scar")
+    assert float(scar["dice"]) == pytest.approx(12 / 14)
+    assert rows[-1]["reason"] == "no heart found"

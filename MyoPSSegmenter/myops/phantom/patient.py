@@ -306,7 +306,6 @@ def _images(
             if random_values
             else PHYSICAL[sequence](rng, tissues, stack.shape[0])
         )
-        # Unit of signal, and so of noise: the brightest tissue of the heart.
         table = (table / np.abs(table[:, HEART]).max()).astype(np.float32)
         image = _signal(table, tissue, fine, window)
         image *= _texture(rng, stack, window)
@@ -315,7 +314,7 @@ def _images(
             rng,
             image,
             _shifts_px(rng, config, stack, sequence == reference),
-            noise * rng.uniform(0.7, 1.4),
+            noise * rng.uniform(0.7, 1.4) * _noise_unit(sequence, table),
             rng.uniform(0.35, 0.95),
             signed,
         )
@@ -324,6 +323,17 @@ def _images(
         image = acquisition.store(rng, image, signed)
         images[sequence] = acquisition.pad_borders(rng, image) if padded else image
     return images
+
+
+def _noise_unit(sequence: str, table: np.ndarray) -> float:
+    """What the noise is measured by: the brightest tissue of the heart, which is 1 in `table`.
+
+    A protocol whose muscle drowned in noise would not be used: in bSSFP and T2 the muscle counts
+    three times, so that very bright blood brings no noise along. In LGE the muscle is nulled.
+    """
+    if sequence == "lge":
+        return 1.0
+    return min(1.0, 3 * float(np.abs(table[:, MYOCARDIUM]).mean()))
 
 
 def _signal(
