@@ -173,7 +173,7 @@ def phantom(folder: Path, patients: int, seed: int, complete: bool) -> None:
 def train(stage: str, output: Path, settings: tuple[str, ...], resume: bool) -> None:
     """Train one network of the cascade on synthetic patients.
 
-    The settings and their defaults are in myops/training/config.py and Docs/training.md.
+    The settings and their defaults are in myops/training/config.py; Docs/user-guide.md shows a run.
     """
     overrides = dict(parse_setting(setting) for setting in settings)
     try:

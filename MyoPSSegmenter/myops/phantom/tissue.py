@@ -107,13 +107,13 @@ def sample_tissues(rng: np.random.Generator) -> TissueProperties:
     table *= spread
     table[:, 3] *= rng.uniform(0.75, 1.25)  # dose and time since injection
     blood = [LV_BLOOD, RV_BLOOD, ATRIUM, VESSEL]
-    table[blood, 3] *= rng.uniform(0.85, 1.5)  # early images have more contrast in the blood
+    table[blood, 3] *= rng.uniform(0.7, 1.25)  # early images have more contrast in the blood
     # The same organ in two places is the same tissue: myocardium does not change its T1 at the RV.
     for copy, original in ((RV_WALL, MYOCARDIUM), (PAPILLARY, MYOCARDIUM), (ATRIUM, LV_BLOOD)):
         table[copy] = table[original] * rng.normal(1.0, 0.02, 4)
     table[SCAR, 1] = max(table[SCAR, 1], 1.12 * table[MYOCARDIUM, 1])
-    table[EDEMA, 1] = table[MYOCARDIUM, 1] * rng.uniform(1.18, 1.55)
+    table[EDEMA, 1] = table[MYOCARDIUM, 1] * rng.uniform(1.22, 1.6)
     table[SCAR_CHRONIC, 1] = table[MYOCARDIUM, 1] * rng.uniform(0.92, 1.08)
     for scar in (SCAR, SCAR_CHRONIC):
-        table[scar, 3] = table[MYOCARDIUM, 3] * rng.uniform(1.4, 2.3)
+        table[scar, 3] = table[MYOCARDIUM, 3] * rng.uniform(1.5, 2.6)
     return TissueProperties(*(column.copy() for column in table.T))

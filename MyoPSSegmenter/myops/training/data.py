@@ -73,12 +73,18 @@ class PhantomStream(IterableDataset):
             index += self.world * workers
 
 
-def _quiet_worker(_: int) -> None:
-    # Ctrl-C and a scheduler's SIGTERM reach the whole process group; the training process alone
-    # decides what they mean. A worker that died of them would make it fail before its checkpoint
-    # is written. Workers end when the training closes them or is no more.
+# A worker outlives a SIGTERM by this long: enough for a step and a checkpoint.
+LAST_SECONDS = 30
+
+
+def _patient_worker(_: int) -> None:
+    """Let the training decide what Ctrl-C and SIGTERM mean; both reach the whole process group.
+
+    A worker that died at once would make the training fail before its checkpoint is written.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(LAST_SECONDS))
 
 
 class PatientFeed:
@@ -91,7 +97,7 @@ class PatientFeed:
             stream,
             batch_size=None,
             num_workers=workers,
-            worker_init_fn=_quiet_worker,
+            worker_init_fn=_patient_worker,
             collate_fn=_as_is,
             prefetch_factor=2 if workers else None,
         )
@@ -131,7 +137,8 @@ class PatientFeed:
             try:
                 item: Any = next(self._source)
             except Exception as error:  # handed to the main thread, which raises it
-                item = error
+                # The traceback would keep the loader alive, and with it the workers.
+                item = error.with_traceback(None)
             while not self._stopped.is_set():
                 try:
                     self._ready.put(item, timeout=0.2)

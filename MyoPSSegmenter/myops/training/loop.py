@@ -79,6 +79,8 @@ def train(stage: str, overrides: Mapping[str, str], output: Path, resume: bool =
     state = make_state(STAGES[stage], config, fabric)
     if found is not None:
         restore_state(found, state)
+        if not fabric.is_global_zero:  # the generators in the checkpoint are the first process's
+            seed_generators(state, config.seed, fabric.global_rank, state.progress.step)
     _run(STAGES[stage], config, fabric, state, path)
     return path
 
@@ -115,16 +117,18 @@ def make_state(stage: Stage, config: TrainingConfig, fabric: Fabric) -> State:
     if config.start:
         load_weights(Path(config.start), model)
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema_decay else None
-    seeds = (config.seed, fabric.global_rank)
-    torch.manual_seed(1_000 * config.seed + fabric.global_rank)  # the noise of augmentation
-    return State(
-        model=model,
-        average=average,
-        optimizer=torch.optim.Adam(model.parameters(), lr=config.learning_rate),
-        progress=Progress(),
-        rng=np.random.default_rng(seeds),
-        generator=torch.Generator().manual_seed(1_000 * config.seed + fabric.global_rank),
-    )
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    state = State(model, average, optimizer, Progress(), np.random.default_rng(), torch.Generator())
+    seed_generators(state, config.seed, fabric.global_rank)
+    return state
+
+
+def seed_generators(state: State, seed: int, rank: int, step: int = 0) -> None:
+    """Give every process random numbers of its own: batches, augmentation, its noise."""
+    numbers = np.random.SeedSequence((seed, rank, step)).generate_state(3)
+    state.rng = np.random.default_rng(int(numbers[0]))
+    state.generator.manual_seed(int(numbers[1]))
+    torch.manual_seed(int(numbers[2]))
 
 
 def _run(stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path) -> None:
