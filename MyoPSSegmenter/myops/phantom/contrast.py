@@ -44,7 +44,7 @@ def lge_contrast(
     t1_ms, t2_ms = tissues.after_contrast()
     trr_ms = rng.uniform(700, 2200)
     start = signal.null_time_ms(t1_ms[MYOCARDIUM], trr_ms) * rng.uniform(
-        0.9, 1.0 + rng.choice([0.2, 0.6])
+        0.95, 1.0 + rng.choice([0.2, 0.6])
     )
     drift = rng.uniform(-5, 25) * np.linspace(0, 1, slices)
     te_ms = rng.uniform(1.2, 4.5)
@@ -69,7 +69,7 @@ def t2_contrast(
             tissues.density,
             tissues.t1_ms,
             tissues.t2_ms,
-            rng.uniform(30, 70),
+            rng.uniform(40, 75),
             tr_ms,
             tr_ms / 2,
             rng.uniform(30, 70),

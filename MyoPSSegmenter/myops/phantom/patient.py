@@ -370,5 +370,5 @@ def _shifts_px(
     count = stack.shape[0]
     if is_reference or not config.artifacts:
         return np.zeros((count, 2))
-    whole = rng.normal(0, 1.6, 2)
+    whole = rng.normal(0, 1.3, 2)
     return np.clip(whole + rng.normal(0, 0.7, (count, 2)), -5, 5) / stack.pixel_mm
