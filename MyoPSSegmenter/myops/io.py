@@ -109,7 +109,9 @@ def write_atomic(path: str | Path, writer: Callable[[Path], object]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         # SimpleITK hides the reason of a failed write, the operating system names it.
         temporary.touch()
+        mode = temporary.stat().st_mode
         writer(temporary)
+        temporary.chmod(mode)  # some writers replace the file by one only its owner may read
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)

@@ -47,9 +47,17 @@ def test_dice_loss_sums_over_the_batch_before_it_divides():
 
 
 def test_dice_loss_averages_the_classes():
-    truth = torch.cat((mask("##"), mask("..")), dim=1)
-    wrong_second = torch.cat((mask("##"), mask("##")), dim=1)
+    truth = torch.cat((mask("##"), mask("#.")), dim=1)
+    wrong_second = torch.cat((mask("##"), mask(".#")), dim=1)
     assert dice_loss(wrong_second, truth).item() == pytest.approx((0 + (1 - 1 / 3)) / 2)
+
+
+def test_a_class_that_the_batch_does_not_have_gives_no_term():
+    truth = torch.cat((mask("##"), mask("..")), dim=1)
+    trace = torch.cat((mask("##"), 0.01 * mask("##")), dim=1).requires_grad_()
+    loss = dice_loss(trace, truth)
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert not torch.autograd.grad(loss, trace)[0][:, 1].any()
 
 
 def test_pixels_of_weight_zero_do_not_count():
@@ -57,8 +65,8 @@ def test_pixels_of_weight_zero_do_not_count():
     assert dice_loss(prediction, truth, weight=mask("##..")).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_an_absent_class_that_is_not_predicted_costs_nothing():
-    assert dice_loss(mask(".."), mask("..")).item() == 0.0
+def test_a_batch_without_any_class_has_no_loss():
+    assert dice_loss(mask("##"), mask("..")).item() == 0.0
 
 
 class Fixed(nn.Module):

@@ -195,3 +195,12 @@ def test_the_shipped_weights_load_and_stay_below_20_mb():
     files = [SHIPPED_FOLDER / entry["file"] for entry in read_manifest(SHIPPED_FOLDER).values()]
     assert sum(path.stat().st_size for path in files) < 20e6
     assert (SHIPPED_FOLDER / "MODEL_CARD.md").is_file()
+
+
+def test_weights_files_can_be_read_by_everybody_whom_the_umask_lets(tmp_path):
+    from myops.models.build import build_dae
+    from myops.weights import save_weights
+
+    (tmp_path / "plain").touch()
+    save_weights(build_dae((4, 4)), tmp_path / "dae.safetensors", {"network": "dae"})
+    assert (tmp_path / "dae.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode

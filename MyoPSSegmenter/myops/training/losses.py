@@ -2,7 +2,10 @@
 
 The Dice loss sums over the batch and the pixels of each class before it divides. Summed per
 slice, the many slices without scar or edema would have a Dice of 0/0; over a batch the
-denominator stays large and the gradient smooth.
+denominator stays large and the gradient smooth. A class that no pixel of the batch has gives no
+term: there the loss would be almost 1 for any trace of it, and this pushed a rare class (edema in
+T2) to a probability of exactly 0, from which a Dice loss never comes back. False findings in
+slices without disease still cost, because their pixels stand in the denominator of the batch.
 """
 
 from __future__ import annotations
@@ -11,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# One pixel in numerator and denominator: a class that is absent and not predicted costs nothing.
+# One pixel in numerator and denominator keeps the quotient away from 0/0.
 SMOOTH = 1.0
 
 
 def dice_loss(probability: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """1 - 2 sum(p t) / (sum(p) + sum(t)), averaged over the classes.
+    """1 - 2 sum(p t) / (sum(p) + sum(t)), averaged over the classes that the batch has.
 
     Args:
         probability: float (B, C, H, W) in 0..1.
@@ -29,9 +32,11 @@ def dice_loss(probability: Tensor, target: Tensor, weight: Tensor | None = None)
     if weight is not None:
         probability, target = probability * weight, target * weight
     axes = (0, 2, 3)
+    true = target.sum(axes)
     overlap = (probability * target).sum(axes)
-    total = probability.sum(axes) + target.sum(axes)
-    return (1 - (2 * overlap + SMOOTH) / (total + SMOOTH)).mean()
+    loss = 1 - (2 * overlap + SMOOTH) / (probability.sum(axes) + true + SMOOTH)
+    present = (true > 0).to(loss.dtype)
+    return (loss * present).sum() / present.sum().clamp(min=1)
 
 
 def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
