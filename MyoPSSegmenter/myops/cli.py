@@ -148,7 +148,8 @@ def evaluate(prediction: Path, truth: Path, output: Path | None) -> None:
 @click.option("--patients", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--complete", is_flag=True, help="All three sequences for every patient.")
-def phantom(folder: Path, patients: int, seed: int, complete: bool) -> None:
+@click.option("--upright", is_flag=True, help="Septum left, inferior wall below; else any turn.")
+def phantom(folder: Path, patients: int, seed: int, complete: bool, upright: bool) -> None:
     """Make synthetic patients with full ground truth.
 
     Files are named as in MyoPS. One patient goes into FOLDER itself, several into folders inside
@@ -157,11 +158,12 @@ def phantom(folder: Path, patients: int, seed: int, complete: bool) -> None:
     from myops.phantom.files import write_cohort, write_patient
     from myops.phantom.patient import PhantomConfig, generate_patient
 
-    config = PhantomConfig(dropout=not complete)
+    config = PhantomConfig(dropout=not complete, upright=upright)
     if patients == 1:
         write_patient(generate_patient(seed, config), folder)
     else:
-        write_cohort(seed, patients, folder, config)
+        with progress_bar("Generating") as progress:
+            write_cohort(seed, patients, folder, config, progress)
     click.echo(f"Synthetic patients: {patients}, in {folder}")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from myops.case import load_case_folder
 from myops.labels import MYOPS
 from myops.phantom import acquisition, signal
 from myops.phantom.fields import smooth_field
@@ -241,3 +242,33 @@ def test_cohort_has_one_folder_per_seed_and_names_its_configuration(tmp_path):
     folders = write_cohort(40, 2, tmp_path, COMPLETE)
     assert [f.name for f in folders] == ["phantom_000040", "phantom_000041"]
     assert json.loads((tmp_path / "cohort.json").read_text())["config"]["view"] == "heart"
+
+
+def test_an_interrupted_write_leaves_no_half_patient(tmp_path, monkeypatch):
+    def interrupted(patient):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("myops.phantom.files._truth", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_patient(generate_patient(3, replace(COMPLETE, view="finder")), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cohort_tells_its_progress(tmp_path):
+    seen = []
+    config = replace(COMPLETE, view="finder")
+    write_cohort(40, 2, tmp_path, config, lambda share, name: seen.append((share, name)))
+    assert seen == [(0.0, "phantom_000040"), (0.5, "phantom_000041")]
+
+
+def test_an_upright_phantom_is_read_back_as_drawn_whatever_the_order_of_its_slices(tmp_path):
+    # The canonical orientation of a Case is septum left, inferior wall below, base first.
+    orders = set()
+    for seed in (5, 6):
+        patient = generate_patient(seed, replace(COMPLETE, view="finder", upright=True))
+        case = load_case_folder(write_patient(patient, tmp_path / str(seed)))
+        apex_first = patient.description["apex_first"]
+        expected = patient.images["lge"][::-1] if apex_first else patient.images["lge"]
+        assert np.array_equal(case.images["lge"], expected)
+        orders.add(apex_first)
+    assert orders == {False, True}

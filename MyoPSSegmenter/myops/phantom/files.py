@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -51,6 +54,15 @@ def write_patient(patient: PhantomPatient, folder: Path, name: str | None = None
     name = name or f"phantom_{patient.seed:06d}"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".myops-unfinished-", dir=folder) as stage:
+        _write_files(patient, Path(stage), name)
+        # Moved in only when all are complete: an interruption leaves no half patient.
+        for path in sorted(Path(stage).iterdir()):
+            os.replace(path, folder / path.name)
+    return folder
+
+
+def _write_files(patient: PhantomPatient, folder: Path, name: str) -> None:
     direction = short_axis_direction(
         np.random.default_rng([patient.seed, 21]), patient.description["apex_first"] is True
     )
@@ -59,22 +71,36 @@ def write_patient(patient: PhantomPatient, folder: Path, name: str | None = None
     _write(patient.labels, patient, direction, folder / f"{name}_gd")
     _write(patient.mvo.astype(np.uint8), patient, direction, folder / f"{name}_mvo")
     (folder / f"{name}_truth.json").write_text(json.dumps(_truth(patient), indent=2) + "\n")
-    return folder
 
 
 def write_cohort(
-    first_seed: int, count: int, folder: Path, config: PhantomConfig = PhantomConfig()
+    first_seed: int,
+    count: int,
+    folder: Path,
+    config: PhantomConfig = PhantomConfig(),
+    progress: Callable[[float, str], None] | None = None,
 ) -> list[Path]:
-    """Write `count` patients with seeds from `first_seed`, a folder each, and the configuration."""
+    """Write `count` patients with seeds from `first_seed`, a folder each, and the configuration.
+
+    Args:
+        first_seed: seed of the first patient; the others follow.
+        count: number of patients.
+        folder: holds a folder per patient and `cohort.json`.
+        config: what kind of patients are drawn.
+        progress: called with the finished fraction (0..1) and the patient's name.
+
+    Returns:
+        The patients' folders.
+    """
     folder = Path(folder)
     written = []
-    for seed in range(first_seed, first_seed + count):
-        patient = generate_patient(seed, config)
-        written.append(write_patient(patient, folder / f"phantom_{seed:06d}"))
-    (folder / "cohort.json").write_text(
-        json.dumps({"first_seed": first_seed, "count": count, "config": asdict(config)}, indent=2)
-        + "\n"
-    )
+    for index, seed in enumerate(range(first_seed, first_seed + count)):
+        name = f"phantom_{seed:06d}"
+        if progress:
+            progress(index / count, name)
+        written.append(write_patient(generate_patient(seed, config), folder / name))
+    settings = {"first_seed": first_seed, "count": count, "config": asdict(config)}
+    (folder / "cohort.json").write_text(json.dumps(settings, indent=2) + "\n")
     return written
 
 
