@@ -150,10 +150,10 @@ def compare_masks(
         domain: bool (z, y, x), where true negatives count for specificity; everywhere if None.
     """
     inside = np.ones(truth.shape, bool) if domain is None else domain
-    both = np.count_nonzero(prediction & truth)
-    predicted, true = np.count_nonzero(prediction), np.count_nonzero(truth)
-    background = np.count_nonzero(inside & ~truth)
-    false = np.count_nonzero(prediction & ~truth & inside)
+    both = int(np.count_nonzero(prediction & truth))
+    predicted, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
+    background = int(np.count_nonzero(inside & ~truth))
+    false = int(np.count_nonzero(prediction & ~truth & inside))
     hd_mm, hd95_mm = (
         surface_distances_mm(prediction, truth, spacing_mm) if predicted and true else (None, None)
     )

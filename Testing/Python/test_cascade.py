@@ -323,7 +323,7 @@ def test_the_right_ventricle_lies_outside_the_left():
 def test_the_shipped_weights_outline_the_ventricle_of_a_held_back_phantom():
     from myops.phantom.patient import generate_patient
 
-    patient = generate_patient(900_001)
+    patient = generate_patient(900_003)
     images = {}
     for name, array in patient.images.items():
         images[name] = sitk.GetImageFromArray(array)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,42 @@ def test_a_device_that_is_not_there_is_refused(patient: Path, tmp_path: Path, de
 def test_an_unknown_model_is_refused(patient: Path, tmp_path: Path) -> None:
     result = run("segment", patient, "--output", tmp_path / "out", "--model", "nonesuch")
     assert_refused(result, "nonesuch")
+
+
+def test_damaged_weights_are_refused(patient: Path, tmp_path: Path) -> None:
+    from myops.weights import SHIPPED_FOLDER
+
+    damaged = tmp_path / "weights"
+    shutil.copytree(SHIPPED_FOLDER, damaged)
+    content = bytearray((damaged / "prsn.safetensors").read_bytes())
+    content[len(content) // 2] ^= 1
+    (damaged / "prsn.safetensors").write_bytes(content)
+    result = run("segment", patient, "--output", tmp_path / "out", "--model", damaged)
+    assert_refused(result, "prsn.safetensors", "damaged", "install")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_without_a_heart_is_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(500, 60, (8, 120, 120)).astype(np.float32)
+    image = sitk.GetImageFromArray(noise)
+    image.SetSpacing((1.5, 1.5, 10.0))
+    sitk.WriteImage(image, str(tmp_path / "noise.nii.gz"))
+    result = run("segment", "--lge", tmp_path / "noise.nii.gz", "--output", tmp_path / "out")
+    assert_refused(result, "no heart found", "short-axis")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("stopped_in", ["myops.cascade.segment", "myops.report.html.render_report"])
+def test_ctrl_c_during_segment_leaves_nothing_behind(
+    patient: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_in: str
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stopped_in, interrupted)
+    result = run("segment", patient, "--output", tmp_path / "out")
+    assert result.exit_code == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_segment_writes_every_file_of_the_contract(segmented: tuple[Path, Result]) -> None:
