@@ -98,7 +98,7 @@ def segment(
     tissue = _classify_tissue(case, box, region, run)
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
-    labels = make_labels(region, tissue, rv_coarse, case.geometry.spacing_mm)
+    labels = make_labels(region, tissue, rv_coarse)
     unsure = uncertainty(lv, tissue)
     clock.append(time.perf_counter())
     run.progress(1.0, "done")

@@ -9,9 +9,6 @@ from myops.labels import MYOPS
 
 # PRSN's main branch: the order of its channels.
 CLASSES = ("blood_pool", "normal_myocardium", "edema", "scar")
-# A cavity is deeper inside the epicardium than this; shallower "blood" is a rim that the region
-# took too wide, of the thickness by which training varies the region.
-RIM_MM = 3.0
 
 
 def assessed(sequences: tuple[str, ...]) -> frozenset[str]:
@@ -28,12 +25,7 @@ def clean_region(mask: np.ndarray) -> np.ndarray:
     return np.stack([ndimage.binary_fill_holes(plane) for plane in kept])
 
 
-def make_labels(
-    region: np.ndarray,
-    tissue: np.ndarray,
-    rv: np.ndarray,
-    spacing_mm: tuple[float, float, float],
-) -> np.ndarray:
+def make_labels(region: np.ndarray, tissue: np.ndarray, rv: np.ndarray) -> np.ndarray:
     """MyoPS labels from probabilities.
 
     Args:
@@ -41,7 +33,6 @@ def make_labels(
         tissue: float (z, 4, y, x), probabilities of blood pool, normal myocardium, edema and scar
             given the region; 0 where they are unknown.
         rv: float (z, y, x), coarse probability of the right ventricle.
-        spacing_mm: voxel spacing (x, y, z).
 
     Returns:
         uint16 (z, y, x). The right ventricle is what lies outside the LV region.
@@ -49,30 +40,9 @@ def make_labels(
     winner = tissue.argmax(axis=1)
     values = np.array([MYOPS[name] for name in CLASSES], np.uint16)
     labels = np.where(region, values[winner], 0).astype(np.uint16)
-    labels[_rim(labels, region, spacing_mm)] = 0
     right = largest_component((rv > 0.5) & ~region)
     labels[right] = MYOPS["right_ventricle"]
     return labels
-
-
-def _rim(
-    labels: np.ndarray, region: np.ndarray, spacing_mm: tuple[float, float, float]
-) -> np.ndarray:
-    """Bool: "blood" along the epicardium that belongs to no cavity, slice by slice."""
-    from scipy import ndimage
-
-    blood = labels == MYOPS["blood_pool"]
-    rim = np.zeros_like(blood)
-    for index in np.flatnonzero(blood.any(axis=(1, 2))):
-        padded = np.pad(region[index], 1)
-        depth = ndimage.distance_transform_edt(padded, sampling=spacing_mm[1::-1])[1:-1, 1:-1]
-        core = blood[index] & (depth > RIM_MM)
-        if core.any():
-            away = ndimage.distance_transform_edt(~core, sampling=spacing_mm[1::-1])
-            rim[index] = blood[index] & (away > RIM_MM)
-        else:
-            rim[index] = blood[index]
-    return rim
 
 
 def joint_probabilities(

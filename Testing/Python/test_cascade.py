@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 from conftest import OBLIQUE
+from scipy.ndimage import binary_erosion
 
 from myops.cascade import Cancelled, CascadeConfig, segment
 from myops.case import case_from_images, restore
@@ -98,12 +99,13 @@ def test_a_crafted_heart_gets_its_own_labels_back():
     result = segment(case, SIMPLE)
     labels = sitk.GetArrayFromImage(restore(case, result.labels))
     assert dice(labels == SCAR_LABEL, sector) > 0.97
-    assert dice(labels == BLOOD_LABEL, plain == BLOOD) > 0.98
+    # The half-bright pixels of the outer edge look like blood to the simple network.
+    inner = binary_erosion(plain != LUNG, np.ones((1, 5, 5)))
+    assert dice((labels == BLOOD_LABEL) & inner, plain == BLOOD) > 0.98
     assert dice(labels != 0, plain != LUNG) > 0.985
     assert not (labels == EDEMA_LABEL).any() and not (labels == RV_LABEL).any()
     assert not labels[[0, 5]].any()
-    # 4 slices of pi 40^2 mm^2, 9 mm apart. The half-bright pixels of the edge look like blood to
-    # the simple network, and blood along the epicardium is dropped: up to 1.6 mm of 80 mm, twice.
+    # 4 slices of pi 40^2 mm^2, 9 mm apart.
     total_ml = sum(volumes_ml(case, result).values())
     assert total_ml == pytest.approx(4 * np.pi * 1600 * 9 / 1000, rel=0.05)
     assert result.geometry == case.geometry
@@ -282,37 +284,27 @@ def test_cleaning_keeps_the_largest_component_and_fills_its_holes():
 
 
 def square_tissue():
-    """A 20 mm square region of 1 mm pixels: a rim of "blood", then myocardium, then a cavity."""
+    """A 20 pixel square region: myocardium around a cavity of 8 by 8 pixels."""
     lv = np.zeros((1, 40, 40), np.float32)
     lv[:, 10:30, 10:30] = 1
     tissue = np.zeros((1, 4, 40, 40), np.float32)
-    tissue[:, 0, 10:30, 10:30] = 1
-    tissue[:, :, 11:29, 11:29] = np.array([0, 1, 0, 0])[:, None, None]
+    tissue[:, 1, 10:30, 10:30] = 1
     tissue[:, :, 16:24, 16:24] = np.array([1, 0, 0, 0])[:, None, None]
     return lv, tissue
 
 
-def test_blood_along_the_epicardium_is_no_cavity():
+def test_a_voxel_of_the_region_gets_its_most_probable_tissue():
     lv, tissue = square_tissue()
-    labels = make_labels(lv > 0.5, tissue, np.zeros_like(lv), (1.0, 1.0, 8.0))
+    labels = make_labels(lv > 0.5, tissue, np.zeros_like(lv))
     assert (labels == BLOOD_LABEL).sum() == 8 * 8
-    assert (labels == NORMAL_LABEL).sum() == 18 * 18 - 8 * 8
-    assert labels[0, 10, 20] == 0
-
-
-def test_a_cavity_that_is_open_to_the_outside_stays():
-    lv, tissue = square_tissue()
-    # The outflow tract: no myocardium between the cavity and the region's edge.
-    tissue[:, :, 10:16, 16:24] = np.array([1, 0, 0, 0])[:, None, None]
-    labels = make_labels(lv > 0.5, tissue, np.zeros_like(lv), (1.0, 1.0, 8.0))
-    assert (labels[0, 10:24, 17:23] == BLOOD_LABEL).all()
+    assert (labels == NORMAL_LABEL).sum() == 20 * 20 - 8 * 8
 
 
 def test_the_right_ventricle_lies_outside_the_left():
     lv, tissue = square_tissue()
     rv = np.zeros_like(lv)
     rv[:, 15:25, 5:20] = 0.9
-    labels = make_labels(lv > 0.5, tissue, rv, (1.0, 1.0, 8.0))
+    labels = make_labels(lv > 0.5, tissue, rv)
     assert (labels == RV_LABEL).sum() == 10 * 5
     assert (labels[0, 15:25, 5:10] == RV_LABEL).all()
 
