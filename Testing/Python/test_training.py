@@ -601,3 +601,10 @@ def test_the_evaluation_s_files_hold_every_patient(evaluation, tmp_path, monkeyp
     scar = next(row for row in rows if row["region"] == "scar")
     assert float(scar["dice"]) == pytest.approx(12 / 14)
     assert rows[-1]["reason"] == "no heart found"
+
+
+def test_exported_weights_do_not_tell_where_files_lay_on_the_machine():
+    from myops.training.export import _without_places
+
+    config = {"dae": "/home/somebody/runs/dae/checkpoint.pt", "start": "", "steps": 3}
+    assert _without_places(config) == {"dae": "dae/checkpoint.pt", "start": "", "steps": 3}

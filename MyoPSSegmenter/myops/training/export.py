@@ -61,7 +61,7 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
     stage, patients = content["stage"], progress["next_patient"]
     return {
         "data": "synthetic patients of myops.phantom only",
-        "config": json.loads(content["config"]),
+        "config": _without_places(json.loads(content["config"])),
         "commit": content["commit"],
         "seeds": {
             "first": training_seed(stage, 0, config.seed),
@@ -73,6 +73,12 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
         "hours": round(progress["elapsed_s"] / 3600, 3),
         "metrics": {name: round(value, 4) for name, value in progress["metrics"].items()},
     }
+
+
+def _without_places(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with files named by their last folders: weights are given to others."""
+    named = {key: config[key] for key in ("dae", "start") if config.get(key)}
+    return config | {key: "/".join(Path(path).parts[-2:]) for key, path in named.items()}
 
 
 @click.command()
