@@ -26,7 +26,7 @@ from scipy.stats import bootstrap
 
 from myops import labels as regions
 from myops.cascade import segment
-from myops.case import Case, case_from_images, restore
+from myops.case import case_from_images, restore
 from myops.compare import compare
 from myops.errors import InputError
 from myops.io import read_image
@@ -104,8 +104,8 @@ def _inside(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return Outline(np.loadtxt(path)).contains_points(points).reshape(shape)
 
 
-def evaluate(real: RealCase, models: object) -> tuple[dict[str, object], Case, np.ndarray]:
-    """Segment one case; its row of numbers, the Case, and the labels on the image's own grid."""
+def evaluate(real: RealCase, models: object) -> tuple[dict[str, object], np.ndarray]:
+    """Segment one case; its row of numbers and the labels on the image's own grid."""
     case = case_from_images({real.sequence: real.image}, real.name)
     row: dict[str, object] = {"dataset": real.dataset, "case": real.name, "heart_found": True}
     try:
@@ -129,7 +129,7 @@ def evaluate(real: RealCase, models: object) -> tuple[dict[str, object], Case, n
         row.pop("scar_dice"), row.pop("scar_hd_mm")
     full = np.zeros(real.labels.shape, np.uint16)
     full[real.labeled] = found
-    return row, case, full
+    return row, full
 
 
 def _scar_percent(labels: np.ndarray) -> float:
@@ -191,7 +191,7 @@ def _scar_summary(rows: list[dict[str, object]]) -> dict[str, object]:
     }
 
 
-def picture(real: RealCase, _: Case, found: np.ndarray, row: dict[str, object], path: Path) -> None:
+def picture(real: RealCase, found: np.ndarray, row: dict[str, object], path: Path) -> None:
     """All labeled slices: the expert's contours above, ours below."""
     image = sitk.GetArrayFromImage(real.image).astype(np.float32)
     slices = np.flatnonzero(real.labeled & (real.labels > 0).any(axis=(1, 2)))
@@ -259,8 +259,8 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     results = []
     for real in find_cases(arguments.folder):
-        row, case, found = evaluate(real, models)
-        results.append((real, case, found, row))
+        row, found = evaluate(real, models)
+        results.append((real, found, row))
         print(
             real.dataset,
             real.name,
@@ -274,9 +274,7 @@ def main() -> None:
     write(results, arguments.output)
 
 
-def write(
-    results: list[tuple[RealCase, Case, np.ndarray, dict[str, object]]], output: Path
-) -> None:
+def write(results: list[tuple[RealCase, np.ndarray, dict[str, object]]], output: Path) -> None:
     """Tables and the pictures of the best, median and worst case of each set."""
     rows = [row for *_, row in results]
     names = list(dict.fromkeys(key for row in rows for key in row))
@@ -289,8 +287,8 @@ def write(
     (output / "summary.md").write_text(as_markdown(summary))
     for dataset, score in RANKED_BY.items():
         ranked = sorted(
-            (r for r in results if r[0].dataset == dataset and r[3].get(score) is not None),
-            key=lambda r: -float(r[3][score]),
+            (r for r in results if r[0].dataset == dataset and r[2].get(score) is not None),
+            key=lambda r: -float(r[2][score]),
         )  # type: ignore[arg-type]
         if not ranked:
             continue

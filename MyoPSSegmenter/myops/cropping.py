@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -239,6 +240,11 @@ def assn_input(crops: Mapping[str, np.ndarray]) -> np.ndarray:
     return _channels({name: normalize(crop) for name, crop in crops.items()})
 
 
+def candidate_image(normalized: Any, region: Any) -> Any:
+    """C_k = I_k (x) f(I) with I_k brought from -4..4 to 0..2; NumPy arrays or tensors alike."""
+    return (1 + normalized / CLIP_HALF_RANGES) * region
+
+
 def prsn_input(crops: Mapping[str, np.ndarray], region: np.ndarray) -> np.ndarray:
     """PRSN's input: the candidate images C_k = I_k (x) f(I) of the cascade paper.
 
@@ -256,7 +262,7 @@ def prsn_input(crops: Mapping[str, np.ndarray], region: np.ndarray) -> np.ndarra
     inside = region > 0.5
     candidates = {}
     for name, crop in crops.items():
-        shown = (1 + normalize(crop, mask=inside) / CLIP_HALF_RANGES) * region
+        shown = candidate_image(normalize(crop, mask=inside), region)
         candidates[name] = np.where(np.isfinite(crop), shown, 0)
     return _channels(candidates)
 

@@ -55,11 +55,6 @@ class Geometry:
         offset = np.asarray(position_mm, np.float64) - np.array(self.origin_mm)
         return offset @ np.linalg.inv(self.axes) / np.array(self.spacing_mm)
 
-    @property
-    def center_mm(self) -> np.ndarray:
-        """LPS position of the middle of the volume."""
-        return self.position_mm((np.array(self.size_xyz) - 1) / 2)
-
     def is_same_grid(self, other: Geometry, tolerance_mm: float = 1e-3) -> bool:
         """True when both grids have equal sizes and their eight corners agree within mm."""
         if self.size_xyz != other.size_xyz:

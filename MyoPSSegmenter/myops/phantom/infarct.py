@@ -110,7 +110,7 @@ def injure(
     else:
         middle = 0.5 if infarct.pattern == "midwall" else 0.85
         scar = np.abs(depth - middle) < 0.25 * reach
-    scar &= (extent > 0.02) & (tissue != MVO)
+    scar &= extent > 0.02
     injured = np.isin(tissue, (MYOCARDIUM, EDEMA)) & scar
     tissue[injured] = SCAR if infarct.acute else SCAR_CHRONIC
     if infarct.mvo_share > 0:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..case import SEQUENCES
 from ..labels import MYOPS
 from . import acquisition
 from .contrast import PHYSICAL, random_contrast
@@ -29,7 +30,6 @@ from .tissue import (
     sample_tissues,
 )
 
-SEQUENCES = ("bssfp", "lge", "t2")
 HEART = [MYOCARDIUM, LV_BLOOD, SCAR, EDEMA]
 # Where a slice is sampled: through its thickness (share) and inside the pixel (pixels y, x).
 SUBSAMPLES = (

@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from myops.errors import InputError
+from myops.models.device import has_fast_bfloat16
 from myops.training.assn import ASSN_STAGE
 from myops.training.checkpoint import (
     CHECKPOINT_NAME,
@@ -89,11 +90,12 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     """Start the processes, choose device and precision."""
     torch.set_num_threads(config.threads or max(1, usable_cores() // max(1, config.devices)))
     on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    kind = "cuda" if on_gpu else "cpu" if config.device == "auto" else config.device
     precision: Any = config.precision
     if precision == "auto":
-        precision = "bf16-mixed" if _has_fast_bfloat16(on_gpu) else "32-true"
+        precision = "bf16-mixed" if has_fast_bfloat16(torch.device(kind)) else "32-true"
     fabric = Fabric(
-        accelerator="gpu" if on_gpu else ("cpu" if config.device == "auto" else config.device),
+        accelerator=kind,
         devices=config.devices or ("auto" if on_gpu else 1),
         num_nodes=config.nodes,
         precision=precision,
@@ -101,13 +103,6 @@ def make_fabric(config: TrainingConfig) -> Fabric:
     fabric.launch()
     torch.manual_seed(config.seed)
     return fabric
-
-
-def _has_fast_bfloat16(on_gpu: bool) -> bool:
-    if on_gpu:
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    flags = Path("/proc/cpuinfo")
-    return flags.is_file() and "avx512_bf16" in flags.read_text()
 
 
 def make_state(stage: Stage, config: TrainingConfig, fabric: Fabric) -> State:

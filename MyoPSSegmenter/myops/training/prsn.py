@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from myops.case import SEQUENCES
+from myops.cropping import candidate_image
 from myops.labels import MYOPS, lv_region
 from myops.models.build import build_prsn
-from myops.normalize import CLIP_HALF_RANGES, normalize
+from myops.normalize import normalize
 from myops.training.augment import drop_sequences, jitter_contrast, random_affine, warp
 from myops.training.config import PrsnConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_tissue_box, perturb_region, present_rows
@@ -78,9 +79,9 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
 
 
 def candidates(batch: Batch) -> Tensor:
-    """C_k = I_k (x) f(I) for the present sequences, scaled as `myops.cropping.prsn_input`."""
-    scaled = 1 + batch["images"] / CLIP_HALF_RANGES
-    return scaled * batch["region"] * batch["present"][:, :, None, None]
+    """C_k = I_k (x) f(I) for the present sequences."""
+    shown: Tensor = candidate_image(batch["images"], batch["region"])
+    return shown * batch["present"][:, :, None, None]
 
 
 def main_target(labels: Tensor, present: Tensor, acute: Tensor) -> Tensor:
