@@ -1,21 +1,26 @@
 """From a Case's grid to the networks' square grids and back, for training and inference alike.
 
 Every network sees squares: the heart finder 128x128 pixels of 2.5 mm around the image center, the
-ASSN a square around the heart, the PRSN a tight one around the LV region, each for the whole
-stack. All resampling is separable, rows then columns, and the way back is the same function.
+ASSN a square around the heart, the PRSN and the refiner a tight one around the LV region, each for
+the whole stack. All resampling is separable, rows then columns, and the way back is the same function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from myops.case import SEQUENCES
 from myops.errors import InputError
+from myops.labels import lv_region
 from myops.normalize import CLIP_HALF_RANGES, normalize
+
+if TYPE_CHECKING:
+    from myops.case import Case
+    from myops.segmentation import Segmentation
 
 FINDER_SIZE = 128
 FINDER_PIXEL_MM = 2.5
@@ -27,6 +32,9 @@ SIDE_LIMITS_MM = (90.0, 220.0)
 # counts, so the square can be tight and the pixels few.
 TISSUE_SIDE_PER_EXTENT = 1.3
 TISSUE_SIDE_LIMITS_MM = (30.0, 220.0)
+REFINER_SIDE_PER_EXTENT = 1.35
+# The refiner's tissue planes in their order; scar includes MVO.
+REFINER_TISSUES = ("blood_pool", "normal_myocardium", "edema", "scar")
 # Less than this is no left ventricle: the smallest adult LV regions hold more than 60 mL.
 SMALLEST_HEART_ML = 3.0
 
@@ -272,3 +280,48 @@ def _channels(images: Mapping[str, np.ndarray]) -> np.ndarray:
     shape = next(iter(images.values())).shape
     zeros = np.zeros(shape, np.float32)
     return np.stack([images.get(name, zeros) for name in SEQUENCES], axis=1).astype(np.float32)
+
+
+def refiner_box(segmentation: Segmentation) -> SquareBox:
+    """The refiner's square: a little wider than the PRSN's, so that the wall's far side can move.
+
+    Raises:
+        InputError: neither the labels nor the probabilities show a left ventricle.
+    """
+    region = lv_region(segmentation.labels)
+    spacing_mm = segmentation.geometry.spacing_mm
+    volume_ml = np.count_nonzero(region) * segmentation.geometry.voxel_volume_ml
+    if volume_ml < SMALLEST_HEART_ML:  # nothing drawn yet: where the cascade suspects it
+        region = segmentation.probabilities["lv_region"]
+    return heart_box(
+        region.astype(np.float32), spacing_mm, REFINER_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM
+    )
+
+
+def refiner_input(
+    case: Case, segmentation: Segmentation, box: SquareBox, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The refiner's input: what does not change while a reader corrects.
+
+    Returns:
+        images float32 (z, 3, S, S), bssfp, lge, t2 normalized over the LV region of the stack, 0
+        where a sequence shows nothing; present float32 (z, 3); probabilities float32 (z, 4, S, S)
+        of `REFINER_TISSUES`.
+    """
+    crops = crop_sequences(case.images, box, size)
+    likely = crop_stack(segmentation.probabilities["lv_region"].astype(np.float32), box, size)
+    inside = likely > 0.5
+    if not inside.any():
+        inside[:] = True
+    images: dict[str, np.ndarray] = {}
+    present = np.zeros((case.geometry.array_shape[0], len(SEQUENCES)), np.float32)
+    for name, crop in crops.items():
+        if name in case.covered:
+            crop[~crop_stack(case.covered[name], box, size)] = np.nan
+        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
+        images[name] = np.where(np.isfinite(crop), normalize(crop, mask=inside), 0)
+    tissues = [
+        crop_stack(segmentation.probabilities[name].astype(np.float32), box, size)
+        for name in REFINER_TISSUES
+    ]
+    return _channels(images), present, np.stack(tissues, axis=1)

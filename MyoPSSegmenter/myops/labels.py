@@ -14,6 +14,9 @@ MYOPS: dict[str, int] = {
     "edema": 1220,
     "scar": 2221,
 }
+# Microvascular obstruction (no-reflow) inside a scar. MyoPS 2020 has no such label: this one is ours.
+# It counts as scar everywhere and is written as such unless it was marked.
+MVO = 2222
 # Some exporters write 1221 for edema.
 ALIASES: dict[int, int] = {1221: 1220}
 # Resampled or scribbled label files carry noise such as 199.98; anything further is another label.
@@ -21,7 +24,7 @@ ROUNDING_TOLERANCE = 0.25
 
 _NORMAL, _BLOOD, _RIGHT, _EDEMA, _SCAR = MYOPS.values()
 # EMIDEC (Lalande et al. 2020): 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow, also infarct.
-_EMIDEC = {0: 0, 1: _BLOOD, 2: _NORMAL, 3: _SCAR, 4: _SCAR}
+_EMIDEC = {0: 0, 1: _BLOOD, 2: _NORMAL, 3: _SCAR, 4: MVO}
 # ACDC (Bernard et al. 2018): 1 right ventricle, 2 myocardium, 3 left ventricular cavity.
 _ACDC = {0: 0, 1: _RIGHT, 2: _NORMAL, 3: _BLOOD}
 
@@ -33,17 +36,17 @@ def to_known_labels(array: np.ndarray) -> np.ndarray:
         array: label map of any shape and numeric dtype; float noise is rounded, 1221 means edema.
 
     Returns:
-        uint16 array of the same shape, values 0, 200, 500, 600, 1220 and 2221 only.
+        uint16 array of the same shape, values 0, 200, 500, 600, 1220, 2221 and 2222 (MVO) only.
 
     Raises:
         InputError: a value is no MyoPS label; the message lists every such value.
     """
-    same = {value: value for value in (0, *MYOPS.values())}
+    same = {value: value for value in (0, *MYOPS.values(), MVO)}
     return _mapped(array, same | ALIASES, "MyoPS")
 
 
 def from_emidec(array: np.ndarray) -> np.ndarray:
-    """Turn EMIDEC labels 0-4 (any shape) into MyoPS labels, uint16; no-reflow becomes scar.
+    """Turn EMIDEC labels 0-4 (any shape) into MyoPS labels, uint16; no-reflow becomes MVO.
 
     Raises:
         InputError: a value is no EMIDEC label.
@@ -81,8 +84,13 @@ def edema(labels: np.ndarray) -> np.ndarray:
 
 
 def scar(labels: np.ndarray) -> np.ndarray:
-    """Bool array, True where the label is scar."""
-    return labels == _SCAR
+    """Bool array, True where the label is scar, with the MVO inside it."""
+    return (labels == _SCAR) | (labels == MVO)
+
+
+def mvo(labels: np.ndarray) -> np.ndarray:
+    """Bool array, True where the label is microvascular obstruction, a part of the scar."""
+    return labels == MVO
 
 
 def scar_or_edema(labels: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def test_a_long_list_of_unknown_values_is_cut() -> None:
 
 
 def test_emidec_infarct_and_no_reflow_both_become_scar() -> None:
-    assert labels.from_emidec(np.arange(5)).tolist() == [0, 500, 200, 2221, 2221]
+    assert labels.from_emidec(np.arange(5)).tolist() == [0, 500, 200, 2221, 2222]
 
 
 def test_acdc_ventricles_and_myocardium_are_renumbered() -> None:

@@ -143,14 +143,55 @@ class PrsnConfig(TrainingConfig):
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
 
 
+@dataclass(frozen=True)
+class RefinerConfig(TrainingConfig):
+    """Refiner: Dice + cross-entropy + KL against soft labels, after every simulated click.
+
+    Attributes:
+        dice_weight, cross_entropy_weight, kl_weight: of the composite loss, 0.6, 0.2 and 0.2 in
+            the tools of Moafi et al.
+        iou_weight: of the squared error of the predicted IoU (SAM).
+        soft_sigma_px: blur that makes a soft label of a mask.
+        empty_share, spoiled_share: how often the reader starts from an empty and from a spoiled
+            mask; else from the cascade's.
+        box_share: how often he draws a box.
+        no_cascade: how often the cascade's probabilities are withheld.
+    """
+
+    batch_size: int = 12
+    learning_rate: float = 6e-4
+    size: int = 80
+    pool_patients: int = 300
+    pool_start: int = 40
+    steps_per_patient: float = 4.0
+    curve_patients: int = 12
+    dice_weight: float = 0.6
+    cross_entropy_weight: float = 0.2
+    kl_weight: float = 0.2
+    iou_weight: float = 0.1
+    soft_sigma_px: float = 1.0
+    empty_share: float = 0.15
+    spoiled_share: float = 0.25
+    box_share: float = 0.12
+    no_cascade: float = 0.1
+    phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "full"})
+
+
 CONFIGS: dict[str, type[TrainingConfig]] = {
     "heartfinder": HeartFinderConfig,
     "dae": DaeConfig,
     "assn": AssnConfig,
     "prsn": PrsnConfig,
+    "refiner": RefinerConfig,
 }
 # Patients of different stages have different seeds, so that no network sees another's patients.
-SEED_OFFSET = {"heartfinder": 0, "dae": 200_000, "assn": 400_000, "prsn": 600_000}
+SEED_OFFSET = {
+    "heartfinder": 0,
+    "dae": 200_000,
+    "assn": 400_000,
+    "prsn": 600_000,
+    "refiner": 800_000,
+}
 
 
 def training_seed(stage: str, index: int, seed: int) -> int:

@@ -1,4 +1,4 @@
-"""The training loop: one for all four networks, on CPU, one GPU, several, or several nodes."""
+"""The training loop: one for all networks, on CPU, one GPU, several, or several nodes."""
 
 from __future__ import annotations
 
@@ -42,17 +42,18 @@ from myops.training.data import (
 )
 from myops.training.heartfinder import HEARTFINDER_STAGE
 from myops.training.prsn import PRSN_STAGE
+from myops.training.refiner import REFINER_STAGE
 from myops.training.report import Reporter
 from myops.training.stage import Batch, Stage
 
-STAGES = {s.name: s for s in (HEARTFINDER_STAGE, DAE_STAGE, ASSN_STAGE, PRSN_STAGE)}
+STAGES = {s.name: s for s in (HEARTFINDER_STAGE, DAE_STAGE, ASSN_STAGE, PRSN_STAGE, REFINER_STAGE)}
 
 
 def train(stage: str, overrides: Mapping[str, str], output: Path, resume: bool = False) -> Path:
     """Train one network on phantom patients until its steps or minutes are used up.
 
     Args:
-        stage: "heartfinder", "dae", "assn" or "prsn".
+        stage: a name of `STAGES`.
         overrides: settings as texts by name (see myops.training.config).
         output: folder of the checkpoint and the curves.
         resume: go on from the folder's checkpoint with its configuration (and new `overrides`);

@@ -61,3 +61,47 @@ def assn_loss(logits: Tensor, region: Tensor, dae: torch.nn.Module, dae_weight: 
     probability = torch.sigmoid(logits)
     shape = dice_loss(dae(probability).float(), region) if dae_weight else 0.0
     return dice_loss(probability, region) + dae_weight * shape
+
+
+def slice_dice_loss(probability: Tensor, target: Tensor) -> Tensor:
+    """Dice loss of every slice on its own, averaged over the slices that have the structure.
+
+    A reader judges slice by slice, and a click must help a small scar as much as a large one.
+
+    Args:
+        probability, target: float (B, 1, H, W) in 0..1.
+    """
+    axes = (1, 2, 3)
+    true = target.sum(axes)
+    overlap = (probability * target).sum(axes)
+    loss = 1 - (2 * overlap + SMOOTH) / (probability.sum(axes) + true + SMOOTH)
+    present = (true > 0).to(loss.dtype)
+    return (loss * present).sum() / present.sum().clamp(min=1)
+
+
+def soft_label(target: Tensor, sigma_px: float) -> Tensor:
+    """Gaussian blur of binary masks (B, C, H, W), in-plane: the uncertainty of a drawn border.
+
+    Every slice and channel is blurred by itself; nothing crosses the batch axis.
+    """
+    radius = max(1, round(3 * sigma_px))
+    places = torch.arange(-radius, radius + 1, device=target.device, dtype=target.dtype)
+    kernel = torch.exp(-(places**2) / (2 * sigma_px**2))
+    kernel = kernel / kernel.sum()
+    planes = target.reshape(-1, 1, *target.shape[-2:])
+    padded = functional.pad(planes, (radius,) * 4, mode="replicate")
+    blurred = functional.conv2d(padded, kernel.reshape(1, 1, -1, 1))
+    blurred = functional.conv2d(blurred, kernel.reshape(1, 1, 1, -1))
+    return blurred.reshape(target.shape).clamp(0, 1)
+
+
+def kl_to_soft_label(logits: Tensor, soft: Tensor) -> Tensor:
+    """KL(t || sigmoid(z)) of every voxel, both classes; 0 where sigmoid(z) equals t.
+
+    Args:
+        logits: float (B, C, H, W), z.
+        soft: float of the same shape in 0..1, t.
+    """
+    entropy = -(torch.xlogy(soft, soft) + torch.xlogy(1 - soft, 1 - soft))
+    cross = functional.binary_cross_entropy_with_logits(logits, soft, reduction="none")
+    return cross - entropy

@@ -1,0 +1,261 @@
+"""The refiner: SAM's prompt encoder and mask decoder on a small convolutional encoder.
+
+    encode   once per slice: sequences and the cascade's probabilities -> features of three sizes
+    decode   once per click: features, clicks, box and the present mask -> the corrected mask
+
+SAM (Kirillov et al. 2023, arXiv 2304.02643) decodes 4x coarser than its image and knows no
+structures. Here its two-way transformer reads the prompts and answers with one mask token per
+structure; a small U-Net head at full resolution then combines that answer with the encoder's
+finest features, the clicks drawn as small blobs (Sofiiuk et al. 2021, arXiv 2102.06583) and the
+present label map, and predicts the change of the present mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from myops.models.blocks import Decoder, Encoder, double_conv
+from myops.models.segment_anything_parts import modeling
+
+SEQUENCES = 3
+# Probabilities the encoder sees, and the present label map's planes the head sees: blood pool,
+# normal myocardium, edema, scar.
+TISSUES = 4
+# Scar, edema, myocardium, blood pool, MVO; see myops.refine.prompts.STRUCTURES.
+STRUCTURES = 5
+# The present mask as logits: sure enough to stay where no prompt speaks, not too sure to change.
+MASK_LOGIT = 3.0
+# Standard deviations of a click's blobs in pixels: its place, its neighborhood.
+CLICK_SIGMAS = (1.5, 5.0)
+EMBEDDING_STRIDE = 4
+
+
+@dataclass(frozen=True)
+class Features:
+    """What `encode` finds in B slices: (B, C, S, S), (B, C, S/2, S/2) and SAM's image embedding."""
+
+    full: Tensor
+    half: Tensor
+    embedding: Tensor
+
+    def __getitem__(self, rows: slice | Tensor) -> Features:
+        """The features of some of the slices."""
+        return Features(self.full[rows], self.half[rows], self.embedding[rows])
+
+
+@dataclass(frozen=True)
+class PromptBatch:
+    """The prompts of B slices, one structure each.
+
+    Attributes:
+        structure: long (B,), index into `STRUCTURES`.
+        points: float (B, N, 2), x and y in pixels of the square (0 = center of the first pixel), in
+            the order they were given, the newest last.
+        signs: long (B, N): 1 positive, 0 negative, -1 no point (padding, in front).
+        mask: float (B, 1, S, S) in 0..1, the structure's present mask.
+        tissues: float (B, 4, S, S) in 0..1, the present label map: blood pool, normal myocardium,
+            edema, scar.
+        boxes: float (B, 4), x0, y0, x1, y1 in pixels of the square; None without boxes.
+    """
+
+    structure: Tensor
+    points: Tensor
+    signs: Tensor
+    mask: Tensor
+    tissues: Tensor
+    boxes: Tensor | None = None
+
+
+class RefinerNetwork(nn.Module):
+    """The embedded refiner: small enough for a click in milliseconds on a processor."""
+
+    def __init__(self, widths: Sequence[int], size: int, embedding: int = 128) -> None:
+        """Build it with random weights.
+
+        Args:
+            widths: channels at full size, 1/2, 1/4 and 1/8.
+            size: pixels per side of the squares, a multiple of 8.
+            embedding: channels of SAM's image embedding, tokens and transformer.
+        """
+        super().__init__()
+        sam = modeling()
+        self.widths, self.size = tuple(widths), size
+        self.encoder = Encoder(2 * SEQUENCES + TISSUES, widths)
+        self.decoder = Decoder(widths)
+        self.neck = nn.Conv2d(widths[2], embedding, 1)
+        grid = size // EMBEDDING_STRIDE
+        self.prompts = sam.PromptEncoder(embedding, (grid, grid), (size, size), mask_in_chans=16)
+        transformer = sam.TwoWayTransformer(
+            depth=2, embedding_dim=embedding, num_heads=4, mlp_dim=2 * embedding
+        )
+        # One multimask output per structure; SAM's own first token stays unused.
+        self.masks = sam.MaskDecoder(
+            transformer_dim=embedding,
+            transformer=transformer,
+            num_multimask_outputs=STRUCTURES,
+            iou_head_hidden_dim=embedding,
+        )
+        # There is always a mask prompt, the present mask.
+        self.prompts.no_mask_embed.requires_grad_(False)
+        self.structures = nn.Embedding(STRUCTURES, embedding)
+        self.head = ClickHead(widths, embedding)
+
+    def forward(
+        self,
+        images: Tensor,
+        present: Tensor,
+        probabilities: Tensor,
+        ask: Callable[[Tensor | None], PromptBatch | None],
+    ) -> list[tuple[Tensor, Tensor]]:
+        """A whole dialogue, for training: encode once, decode as long as there are prompts.
+
+        Args:
+            images, present, probabilities: see `encode`.
+            ask: takes the last logits (None at the start) and gives the next prompts, None to end.
+
+        Returns:
+            Logits and predicted IoU after each prompt.
+        """
+        features = self.encode(images, present, probabilities)
+        answers: list[tuple[Tensor, Tensor]] = []
+        prompts = ask(None)
+        while prompts is not None:
+            answers.append(self.decode(features, prompts))
+            prompts = ask(answers[-1][0].detach())
+        return answers
+
+    def encode(self, images: Tensor, present: Tensor, probabilities: Tensor) -> Features:
+        """Features of B slices; they do not depend on any prompt.
+
+        Args:
+            images: float (B, 3, S, S), bssfp, lge, t2 in -4..4; 0 for an absent sequence.
+            present: float (B, 3), 1 for a sequence the slice has, else 0.
+            probabilities: float (B, 4, S, S), the cascade's joint probabilities of blood pool,
+                normal myocardium, edema and scar; all 0 where there was no cascade.
+        """
+        planes = present[:, :, None, None].expand(-1, -1, *images.shape[2:]).to(images.dtype)
+        encoded = self.encoder(torch.cat((images, planes, probabilities), dim=1))
+        quarter, half, full = self.decoder(encoded)
+        return Features(full, half, self.neck(quarter))
+
+    def decode(self, features: Features, prompts: PromptBatch) -> tuple[Tensor, Tensor]:
+        """Logits of the structure (B, 1, S, S) and the predicted IoU of its mask (B,)."""
+        answer, upscaled, quality = self._sam(features.embedding, prompts)
+        logits = (2 * prompts.mask - 1) * MASK_LOGIT
+        change = self.head(features, (answer, upscaled), prompts)
+        return logits + change.float(), quality.float()
+
+    def _sam(self, embedding: Tensor, prompts: PromptBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """SAM's decoder for a batch of different images, the structure's mask token chosen.
+
+        Returns:
+            SAM's logits (B, 1, S, S), its upscaled embedding (B, C, S, S), the IoU (B,).
+        """
+        tokens, dense = self._tokens(prompts)
+        place = self.prompts.get_dense_pe().expand(len(embedding), -1, -1, -1)
+        count = self.masks.num_mask_tokens
+        known = torch.cat((self.masks.iou_token.weight, self.masks.mask_tokens.weight))
+        tokens = torch.cat((known.expand(len(embedding), -1, -1), tokens), dim=1)
+        answered, image = self.masks.transformer(embedding + dense, place, tokens)
+        image = image.transpose(1, 2).reshape(embedding.shape)
+        upscaled = self.masks.output_upscaling(image)
+        rows = torch.arange(len(embedding), device=embedding.device)
+        chosen = 1 + prompts.structure  # token 0 is SAM's single-mask token
+        hyper = torch.stack(
+            [
+                mlp(answered[:, 1 + k])
+                for k, mlp in enumerate(self.masks.output_hypernetworks_mlps[:count])
+            ],
+            dim=1,
+        )[rows, chosen]
+        answer = (hyper[:, :, None, None] * upscaled).sum(dim=1, keepdim=True)
+        quality = self.masks.iou_prediction_head(answered[:, 0])[rows, chosen]
+        return answer, upscaled, quality
+
+    def _tokens(self, prompts: PromptBatch) -> tuple[Tensor, Tensor]:
+        """SAM's sparse tokens (the structure first) and its dense mask embedding."""
+        mask = (2 * prompts.mask - 1) * MASK_LOGIT
+        sparse, dense = self.prompts((prompts.points, prompts.signs), prompts.boxes, mask)
+        structure = self.structures(prompts.structure)[:, None]
+        return torch.cat((structure, sparse), dim=1), dense
+
+
+class ClickHead(nn.Module):
+    """A small U-Net at full resolution: what the prompts change in the present mask."""
+
+    def __init__(self, widths: Sequence[int], embedding: int) -> None:
+        super().__init__()
+        full, half, quarter = widths[:3]
+        planes = 2 * len(CLICK_SIGMAS) + 2 + 1 + 1 + TISSUES + STRUCTURES
+        self.fine = double_conv(full + embedding // 8 + 1 + planes, full)
+        self.middle = double_conv(full + half, half)
+        self.coarse = double_conv(half + embedding, quarter)
+        self.up = Decoder((full, half, quarter))
+        self.change = nn.Conv2d(full, 1, 1)
+
+    def forward(
+        self, features: Features, answer: tuple[Tensor, Tensor], prompts: PromptBatch
+    ) -> Tensor:
+        """The change of the present mask's logits, (B, 1, S, S)."""
+        planes = prompt_planes(prompts).to(features.full.dtype)
+        sam = [part.to(features.full.dtype) for part in answer]
+        fine = self.fine(torch.cat((features.full, *sam, planes), dim=1))
+        middle = self.middle(torch.cat((functional.max_pool2d(fine, 2), features.half), dim=1))
+        below = torch.cat((functional.max_pool2d(middle, 2), features.embedding), dim=1)
+        change: Tensor = self.change(self.up([fine, middle, self.coarse(below)])[-1])
+        return change
+
+
+def prompt_planes(prompts: PromptBatch) -> Tensor:
+    """Everything that was said, drawn at full resolution: float (B, 17, S, S).
+
+    Positive and negative clicks as blobs of two sizes, the newest click alone (positive and
+    negative), the box, the present mask, the present tissues, and the structure (one plane each).
+    """
+    batch, _, size, _ = prompts.mask.shape
+    clicks = [_blobs(prompts, sign, sigma, size) for sigma in CLICK_SIGMAS for sign in (1, 0)]
+    newest = PromptBatch(
+        prompts.structure, prompts.points[:, -1:], prompts.signs[:, -1:], prompts.mask,
+        prompts.tissues,
+    )  # fmt: skip
+    clicks += [_blobs(newest, sign, CLICK_SIGMAS[-1], size) for sign in (1, 0)]
+    structure = functional.one_hot(prompts.structure, STRUCTURES).to(prompts.mask)
+    structure = structure[:, :, None, None].expand(-1, -1, size, size)
+    box = _box_plane(prompts, size)
+    return torch.cat((*clicks, box, prompts.mask, prompts.tissues, structure), dim=1)
+
+
+def _blobs(prompts: PromptBatch, sign: int, sigma: float, size: int) -> Tensor:
+    """The clicks of one sign as Gaussian blobs of height 1, the highest wins: (B, 1, S, S)."""
+    if prompts.points.shape[1] == 0:
+        return torch.zeros_like(prompts.mask)
+    axis = torch.arange(size, device=prompts.points.device, dtype=torch.float32)
+    x, y = prompts.points[..., 0, None], prompts.points[..., 1, None]
+    column = torch.exp(-((axis - x) ** 2) / (2 * sigma**2))
+    row = torch.exp(-((axis - y) ** 2) / (2 * sigma**2))
+    row = row * (prompts.signs == sign)[..., None]
+    blobs = row[..., :, None] * column[..., None, :]
+    return blobs.amax(dim=1, keepdim=True)
+
+
+def _box_plane(prompts: PromptBatch, size: int) -> Tensor:
+    """1 inside the box, 0 outside; 0 everywhere without a box: (B, 1, S, S)."""
+    if prompts.boxes is None:
+        return torch.zeros_like(prompts.mask)
+    axis = torch.arange(size, device=prompts.boxes.device, dtype=torch.float32)
+    x0, y0, x1, y1 = prompts.boxes[:, :, None].unbind(dim=1)
+    row = ((axis >= y0) & (axis <= y1)).float()
+    column = ((axis >= x0) & (axis <= x1)).float()
+    return (row[:, :, None] * column[:, None, :])[:, None]
+
+
+def build_refiner(
+    widths: Sequence[int] = (24, 48, 96, 128), size: int = 80, embedding: int = 128
+) -> RefinerNetwork:
+    """The embedded refiner: 80x80 pixels, about 2 million parameters."""
+    return RefinerNetwork(widths, size, embedding)

@@ -1,0 +1,1 @@
+"""Click to correct: prompts refine a segmentation, slice by slice."""
