@@ -2,7 +2,8 @@
 
 Every network sees squares: the heart finder 128x128 pixels of 2.5 mm around the image center, the
 ASSN a square around the heart, the PRSN and the refiner a tight one around the LV region, each for
-the whole stack. All resampling is separable, rows then columns, and the way back is the same function.
+the whole stack. All resampling is separable, rows then columns, and the way back is the same
+function.
 """
 
 from __future__ import annotations

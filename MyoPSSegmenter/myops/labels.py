@@ -14,8 +14,8 @@ MYOPS: dict[str, int] = {
     "edema": 1220,
     "scar": 2221,
 }
-# Microvascular obstruction (no-reflow) inside a scar. MyoPS 2020 has no such label: this one is ours.
-# It counts as scar everywhere and is written as such unless it was marked.
+# Microvascular obstruction (no-reflow) inside a scar: our own label, MyoPS 2020 has none. It counts
+# as scar everywhere.
 MVO = 2222
 # Some exporters write 1221 for edema.
 ALIASES: dict[int, int] = {1221: 1220}

@@ -115,7 +115,9 @@ class RefinerNetwork(nn.Module):
         """A whole dialogue, for training: encode once, decode as long as there are prompts.
 
         Args:
-            images, present, probabilities: see `encode`.
+            images: see `encode`.
+            present: see `encode`.
+            probabilities: see `encode`.
             ask: takes the last logits (None at the start) and gives the next prompts, None to end.
 
         Returns:
@@ -217,7 +219,7 @@ def prompt_planes(prompts: PromptBatch) -> Tensor:
     Positive and negative clicks as blobs of two sizes, the newest click alone (positive and
     negative), the box, the present mask, the present tissues, and the structure (one plane each).
     """
-    batch, _, size, _ = prompts.mask.shape
+    size = prompts.mask.shape[-1]
     clicks = [_blobs(prompts, sign, sigma, size) for sigma in CLICK_SIGMAS for sign in (1, 0)]
     newest = PromptBatch(
         prompts.structure, prompts.points[:, -1:], prompts.signs[:, -1:], prompts.mask,
