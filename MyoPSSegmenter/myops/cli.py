@@ -168,12 +168,12 @@ def phantom(folder: Path, patients: int, seed: int, complete: bool, upright: boo
 
 
 @cli.command()
-@click.argument("stage", type=click.Choice(["heartfinder", "dae", "assn", "prsn"]))
+@click.argument("stage", type=click.Choice(["heartfinder", "dae", "assn", "prsn", "refiner"]))
 @click.option("--output", "-o", type=PATH, required=True, help="Folder of checkpoint and curves.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if there is one.")
 def train(stage: str, output: Path, settings: tuple[str, ...], resume: bool) -> None:
-    """Train one network of the cascade on synthetic patients.
+    """Train one network of the cascade, or the refiner, on synthetic patients.
 
     The settings and their defaults are in myops/training/config.py; Docs/user-guide.md shows a run.
     """

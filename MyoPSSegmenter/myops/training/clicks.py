@@ -98,7 +98,8 @@ class Reading:
         """Choose the structure and the mask to start from.
 
         Args:
-            truth, automatic: uint8 (S, S), true and automatic class maps.
+            truth: uint8 (S, S), the true class map.
+            automatic: uint8 (S, S), the cascade's class map.
             present: float (3,), the slice's sequences.
             config: the reader's habits.
             rng: source of randomness.

@@ -69,7 +69,8 @@ def slice_dice_loss(probability: Tensor, target: Tensor) -> Tensor:
     A reader judges slice by slice, and a click must help a small scar as much as a large one.
 
     Args:
-        probability, target: float (B, 1, H, W) in 0..1.
+        probability: float (B, 1, H, W) in 0..1.
+        target: float (B, 1, H, W) in 0..1.
     """
     axes = (1, 2, 3)
     true = target.sum(axes)

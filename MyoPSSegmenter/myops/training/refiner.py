@@ -1,8 +1,8 @@
 """Training of the refiner: the cascade's real errors, corrected by a simulated reader.
 
-Loss after every click: 0.6 Dice + 0.2 cross-entropy + 0.2 KL against soft labels, the weights of the
-interactive system of Moafi et al. (doi 10.1016/j.jocmr.2026.102720), and SAM's squared error of the
-predicted IoU.
+Loss after every click: 0.6 Dice + 0.2 cross-entropy + 0.2 KL against soft labels, the weights of
+the interactive system of Moafi et al. (doi 10.1016/j.jocmr.2026.102720), and SAM's squared error of
+the predicted IoU.
 """
 
 from __future__ import annotations
@@ -209,8 +209,9 @@ def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Modu
 
 
 def _touch(network: nn.Module) -> Tensor:
-    """A sum over the weights: several processes need a gradient for each, also for those of prompts
-    that this step did not have (boxes, negative clicks).
+    """A sum over the weights: several processes need a gradient for each, at every step.
+
+    Without it the weights of prompts that a step does not have (boxes, negative clicks) had none.
     """
     return torch.stack([p.sum() for p in network.parameters() if p.requires_grad]).sum()
 
