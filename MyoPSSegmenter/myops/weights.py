@@ -20,15 +20,26 @@ from myops.models.device import resolve_device
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
+
+
+def _build_refiner(**numbers: Any) -> nn.Module:
+    """The refiner; imported here, since it needs a package that segmentation does not need."""
+    from myops.models.refiner import build_refiner
+
+    return build_refiner(**numbers)
+
+
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "heartfinder": build_heartfinder,
     "assn": build_assn,
     "dae": build_dae,
     "prsn": build_prsn,
+    "refiner": _build_refiner,
 }
+CASCADE = ("heartfinder", "assn", "dae", "prsn")
 # Pixels per side where a manifest's config does not say: the paper's 128; the PRSN's squares are
 # tighter around the region, see Docs/cascade-choices.md.
-DEFAULT_SIZES = {"heartfinder": 128, "assn": 128, "dae": 128, "prsn": 80}
+DEFAULT_SIZES = {"heartfinder": 128, "assn": 128, "dae": 128, "prsn": 80, "refiner": 80}
 # Training needs the DAE, segmentation does not.
 OPTIONAL = {"dae"}
 
@@ -69,10 +80,10 @@ def load_models(
             architecture.
     """
     target = resolve_device(str(device))
-    root = _model_folder(name, folder)
+    root = model_folder(name, folder)
     manifest = read_manifest(root)
     networks: dict[str, nn.Module | None] = {}
-    for network in BUILDERS:
+    for network in CASCADE:
         if network in manifest:
             module = load_network(network, root / manifest[network]["file"], manifest[network])
             module.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -81,8 +92,9 @@ def load_models(
             networks[network] = None
         else:
             raise InputError(f"{root / MANIFEST}: expected weights of {network}, found none")
-    checksums = {network: str(manifest[network]["sha256"]) for network in manifest}
-    sizes = {network: _size(network, entry) for network, entry in manifest.items()}
+    found = {network: manifest[network] for network in CASCADE if network in manifest}
+    checksums = {network: str(entry["sha256"]) for network, entry in found.items()}
+    sizes = {network: _size(network, entry) for network, entry in found.items()}
     return Models(**networks, device=target, checksums=checksums, sizes=sizes)  # type: ignore[arg-type]
 
 
@@ -110,7 +122,7 @@ def load_network(name: str, path: Path, entry: Mapping[str, Any] | None = None) 
     """Build a network and load its weights as float32; on the CPU.
 
     Args:
-        name: heartfinder, assn, dae or prsn.
+        name: one of `BUILDERS`.
         path: safetensors file that `save_weights` wrote.
         entry: the network's entry in the manifest; its checksum is not compared if None.
 
@@ -137,7 +149,8 @@ def _filled(
     name: str, path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
 ) -> nn.Module:
     try:
-        module = BUILDERS[name](widths=tuple(json.loads(metadata["widths"])))
+        numbers = {"size": int(metadata["size"])} if "size" in metadata else {}
+        module = BUILDERS[name](widths=tuple(json.loads(metadata["widths"])), **numbers)
         module.load_state_dict(tensors, strict=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
@@ -186,7 +199,7 @@ def save_weights(module: nn.Module, path: Path, metadata: Mapping[str, Any]) -> 
     """Write a network's weights, convolution kernels as float16, all else as it is.
 
     Args:
-        module: one of the four networks.
+        module: one of the networks.
         path: the safetensors file to write; complete or not there at all.
         metadata: "network" (its name) and whatever tells where the weights come from; values that
             are not text are stored as JSON. The widths are added.
@@ -201,6 +214,8 @@ def save_weights(module: nn.Module, path: Path, metadata: Mapping[str, Any]) -> 
 
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
     texts["widths"] = json.dumps(list(module.widths))  # type: ignore[arg-type]
+    if hasattr(module, "size"):  # the refiner's prompt encoder is made for one size
+        texts["size"] = str(module.size)
     # Kernels keep enough digits in half precision; running variances would not.
     tensors = {
         key: (value.half() if value.ndim > 1 else value).detach().cpu().contiguous()
@@ -216,7 +231,7 @@ def install_weights(
     """Write `<name>.safetensors` and its entry in the folder's manifest, replacing older ones.
 
     Args:
-        name: heartfinder, assn, dae or prsn.
+        name: one of `BUILDERS`.
         module: the trained network.
         folder: a folder of weights; made if it is not there.
         metadata: config, commit, seeds, metrics: JSON values, stored in the file and manifest.
@@ -240,7 +255,12 @@ def file_sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _model_folder(name: str, folder: Path | None) -> Path:
+def model_folder(name: str, folder: Path | None) -> Path:
+    """The folder of a model's weights.
+
+    Raises:
+        InputError: neither "default" nor a folder.
+    """
     if name == "default":
         return folder or SHIPPED_FOLDER
     if Path(name).is_dir():

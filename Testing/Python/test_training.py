@@ -608,3 +608,48 @@ def test_exported_weights_do_not_tell_where_files_lay_on_the_machine():
 
     config = {"dae": "/home/somebody/runs/dae/checkpoint.pt", "start": "", "steps": 3}
     assert _without_places(config) == {"dae": "dae/checkpoint.pt", "start": "", "steps": 3}
+
+
+# Refiner
+
+
+def test_a_refiner_is_trained_exported_and_loaded(tmp_path):
+    from myops.refine.refiner import load_refiner
+    from myops.training.export import trained_network
+
+    tiny = TINY | {"widths": "4,8,8,8", "steps": "2", "batch_size": "2"}
+    path = loop.train("refiner", tiny, tmp_path / "run")
+    entry = export_weights(path, tmp_path / "weights")
+    model = load_refiner("cpu", folder=tmp_path / "weights")
+    assert (model.size, model.checksum) == (32, entry["sha256"])
+    kept = trained_network(path).head.change.weight.half().float()
+    assert torch.equal(model.network.head.change.weight, kept)
+
+
+def test_the_cascade_loads_without_the_refiner_s_weights(tmp_path):
+    import shutil
+
+    from myops.refine.refiner import load_refiner
+    from myops.weights import SHIPPED_FOLDER, load_models
+
+    shutil.copytree(SHIPPED_FOLDER, tmp_path / "weights")
+    manifest = tmp_path / "weights" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["networks"] = [n for n in content["networks"] if n["name"] != "refiner"]
+    manifest.write_text(json.dumps(content))
+    assert "refiner" not in load_models("cpu", folder=tmp_path / "weights").checksums
+    with pytest.raises(InputError, match="expected weights of the refiner"):
+        load_refiner("cpu", folder=tmp_path / "weights")
+
+
+def test_the_refiner_s_slices_hold_the_cascade_s_real_errors():
+    from myops.training.config import RefinerConfig
+    from myops.training.refiner import REFINER_STAGE
+
+    slices = data.make_slices(REFINER_STAGE, 800_000, RefinerConfig())
+    assert slices is not None
+    assert slices["images"].shape[1:] == (3, 80, 80)
+    agree = dice(torch.from_numpy(slices["automatic"] >= 2), torch.from_numpy(slices["truth"] >= 2))
+    assert 0.5 < agree < 1  # the same heart on the same grid, and not the truth itself
+    absent = slices["present"] == 0
+    assert np.abs(slices["images"][absent]).max(initial=0) == 0

@@ -70,6 +70,17 @@ class PromptBatch:
     tissues: Tensor
     boxes: Tensor | None = None
 
+    def to(self, device: torch.device) -> PromptBatch:
+        """The same prompts on a device."""
+        return PromptBatch(
+            self.structure.to(device),
+            self.points.to(device),
+            self.signs.to(device),
+            self.mask.to(device),
+            self.tissues.to(device),
+            None if self.boxes is None else self.boxes.to(device),
+        )
+
 
 class RefinerNetwork(nn.Module):
     """The embedded refiner: small enough for a click in milliseconds on a processor."""

@@ -26,9 +26,11 @@ def trained_network(checkpoint: Path) -> nn.Module:
         InputError: missing or damaged checkpoint.
     """
     content = read_checkpoint(checkpoint)
-    widths = stored_config(content).widths
-    builder = BUILDERS[content["stage"]]
-    network = builder(widths) if widths else builder()
+    config, stage = stored_config(content), content["stage"]
+    numbers: dict[str, Any] = {"widths": config.widths} if config.widths else {}
+    if stage == "refiner":  # its prompt encoder is made for one size
+        numbers["size"] = config.size
+    network = BUILDERS[stage](**numbers)
     load_weights(checkpoint, network)
     return network.eval()
 

@@ -50,8 +50,9 @@ SCORED_CLICKS = (1, 3)
 
 def build(config: TrainingConfig) -> nn.Module:
     """The refiner with random weights."""
-    widths = {"widths": config.widths} if config.widths else {}
-    return build_refiner(size=config.size, **widths)
+    if config.widths:
+        return build_refiner(config.widths, config.size)
+    return build_refiner(size=config.size)
 
 
 @cache

@@ -1,0 +1,156 @@
+"""The refiner's network: SAM's real decoder inside, prompts drawn where they were given."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from myops.models.refiner import (
+    MASK_LOGIT,
+    PromptBatch,
+    RefinerNetwork,
+    build_refiner,
+    prompt_planes,
+)
+from myops.models.segment_anything_parts import modeling
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def network() -> RefinerNetwork:
+    torch.manual_seed(3)
+    return build_refiner(widths=(4, 8, 12, 16), size=SIZE, embedding=16).eval()
+
+
+def prompts(count: int = 1, boxes: bool = False) -> PromptBatch:
+    """One positive and one negative click per slice, on random masks."""
+    random = torch.Generator().manual_seed(4)
+    return PromptBatch(
+        structure=torch.arange(count) % 5,
+        points=torch.rand(count, 2, 2, generator=random) * SIZE,
+        signs=torch.tensor([[1, 0]] * count),
+        mask=(torch.rand(count, 1, SIZE, SIZE, generator=random) > 0.5).float(),
+        tissues=torch.rand(count, 4, SIZE, SIZE, generator=random),
+        boxes=torch.tensor([[3.0, 4.0, 20.0, 25.0]] * count) if boxes else None,
+    )
+
+
+def encode(network: RefinerNetwork, count: int = 1):
+    random = torch.Generator().manual_seed(5)
+    images = torch.randn(count, 3, SIZE, SIZE, generator=random)
+    probabilities = torch.rand(count, 4, SIZE, SIZE, generator=random)
+    with torch.no_grad():
+        return network.encode(images, torch.ones(count, 3), probabilities)
+
+
+def row(batch: PromptBatch, k: int) -> PromptBatch:
+    one = slice(k, k + 1)
+    return PromptBatch(
+        batch.structure[one], batch.points[one], batch.signs[one], batch.mask[one],
+        batch.tissues[one], None if batch.boxes is None else batch.boxes[one],
+    )  # fmt: skip
+
+
+def test_the_default_is_small_enough_for_the_repository():
+    assert sum(p.numel() for p in build_refiner().parameters()) < 2.5e6
+
+
+def test_a_head_that_changes_nothing_returns_the_present_mask(network):
+    batch = prompts()
+    silent = build_refiner(widths=(4, 8, 12, 16), size=SIZE, embedding=16).eval()
+    torch.nn.init.zeros_(silent.head.change.weight)
+    torch.nn.init.zeros_(silent.head.change.bias)
+    with torch.no_grad():
+        logits, _ = silent.decode(encode(silent), batch)
+    assert torch.equal(logits, torch.where(batch.mask > 0.5, MASK_LOGIT, -MASK_LOGIT))
+
+
+@pytest.mark.parametrize("boxes", [False, True])
+def test_a_batch_gives_what_its_slices_give_alone(network, boxes):
+    batch, features = prompts(3, boxes), encode(network, 3)
+    with torch.no_grad():
+        together, quality = network.decode(features, batch)
+        for k in range(3):
+            alone, own = network.decode(features[k : k + 1], row(batch, k))
+            torch.testing.assert_close(together[k : k + 1], alone, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(quality[k : k + 1], own, atol=1e-4, rtol=1e-4)
+
+
+def test_the_mask_token_s_answer_is_that_of_sam_s_own_decoder(network):
+    # segment_anything's MaskDecoder.forward, one image: the reference for our batched version.
+    batch, features = prompts(), encode(network)
+    with torch.no_grad():
+        tokens, dense = network._tokens(batch)
+        masks, quality = network.masks.predict_masks(
+            features.embedding, network.prompts.get_dense_pe(), tokens, dense
+        )
+        answer, _, own = network._sam(features.embedding, batch)
+    chosen = 1 + int(batch.structure[0])
+    torch.testing.assert_close(answer[:, 0], masks[:, chosen], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(own, quality[:, chosen], atol=1e-5, rtol=1e-4)
+
+
+def test_the_parts_are_those_of_the_segment_anything_package(network):
+    assert isinstance(network.masks, modeling().MaskDecoder)
+    assert isinstance(network.prompts, modeling().PromptEncoder)
+
+
+def test_another_structure_gives_another_answer(network):
+    batch, features = prompts(), encode(network)
+    other = PromptBatch(
+        torch.tensor([3]), batch.points, batch.signs, batch.mask, batch.tissues, None
+    )
+    with torch.no_grad():
+        first, second = (network.decode(features, p)[0] for p in (batch, other))
+    assert not torch.allclose(first, second)
+
+
+def test_a_click_is_drawn_where_it_was_given_and_padding_is_not():
+    batch = prompts()
+    clicks = PromptBatch(
+        batch.structure,
+        torch.tensor([[[0.0, 0.0], [20.0, 10.0]]]),  # x, y; the first is padding
+        torch.tensor([[-1, 1]]),
+        batch.mask,
+        batch.tissues,
+    )
+    planes = prompt_planes(clicks)
+    positive, negative = planes[0, 0], planes[0, 1]
+    assert positive.argmax() == 10 * SIZE + 20
+    assert positive[10, 20] == 1
+    # Standard deviation 1.5 pixels: three pixels away the blob has exp(-2).
+    assert positive[10, 23] == pytest.approx(math.exp(-2))
+    assert positive[0, 0] < 1e-6
+    assert negative.max() == 0
+
+
+def test_the_newest_click_has_planes_of_its_own():
+    planes = prompt_planes(prompts())  # positive, then negative
+    newest_positive, newest_negative = planes[0, 4], planes[0, 5]
+    assert newest_positive.max() == 0
+    assert newest_negative.max() > 0.5
+
+
+def test_a_box_is_drawn_between_its_corners():
+    box = prompt_planes(prompts(boxes=True))[0, 6]
+    assert box[4, 3] == 1
+    assert box[25, 20] == 1
+    assert box.sum() == (20 - 3 + 1) * (25 - 4 + 1)
+
+
+def test_a_dialogue_ends_when_there_are_no_prompts_left(network):
+    batch = prompts()
+    asked: list[bool] = []
+
+    def ask(logits):
+        asked.append(logits is None)
+        return batch if len(asked) <= 2 else None
+
+    with torch.no_grad():
+        answers = network(torch.zeros(1, 3, SIZE, SIZE), torch.ones(1, 3),
+                          torch.zeros(1, 4, SIZE, SIZE), ask)  # fmt: skip
+    assert len(answers) == 2
+    assert asked == [True, False, False]
