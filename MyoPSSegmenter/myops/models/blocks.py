@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# Makes the normalization of so many channels.
+Norm = Callable[[int], nn.Module]
 
-def conv_norm_relu(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, batch normalization, ReLU."""
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group normalization, up to 8 groups: a slice's features do not depend on its batch."""
+    return nn.GroupNorm(math.gcd(8, channels), channels)
+
+
+def conv_norm_relu(
+    channels_in: int, channels_out: int, stride: int = 1, norm: Norm = nn.BatchNorm2d
+) -> nn.Sequential:
+    """3x3 convolution, normalization (of the batch by default), ReLU."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(channels_out),
+        norm(channels_out),
         nn.ReLU(inplace=True),
     )
 
 
-def double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
+def double_conv(channels_in: int, channels_out: int, norm: Norm = nn.BatchNorm2d) -> nn.Sequential:
     """Two 3x3 convolutions, the step of a U-Net."""
     return nn.Sequential(
-        conv_norm_relu(channels_in, channels_out), conv_norm_relu(channels_out, channels_out)
+        conv_norm_relu(channels_in, channels_out, norm=norm),
+        conv_norm_relu(channels_out, channels_out, norm=norm),
     )
 
 
 class Encoder(nn.Module):
     """Contracting path: a double convolution per level, 2x2 max pooling between levels."""
 
-    def __init__(self, channels_in: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self, channels_in: int, widths: Sequence[int], norm: Norm = nn.BatchNorm2d
+    ) -> None:
         super().__init__()
         inputs = (channels_in, *widths[:-1])
         self.levels = nn.ModuleList(
-            double_conv(before, after) for before, after in zip(inputs, widths, strict=True)
+            double_conv(before, after, norm) for before, after in zip(inputs, widths, strict=True)
         )
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -50,10 +64,10 @@ class Encoder(nn.Module):
 class DecoderLevel(nn.Module):
     """Bilinear upsampling by 2, skip connection, double convolution."""
 
-    def __init__(self, channels_below: int, channels: int) -> None:
+    def __init__(self, channels_below: int, channels: int, norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(channels_below, channels, 1)
-        self.fuse = double_conv(2 * channels, channels)
+        self.fuse = double_conv(2 * channels, channels, norm)
 
     def forward(self, below: Tensor, skip: Tensor) -> Tensor:
         """Return (B, channels, H, W) from below (B, channels_below, H/2, W/2) and its skip."""
@@ -68,10 +82,12 @@ class DecoderLevel(nn.Module):
 class Decoder(nn.Module):
     """Expanding path of a U-Net over the encoder's feature maps."""
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], norm: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
         pairs = list(zip(widths[1:], widths[:-1], strict=True))
-        self.levels = nn.ModuleList(DecoderLevel(below, width) for below, width in reversed(pairs))
+        self.levels = nn.ModuleList(
+            DecoderLevel(below, width, norm) for below, width in reversed(pairs)
+        )
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Return the decoder's feature maps, coarsest first; the last has the input's size.

@@ -13,13 +13,13 @@ present label map, and predicts the change of the present mask.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from myops.models.blocks import Decoder, Encoder, double_conv
+from myops.models.blocks import Decoder, Encoder, double_conv, group_norm
 from myops.models.segment_anything_parts import modeling
 
 SEQUENCES = 3
@@ -32,6 +32,10 @@ STRUCTURES = 5
 MASK_LOGIT = 3.0
 # Standard deviations of a click's blobs in pixels: its place, its neighborhood.
 CLICK_SIGMAS = (1.5, 5.0)
+# Before it has learned anything, the newest click paints a disc of about 3 pixels (4 mm): where
+# this logit times a blob of this standard deviation outweighs the present mask's. Trained from
+# there; a click then always has some effect at its place.
+STROKE_LOGIT, STROKE_SIGMA = 6.0, 2.5
 EMBEDDING_STRIDE = 4
 
 
@@ -96,8 +100,10 @@ class RefinerNetwork(nn.Module):
         super().__init__()
         sam = modeling()
         self.widths, self.size = tuple(widths), size
-        self.encoder = Encoder(2 * SEQUENCES + TISSUES, widths)
-        self.decoder = Decoder(widths)
+        # Group normalization: with batch normalization the answer to a click depended on which
+        # structures and clicks were trained in the same batch.
+        self.encoder = Encoder(2 * SEQUENCES + TISSUES, widths, group_norm)
+        self.decoder = Decoder(widths, group_norm)
         self.neck = nn.Conv2d(widths[2], embedding, 1)
         grid = size // EMBEDDING_STRIDE
         self.prompts = sam.PromptEncoder(embedding, (grid, grid), (size, size), mask_in_chans=16)
@@ -205,11 +211,12 @@ class ClickHead(nn.Module):
         super().__init__()
         full, half, quarter = widths[:3]
         planes = 2 * len(CLICK_SIGMAS) + 2 + 1 + 1 + TISSUES + STRUCTURES
-        self.fine = double_conv(full + embedding // 8 + 1 + planes, full)
-        self.middle = double_conv(full + half, half)
-        self.coarse = double_conv(half + embedding, quarter)
-        self.up = Decoder((full, half, quarter))
+        self.fine = double_conv(full + embedding // 8 + 1 + planes, full, group_norm)
+        self.middle = double_conv(full + half, half, group_norm)
+        self.coarse = double_conv(half + embedding, quarter, group_norm)
+        self.up = Decoder((full, half, quarter), group_norm)
         self.change = nn.Conv2d(full, 1, 1)
+        self.stroke = nn.Parameter(torch.tensor([STROKE_LOGIT, -STROKE_LOGIT]))
 
     def forward(
         self, features: Features, answer: tuple[Tensor, Tensor], prompts: PromptBatch
@@ -221,7 +228,10 @@ class ClickHead(nn.Module):
         middle = self.middle(torch.cat((functional.max_pool2d(fine, 2), features.half), dim=1))
         below = torch.cat((functional.max_pool2d(middle, 2), features.embedding), dim=1)
         change: Tensor = self.change(self.up([fine, middle, self.coarse(below)])[-1])
-        return change
+        plus, minus = (
+            _blobs(newest(prompts), sign, STROKE_SIGMA, planes.shape[-1]) for sign in (1, 0)
+        )
+        return change + self.stroke[0] * plus + self.stroke[1] * minus
 
 
 def prompt_planes(prompts: PromptBatch) -> Tensor:
@@ -232,15 +242,16 @@ def prompt_planes(prompts: PromptBatch) -> Tensor:
     """
     size = prompts.mask.shape[-1]
     clicks = [_blobs(prompts, sign, sigma, size) for sigma in CLICK_SIGMAS for sign in (1, 0)]
-    newest = PromptBatch(
-        prompts.structure, prompts.points[:, -1:], prompts.signs[:, -1:], prompts.mask,
-        prompts.tissues,
-    )  # fmt: skip
-    clicks += [_blobs(newest, sign, CLICK_SIGMAS[-1], size) for sign in (1, 0)]
+    clicks += [_blobs(newest(prompts), sign, CLICK_SIGMAS[-1], size) for sign in (1, 0)]
     structure = functional.one_hot(prompts.structure, STRUCTURES).to(prompts.mask)
     structure = structure[:, :, None, None].expand(-1, -1, size, size)
     box = _box_plane(prompts, size)
     return torch.cat((*clicks, box, prompts.mask, prompts.tissues, structure), dim=1)
+
+
+def newest(prompts: PromptBatch) -> PromptBatch:
+    """The prompts with the newest click alone."""
+    return replace(prompts, points=prompts.points[:, -1:], signs=prompts.signs[:, -1:])
 
 
 def _blobs(prompts: PromptBatch, sign: int, sigma: float, size: int) -> Tensor:

@@ -156,10 +156,13 @@ class RefinerConfig(TrainingConfig):
             mask; else from the cascade's.
         box_share: how often he draws a box.
         no_cascade: how often the cascade's probabilities are withheld.
+        backbone: "embedded", or "vit_b", "vit_l", "vit_h" to adapt a SAM.
+        checkpoint: of that SAM: a file, or the name of an added model.
+        adapt: of that SAM: "lora" or "adapter" on the image encoder, or "full".
+        rank: of LoRA, or of the adapters' bottleneck.
     """
 
     batch_size: int = 12
-    learning_rate: float = 6e-4
     size: int = 80
     pool_patients: int = 300
     pool_start: int = 40
@@ -174,6 +177,10 @@ class RefinerConfig(TrainingConfig):
     spoiled_share: float = 0.25
     box_share: float = 0.12
     no_cascade: float = 0.1
+    backbone: str = "embedded"
+    checkpoint: str = ""
+    adapt: str = "lora"
+    rank: int = 4
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "full"})
 
 
