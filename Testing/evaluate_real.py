@@ -13,100 +13,30 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.path import Path as Outline
 from scipy.stats import bootstrap
 
 from myops import labels as regions
 from myops.cascade import segment
-from myops.case import case_from_images, restore
+from myops.case import restore
 from myops.compare import compare
+from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
-from myops.io import read_image
-from myops.labels import MYOPS, from_acdc, from_emidec
 from myops.weights import load_models
 
 # What a case of each set is ranked by in the pictures.
 RANKED_BY = {"emidec": "scar_dice", "acdc": "lv_region_dice", "sunnybrook": "lv_region_dice"}
-# Sunnybrook's cine has 20 phases; the phase (from 0) that has both contours is end-diastole.
-PHASES, END_DIASTOLE = 20, 18
 COLORS = {"lv_region": "#ffd400", "blood_pool": "#29b6f6", "scar": "#ff3b30"}
 
 
-@dataclass(frozen=True)
-class RealCase:
-    """A real heart with its expert labels, uint16 MyoPS (z, y, x) on the image's own grid.
-
-    `labeled` names the slices (bool (z,)) that the expert has drawn; only they are compared.
-    """
-
-    dataset: str
-    name: str
-    sequence: str
-    image: sitk.Image
-    labels: np.ndarray
-    labeled: np.ndarray
-
-
-def find_cases(root: Path) -> Iterator[RealCase]:
-    """All cases below the folder, one at a time."""
-    for path in sorted((root / "emidec").glob("*/*_LGE.nii.gz")):
-        truth = read_image(path.with_name(path.name.replace("_LGE", "_gt")))
-        labels = from_emidec(sitk.GetArrayFromImage(truth))
-        yield _all_slices("emidec", path.parent.name, "lge", read_image(path), labels)
-    for path in sorted((root / "acdc").glob("*_gt.nii.gz")):
-        image = read_image(path.with_name(path.name.replace("_gt", "")))
-        labels = from_acdc(sitk.GetArrayFromImage(read_image(path)))
-        yield _all_slices("acdc", path.name.removesuffix("_gt.nii.gz"), "bssfp", image, labels)
-    for folder in sorted((root / "sunnybrook").glob("*/dicom")):
-        yield _sunnybrook(folder.parent)
-
-
-def _all_slices(
-    dataset: str, name: str, sequence: str, image: sitk.Image, labels: np.ndarray
-) -> RealCase:
-    return RealCase(dataset, name, sequence, image, labels, np.ones(len(labels), bool))
-
-
-def _sunnybrook(folder: Path) -> RealCase:
-    """End-diastolic volume and labels from the manual contours (pixel coordinates as text)."""
-    count = len(list((folder / "dicom").glob("*.dcm")))
-    numbers = range(END_DIASTOLE + 1, count + 1, PHASES)
-    image = sitk.ReadImage([str(folder / "dicom" / f"{n}.dcm") for n in numbers])
-    labels = np.zeros(image.GetSize()[::-1], np.uint16)
-    labeled = np.zeros(len(labels), bool)
-    for k, number in enumerate(numbers):
-        outer, inner = (
-            folder
-            / "contours"
-            / f"{kind}-contours"
-            / f"IM-0001-{number:04d}-{kind}contour-manual.txt"
-            for kind in ("o", "i")
-        )
-        if outer.exists() and inner.exists():
-            labels[k][_inside(outer, labels.shape[1:])] = MYOPS["normal_myocardium"]
-            labels[k][_inside(inner, labels.shape[1:])] = MYOPS["blood_pool"]
-            labeled[k] = True
-    return RealCase("sunnybrook", f"{folder.name}_ED", "bssfp", image, labels, labeled)
-
-
-def _inside(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Pixels whose centers lie inside a contour file's polygon."""
-    rows, columns = np.indices(shape)
-    points = np.stack([columns.ravel(), rows.ravel()], axis=1)
-    return Outline(np.loadtxt(path)).contains_points(points).reshape(shape)
-
-
-def evaluate(real: RealCase, models: object) -> tuple[dict[str, object], np.ndarray]:
+def evaluate(real: LabeledCase, models: object) -> tuple[dict[str, object], np.ndarray]:
     """Segment one case; its row of numbers and the labels on the image's own grid."""
-    case = case_from_images({real.sequence: real.image}, real.name)
+    case = real.to_case()
     row: dict[str, object] = {"dataset": real.dataset, "case": real.name, "heart_found": True}
     try:
         segmentation = segment(case, models)  # type: ignore[arg-type]
@@ -116,7 +46,7 @@ def evaluate(real: RealCase, models: object) -> tuple[dict[str, object], np.ndar
         row.update(heart_found=False, reason=str(error))
         found = np.zeros(real.labels.shape, np.uint16)
     truth, found = real.labels[real.labeled], found[real.labeled]
-    spacing_mm = real.image.GetSpacing()
+    spacing_mm = real.reference_image.GetSpacing()
     for region, agreement in compare(found, truth, spacing_mm).items():
         if region in ("lv_region", "myocardium", "blood_pool", "scar"):
             row[f"{region}_dice"] = agreement.dice
@@ -191,9 +121,9 @@ def _scar_summary(rows: list[dict[str, object]]) -> dict[str, object]:
     }
 
 
-def picture(real: RealCase, found: np.ndarray, row: dict[str, object], path: Path) -> None:
+def picture(real: LabeledCase, found: np.ndarray, row: dict[str, object], path: Path) -> None:
     """All labeled slices: the expert's contours above, ours below."""
-    image = sitk.GetArrayFromImage(real.image).astype(np.float32)
+    image = sitk.GetArrayFromImage(real.reference_image).astype(np.float32)
     slices = np.flatnonzero(real.labeled & (real.labels > 0).any(axis=(1, 2)))
     slices = slices[np.linspace(0, len(slices) - 1, min(len(slices), 8)).astype(int)]
     rows, columns = (np.flatnonzero((real.labels > 0).any(axis=axes)) for axes in ((0, 2), (0, 1)))
@@ -267,14 +197,10 @@ def main() -> None:
             {k: v for k, v in row.items() if k.endswith("_dice")},
             flush=True,
         )
-    if not results:
-        raise SystemExit(
-            f"expected emidec/, acdc/ or sunnybrook/ in {arguments.folder}, found none"
-        )
     write(results, arguments.output)
 
 
-def write(results: list[tuple[RealCase, np.ndarray, dict[str, object]]], output: Path) -> None:
+def write(results: list[tuple[LabeledCase, np.ndarray, dict[str, object]]], output: Path) -> None:
     """Tables and the pictures of the best, median and worst case of each set."""
     rows = [row for *_, row in results]
     names = list(dict.fromkeys(key for row in rows for key in row))

@@ -8,10 +8,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,7 @@ def write_results(
     segmentation: Segmentation,
     measurements: Measurements,
     probabilities: bool = False,
+    documents: Mapping[str, Any] | None = None,
 ) -> dict[str, Path]:
     """Write label maps, measurements, pictures and the report of one patient.
 
@@ -44,6 +45,7 @@ def write_results(
         segmentation: labels on the case's grid; written on the reference's original grid.
         measurements: its numbers.
         probabilities: also write one `probability_<region>.nii.gz` per region and `uncertainty`.
+        documents: further files: name to JSON values.
 
     Returns:
         File name -> path of every file written.
@@ -59,6 +61,8 @@ def write_results(
             _write_probabilities(stage, case, segmentation)
         _write_measurements(stage, segmentation, measurements)
         _write_pictures(stage, case, segmentation, measurements)
+        for name, values in (documents or {}).items():
+            _write_json(stage / name, values)
         names = sorted(path.name for path in stage.iterdir())
     return {name: target / name for name in names}
 
@@ -188,13 +192,17 @@ def _write_measurements(
         "seconds": dict(segmentation.seconds),
         **measurements.to_dict(),
     }
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    (stage / "measurements.json").write_text(text + "\n", encoding="utf-8")
+    _write_json(stage / "measurements.json", document)
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(measurements.to_rows())
     (stage / "measurements.csv").write_text(table.getvalue(), encoding="utf-8")
+
+
+def _write_json(path: Path, values: Any) -> None:
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _write_pictures(

@@ -11,7 +11,8 @@ from myops.cascade import Cancelled
 from myops.errors import InputError
 from myops.models.refiner import build_refiner
 from myops.refine.prompts import Box, Point, Prompts
-from myops.refine.refiner import Refiner, RefinerModel, outward, structure_mask
+from myops.refine.refiner import Refiner, RefinerModel, outward
+from myops.refine.rules import REGIONS
 
 SIZE = 80
 
@@ -67,7 +68,7 @@ def test_a_network_that_changes_nothing_changes_no_voxel(ready):
     before = labels.copy()
     for structure in ("scar", "edema", "myocardium", "blood_pool", "mvo"):
         mask = found.predict(Prompts(structure, 2), labels).mask
-        assert np.array_equal(mask, structure_mask(labels[2], structure))
+        assert np.array_equal(mask, REGIONS[structure](labels[2]))
     assert np.array_equal(labels, before)
 
 
@@ -75,7 +76,7 @@ def test_a_click_lands_where_it_was_given(ready):
     found, labels = ready(Painter(radius=6))
     row, column = CENTER + 5.0, CENTER - 16.0
     mask = found.predict(Prompts("scar", 2, (Point(row, column),)), labels).mask
-    added = mask & ~structure_mask(labels[2], "scar")
+    added = mask & ~REGIONS["scar"](labels[2])
     rows, columns = np.nonzero(added)
     assert abs(rows.mean() - row) < 0.5
     assert abs(columns.mean() - column) < 0.5
@@ -89,12 +90,12 @@ def test_only_what_the_network_changes_is_changed(ready):
     place = Point(CENTER + 16.0, CENTER + 0.0)
     mask = found.predict(Prompts("scar", 2, (place,)), labels).mask
     far = np.hypot(*(np.indices(mask.shape) - np.array([CENTER + 16, CENTER])[:, None, None])) > 8
-    assert np.array_equal(mask[far], structure_mask(labels[2], "scar")[far])
+    assert np.array_equal(mask[far], REGIONS["scar"](labels[2])[far])
 
 
 def test_a_click_s_own_voxel_is_honored_even_if_the_network_disagrees(ready):
     found, labels = ready()
-    assert not structure_mask(labels[2], "scar")[CENTER + 16, CENTER]
+    assert not REGIONS["scar"](labels[2])[CENTER + 16, CENTER]
     clicks = (Point(CENTER + 16.2, CENTER - 0.4), Point(CENTER - 16.0, CENTER + 0.0, False))
     mask = found.predict(Prompts("scar", 2, clicks), labels).mask
     assert mask[CENTER + 16, CENTER]

@@ -58,14 +58,39 @@ def test_the_default_is_small_enough_for_the_repository():
     assert sum(p.numel() for p in build_refiner().parameters()) < 2.5e6
 
 
-def test_a_head_that_changes_nothing_returns_the_present_mask(network):
+@pytest.fixture
+def silent() -> RefinerNetwork:
+    """A network whose U-Net head says nothing."""
+    found = build_refiner(widths=(4, 8, 12, 16), size=SIZE, embedding=16).eval()
+    torch.nn.init.zeros_(found.head.change.weight)
+    torch.nn.init.zeros_(found.head.change.bias)
+    return found
+
+
+def test_a_head_that_changes_nothing_returns_the_present_mask(silent):
     batch = prompts()
-    silent = build_refiner(widths=(4, 8, 12, 16), size=SIZE, embedding=16).eval()
-    torch.nn.init.zeros_(silent.head.change.weight)
-    torch.nn.init.zeros_(silent.head.change.bias)
+    torch.nn.init.zeros_(silent.head.stroke)
     with torch.no_grad():
         logits, _ = silent.decode(encode(silent), batch)
     assert torch.equal(logits, torch.where(batch.mask > 0.5, MASK_LOGIT, -MASK_LOGIT))
+
+
+@pytest.mark.parametrize("sign", [1, 0])
+def test_before_training_the_newest_click_paints_a_small_disc(silent, sign):
+    batch = prompts()
+    clicks = PromptBatch(
+        batch.structure,
+        torch.tensor([[[5.0, 5.0], [16.0, 12.0]]]),
+        torch.tensor([[1, sign]]),
+        torch.full_like(batch.mask, 1.0 - sign),
+        batch.tissues,
+    )
+    with torch.no_grad():
+        logits, _ = silent.decode(encode(silent), clicks)
+    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    # 6 exp(-d^2 / (2 * 2.5^2)) > 3 where d^2 < 12.5 ln 2.
+    disc = (rows - 12) ** 2 + (columns - 16) ** 2 < 12.5 * math.log(2)
+    assert torch.equal((logits[0, 0] > 0) == bool(sign), disc)
 
 
 @pytest.mark.parametrize("boxes", [False, True])

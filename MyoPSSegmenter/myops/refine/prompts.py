@@ -85,7 +85,7 @@ def check_prompts(prompts: Prompts, shape_zyx: Sequence[int]) -> None:
 
 def _check_place(row: float, column: float, shape_zyx: Sequence[int]) -> None:
     inside = all(
-        math.isfinite(place) and -0.5 <= place <= size - 0.5
+        math.isfinite(place) and -0.5 <= place < size - 0.5  # these round to a pixel of the slice
         for place, size in ((row, shape_zyx[1]), (column, shape_zyx[2]))
     )
     if not inside:

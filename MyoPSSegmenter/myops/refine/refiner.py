@@ -26,6 +26,7 @@ from myops.errors import InputError
 from myops.models.device import resolve_device
 from myops.models.refiner import PromptBatch
 from myops.refine.prompts import STRUCTURES, Box, Point, Prompts, check_prompts
+from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
 from myops.weights import load_network, model_folder, read_manifest
 
@@ -239,8 +240,8 @@ class Refiner:
         size = self.model.size
         points = prompts.points[-NEWEST_POINTS:]
         places = np.array([_in_square(p.row, p.column, box, size) for p in points], np.float32)
-        tissues = [_tissue(plane, name) for name in REFINER_TISSUES]
-        mask = structure_mask(plane, prompts.structure)
+        tissues = [getattr(regions, name)(plane) for name in REFINER_TISSUES]
+        mask = REGIONS[prompts.structure](plane)
         planes = np.stack([mask, *tissues]).astype(np.float32)
         planes = crop_stack(planes, box, size)
         batch = PromptBatch(
@@ -268,7 +269,7 @@ class Refiner:
         be rounded off everywhere. Only where the answer differs from the mask as the network saw it
         does the mask change.
         """
-        present = structure_mask(plane, prompts.structure)
+        present = REGIONS[prompts.structure](plane)
         shape = (1, *inputs.shape_zyx[1:])
         covered = uncrop_stack(np.ones_like(answer), inputs.box, shape)[0] > 0
         probability = np.where(covered, uncrop_stack(answer, inputs.box, shape)[0], present)
@@ -286,23 +287,9 @@ class Refiner:
         )
 
 
-def structure_mask(labels: np.ndarray, structure: str) -> np.ndarray:
-    """Bool, where a label map (any shape, MyoPS values) has the structure.
-
-    Scar includes MVO; myocardium is the whole wall.
-    """
-    mask: np.ndarray = getattr(regions, structure)(labels)
-    return mask
-
-
 def outward(current: int, count: int) -> list[int]:
     """All slices of a stack in the order of their distance from the current one."""
     return sorted(range(count), key=lambda k: abs(k - current))
-
-
-def _tissue(plane: np.ndarray, name: str) -> np.ndarray:
-    tissue: np.ndarray = getattr(regions, name)(plane)
-    return tissue
 
 
 def _voxel(point: Point) -> tuple[int, int]:

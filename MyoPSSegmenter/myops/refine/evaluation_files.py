@@ -1,0 +1,225 @@
+"""What an interactive evaluation shows: tables, JSON, a CSV row per click, a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from myops.io import write_atomic
+from myops.refine.clicking import EvaluationConfig
+from myops.refine.evaluation import PatientResult
+from myops.refine.evaluation_summary import GOAL_DICE, MIN_PIXELS, Mean, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Measure: title, decimals.
+MEASURES = {
+    "slice_dice": (f"Dice, slices ≥ {MIN_PIXELS} px", 3),
+    "slice_hd95_mm": ("HD95 (mm), these slices", 1),
+    "slice_mass_error_g": ("mass error (g), these slices", 2),
+    "all_slices_dice": ("Dice, all slices", 3),
+    "patient_dice": ("Dice, patient", 3),
+    "patient_hd95_mm": ("HD95 (mm), patient", 1),
+    "patient_mass_error_g": ("mass error (g), patient", 2),
+    "patient_mass_error_percent_of_lv": ("mass error (% of LV mass), patient", 2),
+    "false_mass_g": ("false mass (g), patients without", 2),
+}
+STARTED = {"automatic": "from the automatic mask", "empty": "from an empty mask"}
+RULES_SAID = {
+    "free": "free: the mask as predicted, it may reach into blood pool and background",
+    "default": "default: what is added stays in the present myocardium",
+}
+CSV_COLUMNS = (
+    "dataset", "patient", "method", "start", "slice", "truth_pixels", "clicks", "row", "column",
+    "positive", "mask_pixels", "dice", "hd95_mm", "mass_error_g", "seconds",
+)  # fmt: skip
+
+
+def as_markdown(
+    rows: Sequence[Row],
+    results: Sequence[PatientResult],
+    config: EvaluationConfig,
+    machine: Mapping[str, Any],
+) -> str:
+    """The tables: clicks from left to right, then what a click costs."""
+    lines = [
+        f"Structure: {config.structure}. Rules: {RULES_SAID[config.rules]}. Simulated reader, "
+        f"seed {config.seed}, up to {config.clicks} clicks in a slice. Mean (95 % bootstrap "
+        "interval over patients).",
+    ]
+    for key in dict.fromkeys((row.dataset, row.start) for row in rows):
+        lines += _section([row for row in rows if (row.dataset, row.start) == key], config)
+    lines += _notes(results)
+    threads, workers = machine["threads"], machine["workers"]
+    lines += ["", f"Time from click to new label map: {threads} thread(s), {workers} process(es)."]
+    return "\n".join(lines) + "\n"
+
+
+def _section(rows: Sequence[Row], config: EvaluationConfig) -> list[str]:
+    first = rows[0]
+    counts = (
+        f"{first.patients} patients, {first.patients_with} with {config.structure} in truth; "
+        f"{first.slices} slices, {first.large_slices} with at least {MIN_PIXELS} pixels"
+    )
+    heads = " | ".join(str(k) for k in config.reported)
+    lines = ["", f"### {first.dataset}, {STARTED[first.start]} ({counts})", ""]
+    lines += [f"| method | after this many clicks in each slice: | {heads} |"]
+    lines += ["|---" * (2 + len(config.reported)) + "|"]
+    for name, (title, digits) in MEASURES.items():
+        for row in rows:
+            means = row.measures[name]
+            if any(mean.count for mean in means):
+                cells = " | ".join(_cell(mean, digits) for mean in means)
+                lines.append(f"| {row.method} | {title} | {cells} |")
+    lines += [
+        "",
+        f"| method | clicks to Dice {GOAL_DICE:.2f} | never reached | clicks that made it worse | "
+        "mean loss | patient steps made worse | click to mask p50 / p95 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [_cost(row) for row in rows]
+    refused = [f"{row.refused} clicks of {row.method}" for row in rows if row.refused]
+    if refused:
+        lines += ["", f"Refused (too far from the heart): {', '.join(refused)}."]
+    return lines
+
+
+def _cost(row: Row) -> str:
+    loss = "–" if row.worse_mean is None else f"{-row.worse_mean:.3f}"
+    time = "–"
+    if row.seconds_p50 is not None and row.seconds_p95 is not None:
+        time = f"{1000 * row.seconds_p50:.0f} / {1000 * row.seconds_p95:.0f} ms"
+    cells = (
+        _cell(row.clicks_to_goal, 1),
+        _percent(row.never_share),
+        f"{_percent(row.worse_share)} of {row.clicks}",
+        loss,
+        _percent(row.patient_worse_share),
+        time,
+    )
+    return f"| {row.method} | {' | '.join(cells)} |"
+
+
+def _notes(results: Sequence[PatientResult]) -> list[str]:
+    """Patients that could not be segmented or assessed, each with its reason."""
+    noted = [result for result in results if result.note]
+    return ["", *(f"- {r.dataset} {r.name}: {r.note}" for r in noted)] if noted else []
+
+
+def _cell(mean: Mean, digits: int) -> str:
+    if mean.mean is None:
+        return "–"
+    text = f"{mean.mean:.{digits}f}"
+    if mean.low is not None and mean.high is not None:
+        text += f" ({mean.low:.{digits}f}–{mean.high:.{digits}f})"
+    return text + (f" [{mean.undefined} empty]" if mean.undefined else "")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.0f} %"
+
+
+def write_evaluation(
+    folder: Path,
+    results: Sequence[PatientResult],
+    rows: Sequence[Row],
+    config: EvaluationConfig,
+    machine: Mapping[str, Any],
+) -> None:
+    """Write interactive.json, .csv, .md and .png, each complete or not at all.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    content = {
+        "settings": asdict(config),
+        "machine": dict(machine),
+        "weights": _weights(results),
+        "summary": [asdict(row) for row in rows],
+        "patients": [asdict(result) for result in results],
+    }
+    texts = {
+        "interactive.json": json.dumps(content, indent=1, ensure_ascii=False) + "\n",
+        "interactive.csv": _csv(results),
+        "interactive.md": as_markdown(rows, results, config, machine),
+    }
+    for name, text in texts.items():
+        _write(folder / name, text.encode())
+    _write(folder / "interactive.png", picture(rows, config))
+
+
+def _write(path: Path, data: bytes) -> None:
+    write_atomic(path, lambda beside: beside.write_bytes(data))
+
+
+def _weights(results: Sequence[PatientResult]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for result in results:
+        found |= result.weights
+    return found
+
+
+def _csv(results: Sequence[PatientResult]) -> str:
+    """A row per patient, method, start, slice and number of clicks."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for result in results:
+        for run in result.runs:
+            for found in run.slices:
+                where = (result.dataset, result.name, run.method, run.start, found.slice_index)
+                for step in found.steps:
+                    p = step.point
+                    click = ("", "", "") if p is None else (p.row, p.column, p.positive)
+                    values = (step.voxels, step.dice, step.hd95_mm, step.mass_error_g, step.seconds)
+                    writer.writerow((*where, found.truth_voxels, step.clicks, *click, *values))
+    return buffer.getvalue()
+
+
+def picture(rows: Sequence[Row], config: EvaluationConfig) -> bytes:
+    """Dice against clicks, as PNG: a row for each data set, slices left and patients right."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    figure = Figure(figsize=(11, 4.2 * max(len(datasets), 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(max(len(datasets), 1), 2, squeeze=False, sharey=True)
+    for dataset, pair in zip(datasets, axes):
+        own = [row for row in rows if row.dataset == dataset]
+        for axis, measure in zip(pair, ("slice_dice", "patient_dice")):
+            _curves(axis, own, measure, config)
+            axis.set_title(f"{dataset}: {config.structure}, {MEASURES[measure][0]}", fontsize=10)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _curves(axis: Axes, rows: Sequence[Row], measure: str, config: EvaluationConfig) -> None:
+    """A line with its interval for each method and start; dashed from the empty mask."""
+    colors = {method: f"C{number}" for number, method in enumerate(config.methods)}
+    for row in rows:
+        known = [(k, m) for k, m in zip(config.reported, row.measures[measure]) if m.count]
+        clicks = [k for k, _ in known]
+        # NaN is matplotlib's word for nothing to draw: no interval with a single patient.
+        mean, low, high = (
+            np.array([getattr(m, name) for _, m in known], float)
+            for name in ("mean", "low", "high")
+        )
+        style = "-" if row.start == "automatic" else "--"
+        label = f"{row.method}, {STARTED[row.start]}"
+        axis.plot(clicks, mean, style, color=colors[row.method], marker="o", label=label)
+        axis.fill_between(clicks, low, high, color=colors[row.method], alpha=0.12, linewidth=0)
+    axis.axhline(GOAL_DICE, color="gray", linewidth=0.8, linestyle=":")
+    axis.set(xlabel="clicks in each slice", ylabel="Dice", ylim=(0, 1), xticks=config.reported)
+    axis.grid(alpha=0.25)
+    if rows:
+        axis.legend(fontsize=8, loc="lower right")

@@ -1,0 +1,236 @@
+"""A session as JSON: what a reader did, to be done again by `replay.py`.
+
+A file may be written by hand: only "steps" is needed, and of a step only its prompts:
+
+    {"steps": [{"structure": "scar", "slice_index": 5, "points": [[120, 96, true]]}]}
+
+What a file says about images, start, models and results is verified; what it leaves out is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from myops import __version__
+from myops.errors import InputError
+from myops.refine.packing import sha256_of
+from myops.refine.rules import Rules
+
+if TYPE_CHECKING:
+    from myops.case import Case
+    from myops.refine.session import Session
+
+FORMAT = 1
+SESSION_FILE = "session.json"
+NOTICE = "Research use only. Rows, columns and slices count from 0 on the program's own grid."
+# What each action needs, with the kind of each value; "prompt" is read by `prompts.from_dict`.
+WHOLE, NUMBER, TEXT = (int,), (int, float), (str,)
+ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
+    "prompt": {"structure": TEXT, "slice_index": WHOLE},
+    "move": {"slice_index": WHOLE, "index": WHOLE, "row": NUMBER, "column": NUMBER},
+    "delete": {"slice_index": WHOLE, "index": WHOLE},
+    "accept": {"name": TEXT, "changes": TEXT},
+    "undo": {},
+    "redo": {},
+}
+
+
+@dataclass(frozen=True)
+class RecordedStep:
+    """A step to be done again.
+
+    Attributes:
+        action, arguments: as in `session.Step`; a "prompt" may hold several points.
+        time: when the reader did it, ISO 8601; None if not known.
+        labels_sha256: of the label map after it; None if it shall not be verified.
+    """
+
+    action: str
+    arguments: Mapping[str, Any]
+    time: str | None = None
+    labels_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a session file holds; empty or None is not verified.
+
+    Attributes:
+        steps: in order.
+        rules: that were in force.
+        images_sha256: sequence name to the checksum of its voxels on the case's grid.
+        start_sha256: of the label map before the first step.
+        refiner_sha256: of the refiner's weights.
+        cascade_sha256: network name to the checksum of its weights.
+    """
+
+    steps: tuple[RecordedStep, ...]
+    rules: Rules = field(default_factory=Rules)
+    images_sha256: Mapping[str, str] = field(default_factory=dict)
+    start_sha256: str | None = None
+    refiner_sha256: str | None = None
+    cascade_sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_record(session: Session) -> dict[str, Any]:
+    """JSON values of a session; nothing about the patient but the case's name and checksums."""
+    return {
+        "format": FORMAT,
+        "software": f"myops {__version__}",
+        "notice": NOTICE,
+        "case": session.case.name,
+        "images_sha256": images_sha256(session.case),
+        "start_sha256": sha256_of(session.start.labels),
+        "refiner": {
+            "name": session.refiner.model.name,
+            "sha256": session.refiner.model.checksum,
+        },
+        "cascade_sha256": dict(session.start.model),
+        "rules": asdict(session.rules),
+        "steps": [_step_values(vars(step)) for step in session.steps],
+    }
+
+
+def images_sha256(case: Case) -> dict[str, str]:
+    """Sequence name to the SHA-256 of its float32 voxels on the case's grid."""
+    return {name: sha256_of(case.images[name]) for name in case.sequences}
+
+
+def read_record(path: str | Path) -> Record:
+    """Read a session file.
+
+    Raises:
+        InputError: no such file, no JSON, or see `from_record`.
+    """
+    path = Path(path)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a file of prompts, found {error.strerror}; check the path"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: expected JSON, found damaged text ({error})") from None
+    try:
+        return from_record(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def check_not_overwritten(prompts: Path, target: Path) -> None:
+    """Refuse to write a replay's own record over the one that it replays.
+
+    Raises:
+        InputError: the file of prompts is the session file of the target folder.
+    """
+    if prompts.resolve() == (target / SESSION_FILE).resolve():
+        raise InputError(
+            f"expected another folder for the results than that of {prompts}, which would be "
+            "overwritten; name one with --output"
+        )
+
+
+def from_record(values: Any) -> Record:
+    """Check the JSON values of `to_record`, or of a file written by hand.
+
+    Raises:
+        InputError: a newer format, or a value that is missing or of another kind.
+    """
+    _expect(isinstance(values, dict), "an object with steps", values)
+    version = values.get("format", FORMAT)
+    _expect(version == FORMAT, f"format {FORMAT}, which this version of myops reads", version)
+    steps = values.get("steps")
+    _expect(isinstance(steps, list), "a list of steps", steps)
+    refiner = values.get("refiner", {})
+    _expect(isinstance(refiner, dict), "a refiner with its sha256", refiner)
+    return Record(
+        steps=tuple(_step(step, number) for number, step in enumerate(steps, start=1)),
+        rules=_rules(values.get("rules", {})),
+        images_sha256=_checksums(values, "images_sha256"),
+        start_sha256=_optional_text(values, "start_sha256"),
+        refiner_sha256=_optional_text(refiner, "sha256"),
+        cascade_sha256=_checksums(values, "cascade_sha256"),
+    )
+
+
+def _step_values(step: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {k: value for k, value in step.items() if k not in ("action", "arguments")}
+    return {"action": step["action"], **step["arguments"], **rest}
+
+
+def _step(values: Any, number: int) -> RecordedStep:
+    place = f"step {number}: "
+    _expect(isinstance(values, dict), place + "an object", values)
+    action = values.get("action", "prompt")
+    _expect(action in list(ARGUMENTS), place + f"an action among {', '.join(ARGUMENTS)}", action)
+    for name, kinds in ARGUMENTS[action].items():
+        kind = " or ".join(k.__name__ for k in kinds)
+        _expect(_is(values.get(name), kinds), f"{place}{name} ({kind})", values.get(name))
+    names = set(ARGUMENTS[action])
+    if action == "prompt":
+        _check_prompt_values(values, place)
+        names |= {"points", "box"}
+    arguments = {"points": [], **values} if action == "prompt" else values
+    return RecordedStep(
+        action,
+        {name: arguments[name] for name in sorted(names & set(arguments))},
+        _optional_text(values, "time"),
+        _optional_text(values, "labels_sha256"),
+    )
+
+
+def _check_prompt_values(values: Mapping[str, Any], place: str) -> None:
+    """JSON's true is no number, and "false" in quotes would count as true: check the kinds."""
+    points, box = values.get("points", []), values.get("box")
+    right = isinstance(points, list) and all(_is_point(point) for point in points)
+    _expect(right, place + "points as lists of row, column, true or false", points)
+    right = box is None or (
+        isinstance(box, list) and len(box) == 4 and all(_is(corner, NUMBER) for corner in box)
+    )
+    _expect(right, place + "a box of row, column, row, column", box)
+    _expect(points or box, place + "at least one point or a box", "none")
+
+
+def _is_point(point: Any) -> bool:
+    return (
+        isinstance(point, list)
+        and len(point) == 3
+        and all(_is(place, NUMBER) for place in point[:2])
+        and isinstance(point[2], bool)
+    )
+
+
+def _is(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _rules(values: Any) -> Rules:
+    known = set(asdict(Rules()))
+    right = isinstance(values, dict) and set(values) <= known
+    right = right and all(isinstance(value, bool) for value in values.values())
+    _expect(right, f"rules ({', '.join(sorted(known))}: true or false)", values)
+    return Rules(**values)
+
+
+def _checksums(values: Mapping[str, Any], name: str) -> dict[str, str]:
+    found = values.get(name, {})
+    right = isinstance(found, dict) and all(isinstance(text, str) for text in found.values())
+    _expect(right, f"{name} as names with checksums", found)
+    return dict(found)
+
+
+def _optional_text(values: Mapping[str, Any], name: str) -> str | None:
+    found = values.get(name)
+    _expect(found is None or isinstance(found, str), f"{name} as text", found)
+    return found
+
+
+def _expect(right: object, expected: str, found: Any) -> None:
+    if not right:
+        shown = repr(found)
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        raise InputError(f"expected {expected}, found {shown}")
