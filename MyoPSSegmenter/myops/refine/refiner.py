@@ -117,11 +117,10 @@ def load_refiner(
 
 def _load_stored(name: str, device: torch.device) -> RefinerModel:
     """A SAM checkpoint that the user has added."""
-    from myops.model_store import find_model
-    from myops.models.sam import load_sam_refiner
+    from myops.model_store import find_model, load_model
 
     stored = find_model(name)
-    network = load_sam_refiner(stored.path, stored.architecture).eval().to(device)
+    network = load_model(stored).to(device)
     return RefinerModel(network, device, network.size, name, stored.sha256)
 
 

@@ -49,7 +49,11 @@ SCORED_CLICKS = (1, 3)
 
 
 def build(config: TrainingConfig) -> nn.Module:
-    """The refiner with random weights."""
+    """The refiner with random weights, or the SAM that the configuration names."""
+    if isinstance(config, RefinerConfig) and config.backbone != "embedded":
+        from myops.training.sam import build_sam_refiner
+
+        return build_sam_refiner(config)
     if config.widths:
         return build_refiner(config.widths, config.size)
     return build_refiner(size=config.size)
