@@ -22,6 +22,7 @@ from .errors import InputError
 from .geometry import Geometry, from_sitk
 from .io import read_image
 from .labels import to_known_labels
+from .quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -37,9 +38,14 @@ REGIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "scar": regions.scar,
     "edema": regions.edema,
     "scar_or_edema": regions.scar_or_edema,
+    "mvo": regions.mvo,
 }
+# Compared only where either label map has it: most label maps do not tell it from scar.
+OPTIONAL = frozenset({"mvo"})
 # In the whole image nearly everything is a true negative: specificity would always be 1.
-WITHIN_HEART = frozenset({"scar", "edema", "scar_or_edema"})
+WITHIN_HEART = frozenset({"scar", "edema", "scar_or_edema", "mvo"})
+# Blood has a volume but no myocardial mass.
+MUSCLE = WITHIN_HEART | {"myocardium"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class Agreement:
         precision: share of the prediction that is true.
         volume_prediction_ml: volume of the predicted region.
         volume_truth_ml: volume of the true region.
+        volume_difference_ml: prediction minus truth.
+        mass_difference_g: the same as mass, 1.05 g/mL; None for regions with blood.
         reason: why measures are None; empty when none is.
     """
 
@@ -67,6 +75,8 @@ class Agreement:
     precision: float | None
     volume_prediction_ml: float
     volume_truth_ml: float
+    volume_difference_ml: float
+    mass_difference_g: float | None
     reason: str = ""
 
     def to_dict(self) -> dict[str, float | str | None]:
@@ -96,7 +106,8 @@ def compare(
         spacing_mm: voxel spacing (x, y, z), as in `Geometry.spacing_mm`.
 
     Returns:
-        lv_region, myocardium, blood_pool, scar, edema and scar_or_edema to their agreement.
+        lv_region, myocardium, blood_pool, scar (with the MVO inside it), edema and scar_or_edema
+        to their agreement; mvo too where either label map has any.
 
     Raises:
         InputError: the shapes differ.
@@ -108,15 +119,15 @@ def compare(
         )
     heart = regions.lv_region(prediction) | regions.lv_region(truth)
     everywhere = np.ones(truth.shape, bool)
-    return {
-        name: compare_masks(
-            region(prediction),
-            region(truth),
-            spacing_mm,
-            heart if name in WITHIN_HEART else everywhere,
-        )
-        for name, region in REGIONS.items()
-    }
+    found = {}
+    for name, region in REGIONS.items():
+        predicted, true = region(prediction), region(truth)
+        if name in OPTIONAL and not (predicted.any() or true.any()):
+            continue
+        domain = heart if name in WITHIN_HEART else everywhere
+        density = MYOCARDIAL_DENSITY_G_PER_ML if name in MUSCLE else None
+        found[name] = compare_masks(predicted, true, spacing_mm, domain, density)
+    return found
 
 
 def compare_files(prediction_path: str | Path, truth_path: str | Path) -> dict[str, Agreement]:
@@ -140,6 +151,7 @@ def compare_masks(
     truth: np.ndarray,
     spacing_mm: tuple[float, float, float],
     domain: np.ndarray | None = None,
+    density_g_per_ml: float | None = None,
 ) -> Agreement:
     """Compare two masks.
 
@@ -148,6 +160,7 @@ def compare_masks(
         truth: bool (z, y, x).
         spacing_mm: voxel spacing (x, y, z).
         domain: bool (z, y, x), where true negatives count for specificity; everywhere if None.
+        density_g_per_ml: of the tissue; without one there is no mass difference.
     """
     inside = np.ones(truth.shape, bool) if domain is None else domain
     both = int(np.count_nonzero(prediction & truth))
@@ -158,6 +171,7 @@ def compare_masks(
         surface_distances_mm(prediction, truth, spacing_mm) if predicted and true else (None, None)
     )
     voxel_ml = math.prod(spacing_mm) * ML_PER_MM3
+    excess_ml = (predicted - true) * voxel_ml
     return Agreement(
         dice=2 * both / (predicted + true) if true else None,
         hd_mm=hd_mm,
@@ -167,6 +181,8 @@ def compare_masks(
         precision=both / predicted if predicted else None,
         volume_prediction_ml=predicted * voxel_ml,
         volume_truth_ml=true * voxel_ml,
+        volume_difference_ml=excess_ml,
+        mass_difference_g=None if density_g_per_ml is None else excess_ml * density_g_per_ml,
         reason=_reason(bool(predicted), bool(true)),
     )
 
@@ -203,16 +219,21 @@ def surface_distances_mm(
 def summarize(agreements: Sequence[Mapping[str, Agreement]]) -> dict[str, dict[str, Summary]]:
     """Summarize a cohort: region and measure to mean, sd and median, undefined cases set apart.
 
+    A patient without an optional region (MVO) counts as undefined there.
+
     Args:
         agreements: one result of `compare` per patient, at least one.
     """
     measures = ("dice", "hd_mm", "hd95_mm", "sensitivity", "specificity", "precision")
     return {
         region: {
-            measure: _summary([getattr(patient[region], measure) for patient in agreements])
+            measure: _summary(
+                [getattr(patient.get(region), measure, None) for patient in agreements]
+            )
             for measure in measures
         }
-        for region in agreements[0]
+        for region in REGIONS
+        if any(region in patient for patient in agreements)
     }
 
 

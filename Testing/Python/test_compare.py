@@ -108,6 +108,16 @@ def test_95th_percentile_agrees_with_brute_force() -> None:
     assert surface_distances_mm(first, second, SPACING)[1] == pytest.approx(max(directed))
 
 
+@pytest.mark.parametrize(
+    ("seed", "hd_mm", "hd95_mm"),
+    [(0, 12.328828, 8.985570), (1, 17.088007, 12.369317), (2, 16.733200, 12.932419)],
+)
+def test_distances_agree_with_monai_1_6_given_the_spacing(seed, hd_mm, hd95_mm) -> None:
+    # monai.metrics.compute_hausdorff_distance(spacing=(10, 2, 1), percentile=None and 95), float32.
+    found = surface_distances_mm(blob(seed), blob(seed + 100), SPACING)
+    assert found == (pytest.approx(hd_mm, abs=2e-5), pytest.approx(hd95_mm, abs=2e-5))
+
+
 def test_empty_masks_give_none_with_a_reason_and_never_a_number() -> None:
     nothing, something = line(), line(4)
     both = compare_masks(nothing, nothing, SPACING)
@@ -148,6 +158,39 @@ def test_regions_of_two_label_maps_by_hand() -> None:
     # In the whole image 3 voxels lie outside the ventricle, and none of them is called so.
     assert found["lv_region"].specificity == 1.0
     json.dumps({name: agreement.to_dict() for name, agreement in found.items()})
+
+
+def test_mvo_is_compared_where_either_map_has_it_and_counts_as_scar() -> None:
+    truth = np.array([[[200, 2221, 2222, 2222, 500, 0]]])
+    predicted = np.array([[[200, 2221, 2221, 2222, 500, 0]]])
+    found = compare(predicted, truth, (1.0, 1.0, 1.0))
+    assert found["mvo"].dice == pytest.approx(2 * 1 / 3)
+    assert found["mvo"].mass_difference_g == pytest.approx(-1e-3 * 1.05)
+    assert found["scar"].dice == 1.0
+    one_sided = compare(np.where(predicted == 2222, 2221, predicted), truth, (1.0, 1.0, 1.0))
+    assert one_sided["mvo"].dice == 0.0
+    assert "mvo" not in compare(*[np.where(truth == 2222, 2221, truth)] * 2, (1.0, 1.0, 1.0))
+
+
+def test_differences_in_volume_and_mass_are_prediction_minus_truth() -> None:
+    truth = np.array([[[200, 200, 2221, 2221, 2221, 500]]])
+    predicted = np.array([[[200, 200, 200, 200, 2221, 200]]])
+    found = compare(predicted, truth, (10.0, 10.0, 10.0))
+    assert found["scar"].volume_difference_ml == pytest.approx(-2.0)
+    assert found["scar"].mass_difference_g == pytest.approx(-2.1)
+    assert found["myocardium"].mass_difference_g == pytest.approx(1.05)
+    assert found["blood_pool"].volume_difference_ml == pytest.approx(-1.0)
+    # A region with blood has no myocardial mass.
+    assert found["blood_pool"].mass_difference_g is None
+    assert found["lv_region"].mass_difference_g is None
+
+
+def test_a_cohort_counts_patients_without_mvo_as_undefined_there() -> None:
+    with_mvo = np.array([[[200, 2222, 500]]])
+    without = np.array([[[200, 2221, 500]]])
+    patients = [compare(labels, labels, SPACING) for labels in (without, with_mvo)]
+    found = summarize(patients)["mvo"]["dice"]
+    assert (found.mean, found.count, found.undefined) == (1.0, 1, 1)
 
 
 def test_different_shapes_are_refused() -> None:

@@ -1,0 +1,56 @@
+"""Myocardial salvage from T2: how much of the area at risk was spared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import labels as regions
+
+SALVAGE_WARNING = (
+    "A 2019 consensus (Ibanez et al., J Am Coll Cardiol 2019;74:238) advises against edema on T2 "
+    "as the area at risk and against a salvage index made from it: edema changes from day to day "
+    "after reperfusion, and with the length of ischemia and the treatment. Not an endpoint."
+)
+
+
+@dataclass(frozen=True)
+class Salvage:
+    """Salvage index and what it is made of.
+
+    Attributes:
+        index: (area at risk - infarct) / area at risk, 0..1; None with a reason.
+        area_at_risk_percent: scar or edema as share of the LV myocardium, 0..100.
+        infarct_percent: scar, MVO included, as share of the LV myocardium, 0..100.
+        reason: why there is no index.
+        warning: to be shown wherever the index is shown.
+    """
+
+    index: float | None
+    area_at_risk_percent: float | None
+    infarct_percent: float | None
+    reason: str | None
+    warning: str = SALVAGE_WARNING
+
+
+def salvage(labels: np.ndarray, assessed: frozenset[str]) -> Salvage:
+    """Salvage index of a label map; shares of voxels, so it needs no spacing.
+
+    Args:
+        labels: uint16 (z, y, x), MyoPS values.
+        assessed: which of "scar", "edema" the present sequences allow to judge.
+    """
+    missing = [name for name in ("scar", "edema") if name not in assessed]
+    if missing:
+        images = " and ".join({"scar": "LGE", "edema": "T2"}[name] for name in missing)
+        return Salvage(None, None, None, f"not assessed: there is no {images} image")
+    wall = int(regions.myocardium(labels).sum())
+    if not wall:
+        return Salvage(None, None, None, "no myocardium was found")
+    infarct = int(regions.scar(labels).sum())
+    at_risk = int(regions.scar_or_edema(labels).sum())
+    shares = 100.0 * at_risk / wall, 100.0 * infarct / wall
+    if not at_risk:
+        return Salvage(None, *shares, "no area at risk: there is neither edema nor scar")
+    return Salvage((at_risk - infarct) / at_risk, *shares, None)

@@ -1,0 +1,145 @@
+"""Bull's-eye of the 17 segments: base outside, apex in the middle, anterior wall on top.
+
+The color scale always runs from 0 to 100 %, so that two patients' pictures can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
+
+from .chart import INK, PAPER, SOFT_INK, new_chart, png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+
+    from ..quantify.regional import Regional, Segment
+
+Quantity = Literal["scar", "edema", "transmurality"]
+
+TITLES: Mapping[Quantity, str] = {
+    "scar": "Scar, % of the segment's volume",
+    "edema": "Edema outside the scar, % of the segment's volume",
+    "transmurality": "Transmurality of scar, mean of the segment's chords in %",
+}
+# From paper through the color of the structure to dark: light to dark also in gray print.
+RAMPS: Mapping[Quantity, tuple[str, ...]] = {
+    "scar": ("#fff7f1", "#ffb38a", "#ff6a1f", "#b23a00", "#5a1a00"),
+    "edema": ("#fffdf0", "#f7ee8f", "#e0c81c", "#9a8400", "#4d4000"),
+    "transmurality": ("#f5f7fc", "#b9c7ff", "#6a86e0", "#2f4ba8", "#14205a"),
+}
+NOT_ASSESSED_COLOR = "#d5d9df"
+# Radii of the rings, apex first.
+RINGS = (0.25, 0.5, 0.75, 1.0)
+WHITE_TEXT_ABOVE_PERCENT = 45.0
+
+
+def bullseye(regional: Regional, quantity: Quantity = "scar") -> bytes:
+    """One bull's-eye as PNG.
+
+    Segments without a number are gray and hatched: no wall there, no chord (the apex has no
+    transmurality) or no image to judge them by. Without segments the picture says why.
+    """
+    figure = new_chart(5.4, 5.0)
+    figure.text(0.45, 0.965, TITLES[quantity], color=INK, size=10.5, ha="center", va="center")
+    axes = figure.add_axes((0.0, 0.01, 0.86, 0.93))
+    axes.set_axis_off()
+    axes.set_xlim(-1.2, 1.2)
+    axes.set_ylim(-1.2, 1.2)
+    if regional.segments:
+        _draw(figure, axes, regional, quantity)
+    else:
+        axes.text(0, 0, _folded(regional.segments_reason or ""), color=INK, ha="center", size=10)
+    return png(figure)
+
+
+def segment_place(number: int) -> tuple[float, float, float, float]:
+    """Where a segment is drawn: inner and outer radius, first and last angle in degrees.
+
+    Angles run counterclockwise from the right, as matplotlib draws them: anterior 60-120.
+    """
+    if number == 17:
+        return 0.0, RINGS[0], 0.0, 360.0
+    if number >= 13:
+        start = 45.0 + 90.0 * (number - 13)
+        return RINGS[0], RINGS[1], start, start + 90.0
+    ring = 2 if number <= 6 else 1
+    start = 60.0 + 60.0 * ((number - 1) % 6)
+    return RINGS[ring], RINGS[ring + 1], start, start + 60.0
+
+
+def _draw(figure: Figure, axes: Axes, regional: Regional, quantity: Quantity) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    colors = LinearSegmentedColormap.from_list(quantity, RAMPS[quantity])
+    for segment in regional.segments:
+        _draw_segment(axes, segment, _VALUES[quantity](segment), colors)
+    for x, y, words, turn in (
+        (0, 1.08, "Anterior", 0),
+        (-1.1, 0, "Septal", 90),
+        (0, -1.08, "Inferior", 0),
+        (1.1, 0, "Lateral", 270),
+    ):
+        axes.text(x, y, words, color=SOFT_INK, size=9, ha="center", va="center", rotation=turn)
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, 100), colors),
+        cax=figure.add_axes((0.89, 0.2, 0.03, 0.55)),
+        ticks=range(0, 101, 25),
+    )
+    bar.ax.tick_params(labelsize=8, colors=INK)
+    bar.ax.set_title("%", fontsize=8, color=INK)
+
+
+def _draw_segment(axes: Axes, segment: Segment, value: float | None, colors: Colormap) -> None:
+    """A wedge with the segment's number and its percentage, gray and hatched without one."""
+    from math import cos, radians, sin
+
+    from matplotlib.patches import Wedge
+    from matplotlib.patheffects import withStroke
+
+    inner, outer, first, last = segment_place(segment.number)
+    axes.add_patch(
+        Wedge(
+            (0, 0),
+            outer,
+            first,
+            last,
+            width=outer - inner,
+            facecolor=NOT_ASSESSED_COLOR if value is None else colors(value / 100),
+            edgecolor=SOFT_INK,
+            hatch="////" if value is None else None,
+            linewidth=0.7,
+            gid=f"segment_{segment.number}",
+        )
+    )
+    middle, radius = radians((first + last) / 2), 0.0 if inner == 0 else (inner + outer) / 2
+    x, y = radius * cos(middle), radius * sin(middle)
+    dark = value is not None and value > WHITE_TEXT_ABOVE_PERCENT
+    text = axes.text(x, y - 0.055, str(segment.number), size=6.5, ha="center", va="center")
+    text.set_color(PAPER if dark else INK)
+    if value is None:
+        text.set_path_effects([withStroke(linewidth=3, foreground=NOT_ASSESSED_COLOR)])
+        return
+    words = axes.text(x, y + 0.04, f"{value:.0f} %", size=9, ha="center", va="center")
+    words.set_color(PAPER if dark else INK)
+
+
+def _transmurality(segment: Segment) -> float | None:
+    found = segment.wall.transmurality
+    return None if found is None else found.mean_percent
+
+
+_VALUES: Mapping[Quantity, Callable[[Segment], float | None]] = {
+    "scar": lambda segment: segment.wall.scar_percent,
+    "edema": lambda segment: segment.wall.edema_percent,
+    "transmurality": _transmurality,
+}
+
+
+def _folded(words: str) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(words, 44))

@@ -1,0 +1,159 @@
+"""Pictures of a reproducibility study: Bland-Altman panels, CCC with intervals, times."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..quantify.agreement import BlandAltman
+from ..study.readings import Reading
+from ..study.results import GroupAgreement, PairAgreement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, darkest first: readable on white with any color vision.
+METHOD_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c00")
+INK, SOFT, RULE = "#1a2230", "#5b6677", "#d9dfe8"
+DPI = 130
+WIDTH_IN = 10.5
+# More panels than this in a row cannot be read; the tables have all pairs.
+MOST_COLUMNS = 4
+
+
+def method_colors(methods: Sequence[str]) -> dict[str, str]:
+    """A color for each method, in their order."""
+    return {name: METHOD_COLORS[i % len(METHOD_COLORS)] for i, name in enumerate(methods)}
+
+
+def shown_name(method: str) -> str:
+    """A method's name on the page: those of our own rules have underscores."""
+    return method.replace("_", " ")
+
+
+def bland_altman_panels(
+    rows: Sequence[tuple[str, Sequence[tuple[str, PairAgreement]]]], colors: dict[str, str]
+) -> bytes:
+    """Difference against mean, one row per method and one panel per pair, as PNG.
+
+    Args:
+        rows: method -> its pairs with their titles; at most 4 pairs are drawn.
+        colors: of the methods.
+    """
+    columns = min(MOST_COLUMNS, max(len(pairs) for _, pairs in rows))
+    figure = _figure(2.5 * len(rows) + 0.45)
+    grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
+    for (method, pairs), axes_row in zip(rows, grid, strict=True):
+        for axes in axes_row[len(pairs) :]:
+            axes.set_visible(False)
+        for (title, pair), axes in zip(pairs, axes_row, strict=False):
+            _bland_altman(axes, pair, colors[method])
+            axes.set_title(f"{title}\n{_in_words(pair.difference)}", fontsize=8.5, color=INK)
+        axes_row[0].set_ylabel(f"{shown_name(method)}\ndifference (g)", fontsize=8.5, color=INK)
+    for axes in grid[-1]:
+        axes.set_xlabel("mean of the two (g)", fontsize=8.5, color=INK)
+    return _png(figure)
+
+
+def _bland_altman(axes: Axes, pair: PairAgreement, color: str) -> None:
+    first, second = np.array(list(pair.masses.values())).reshape(-1, 2).T
+    axes.axhline(0, color=RULE, linewidth=1, zorder=0)
+    axes.plot((first + second) / 2, first - second, "o", color=color, markersize=4, alpha=0.75)
+    difference = pair.difference
+    for estimate in (difference.bias, difference.lower, difference.upper):
+        if estimate.value is None or estimate.low is None or estimate.high is None:
+            continue
+        style = "-" if estimate is difference.bias else "--"
+        axes.axhline(estimate.value, color=color, linewidth=1.1, linestyle=style)
+        axes.axhspan(estimate.low, estimate.high, color=color, alpha=0.09, linewidth=0)
+    _plain(axes)
+
+
+def _in_words(difference: BlandAltman) -> str:
+    """Bias and limits for a panel's title; why there are none."""
+    bias, lower, upper = difference.bias.value, difference.lower.value, difference.upper.value
+    if bias is None or lower is None or upper is None:
+        return difference.bias.reason
+    bias, lower, upper = (round(value, 1) + 0.0 for value in (bias, lower, upper))
+    return f"{bias:+.1f} g ({lower:+.1f} to {upper:+.1f})".replace("-", "−")
+
+
+def concordance_plot(groups: Sequence[GroupAgreement], colors: dict[str, str]) -> bytes:
+    """CCC with its 95 % interval, one line per pair, as PNG.
+
+    Args:
+        groups: inter- and intra-observer comparisons.
+        colors: of the methods.
+    """
+    lines = [(group, pair) for group in groups for pair in group.pairs]
+    figure = _figure(0.24 * len(lines) + 0.9)
+    axes = figure.subplots()
+    for place, (group, pair) in enumerate(lines):
+        if pair.ccc.value is not None:
+            axes.plot(pair.ccc.value, place, "o", color=colors[group.method], markersize=5)
+        if pair.ccc.low is not None and pair.ccc.high is not None:
+            axes.plot([pair.ccc.low, pair.ccc.high], [place] * 2, color=colors[group.method])
+    names = [f"{shown_name(g.method)}: {pair_title(g, p)}" for g, p in lines]
+    axes.set_yticks(range(len(lines)), names, fontsize=8)
+    axes.set_ylim(len(lines) - 0.4, -0.6)
+    axes.set_xlim(right=1.005)
+    axes.axvline(1, color=RULE, zorder=0)
+    axes.set_xlabel("CCC (1 = the same), 95 % interval", fontsize=8.5, color=INK)
+    _plain(axes)
+    return _png(figure)
+
+
+def pair_title(group: GroupAgreement, pair: PairAgreement) -> str:
+    """Who is compared, in words."""
+    between = f"{pair.first} − {pair.second}"
+    return f"reader {group.of}, {between}" if group.kind == "intra-observer" else between
+
+
+def time_plot(readings: Sequence[Reading], colors: dict[str, str]) -> bytes:
+    """Seconds of each reading with the median, one row per method that has times, as PNG."""
+    seconds_of = {
+        method: np.array(
+            [r.seconds for r in readings if r.method == method and r.seconds is not None]
+        )
+        for method in colors
+    }
+    shown = {method: seconds for method, seconds in seconds_of.items() if seconds.size}
+    figure = _figure(0.55 * len(shown) + 0.75)
+    axes = figure.subplots()
+    for place, (method, seconds) in enumerate(shown.items()):
+        # Spread by rank, not at random: the same data give the same picture.
+        offsets = 0.24 * np.sin(np.arange(seconds.size) * 2.4)
+        axes.plot(seconds, place + offsets, "o", color=colors[method], markersize=3.5, alpha=0.6)
+        axes.plot([float(np.median(seconds))] * 2, [place - 0.36, place + 0.36], color=INK)
+    axes.set_yticks(range(len(shown)), [shown_name(name) for name in shown], fontsize=8.5)
+    axes.set_ylim(len(shown) - 0.45, -0.55)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("seconds per patient; the line is the median", fontsize=8.5, color=INK)
+    _plain(axes)
+    return _png(figure)
+
+
+def _figure(height_in: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
+
+
+def _plain(axes: Axes) -> None:
+    axes.tick_params(labelsize=8, colors=SOFT)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(RULE)
+
+
+def _png(figure: Figure) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()

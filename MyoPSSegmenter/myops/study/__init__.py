@@ -1,0 +1,1 @@
+"""Reproducibility study: readings of many cases, readers and sessions -> agreement. No torch."""

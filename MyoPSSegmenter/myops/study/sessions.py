@@ -1,0 +1,118 @@
+"""The readings of a study, from a folder of saved sessions.
+
+    FOLDER/<case>/<reader>/<session>/measurements.json     written by `myops segment | refine`
+                                     session.json          the clicks and their time, optional
+
+Each session gives one reading for the interactive method (the corrected scar) and one for each
+conventional method, which was measured inside the same corrected myocardium. The image quality of a
+case is its scar-to-remote contrast to noise, the median over its sessions. The time of the
+interactive method is from the first to the end of the last step; "computing" is the machine's part
+of it. Conventional methods have no time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ..errors import InputError
+from .analysis import INTERACTIVE
+from .readings import Reading, Study
+
+MEASUREMENTS = "measurements.json"
+SESSION = "session.json"
+CONTRAST = "contrast_scar_remote"
+
+
+def read_sessions(folder: str | Path) -> Study:
+    """Read a folder of saved sessions.
+
+    Raises:
+        InputError: no session where it is expected, or a damaged file.
+    """
+    folder = Path(folder)
+    found = sorted(folder.glob(f"*/*/*/{MEASUREMENTS}"))
+    if not found:
+        raise InputError(
+            f"{folder}: expected case/reader/session/{MEASUREMENTS} below it, found none; "
+            "sort the output folders of myops refine like that, or give a table"
+        )
+    readings: list[Reading] = []
+    for case, paths in groupby(found, key=lambda path: path.relative_to(folder).parts[0]):
+        values = {path.parent: _json(path) for path in paths}
+        quality = _quality(list(values.values()))
+        for place, measured in values.items():
+            _, reader, session = place.relative_to(folder).parts
+            readings += _readings(
+                Reading(case, reader, session, "", None), place, measured, quality
+            )
+    return Study(tuple(readings), folder.name)
+
+
+def _readings(
+    who: Reading, place: Path, measured: Mapping[str, Any], quality: str
+) -> list[Reading]:
+    """The interactive reading of a session, then the conventional ones."""
+    seconds, stages = _times(place / SESSION)
+    try:
+        rules = {**(measured.get("fwhm") or {}), **(measured.get("conventional") or {})}
+        masses = {INTERACTIVE: measured["tissues"]["scar"], **rules}
+        readings = [
+            replace(who, method=method, quality=quality, mass_g=_grams(mass), note=_missing(mass))
+            for method, mass in masses.items()
+        ]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{place / MEASUREMENTS}: expected the measurements of myops segment or refine, "
+            f"found something else ({error!r})"
+        ) from None
+    return [replace(readings[0], seconds=seconds, stages=stages), *readings[1:]]
+
+
+def _quality(measured: list[dict[str, Any]]) -> str:
+    """Median contrast to noise of a case, as text; empty where no session has one."""
+    found = [(values.get("image_quality") or {}).get(CONTRAST) for values in measured]
+    known = [float(value) for value in found if value is not None]
+    return f"{median(known):.1f}" if known else ""
+
+
+def _grams(mass: Mapping[str, Any]) -> float | None:
+    grams = mass["mass_g"]
+    return None if grams is None else float(grams)
+
+
+def _missing(mass: Mapping[str, Any]) -> str:
+    return "" if mass["mass_g"] is not None else str(mass.get("invalid") or mass.get("reason"))
+
+
+def _times(path: Path) -> tuple[float | None, dict[str, float]]:
+    """Seconds of a session and of its stages; None without a file or without steps."""
+    if not path.is_file():
+        return None, {}
+    try:
+        steps = [(step["time"], float(step["seconds"])) for step in _json(path)["steps"]]
+        moments = [(datetime.fromisoformat(at), seconds) for at, seconds in steps]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: expected steps with time and seconds, found {error}") from None
+    if not moments:
+        return None, {}
+    # A step is stamped when it is done: the first one began its own seconds earlier.
+    total = (moments[-1][0] - moments[0][0]).total_seconds() + moments[0][1]
+    computing = sum(seconds for _, seconds in moments)
+    return total, {"computing": computing, "reader": max(total - computing, 0.0)}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: expected JSON, found damaged text ({error})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(values).__name__}")
+    return values
