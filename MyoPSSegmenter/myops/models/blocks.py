@@ -13,9 +13,22 @@ from torch.nn import functional
 Norm = Callable[[int], nn.Module]
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
+class GroupNorm(nn.GroupNorm):
+    """Group normalization of channels-last feature maps.
+
+    torch's own is 14 times slower in that layout (24 channels of 80x80, bfloat16, forward and
+    backward, one core) than in the plain one, which is worth two copies.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalize (B, C, H, W); the result is channels-last."""
+        normalized = super().forward(features.contiguous())
+        return normalized.contiguous(memory_format=torch.channels_last)
+
+
+def group_norm(channels: int) -> GroupNorm:
     """Group normalization, up to 8 groups: a slice's features do not depend on its batch."""
-    return nn.GroupNorm(math.gcd(8, channels), channels)
+    return GroupNorm(math.gcd(8, channels), channels)
 
 
 def conv_norm_relu(
