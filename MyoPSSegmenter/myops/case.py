@@ -12,7 +12,7 @@ import numpy as np
 from .canonical import OriginalGrid, canonical_grid, from_canonical, to_canonical
 from .errors import InputError
 from .geometry import Geometry, from_sitk, to_sitk
-from .io import check_grid, has_unset_spacing, read_image
+from .io import check_grid, has_uneven_slices, has_unset_spacing, read_image
 from .naming import find_sequences, stem
 from .pixels import read_pixels
 from .resampling import resample
@@ -139,9 +139,9 @@ def case_from_images(
     for sequence, grid in grids.items():
         pixels, found = read_pixels(images[sequence], sequence)
         own = canonical_grid(grid)
-        on_grid[sequence], covered[sequence] = resample(
-            to_canonical(pixels, own), own.canonical_geometry, geometry
-        )
+        stack = to_canonical(pixels, own)
+        on_grid[sequence], covered[sequence] = resample(stack, own.canonical_geometry, geometry)
+        found += _blank_slice_warnings(sequence, stack)
         warnings += found + _overlap_warnings(sequence, reference, covered[sequence])
     known = spacing_mm is not None or not has_unset_spacing(images[reference])
     return Case(
@@ -206,11 +206,29 @@ def _grid_warnings(
                 f"{sequence}: the header holds no spacing (1 x 1 x 1 mm, origin 0): volumes and "
                 "masses are refused unless the true spacing is given"
             )
+        if has_uneven_slices(images[sequence]):
+            warnings.append(
+                f"{sequence}: the slices are not evenly spaced: one is missing, twice there, or "
+                "moved. Volumes and masses take the mean distance; check the series"
+            )
         if 1 in images[sequence].GetSize():
             warnings.append(
                 f"{sequence}: a single slice: volumes and masses are those of this slice alone"
             )
     return warnings
+
+
+def _blank_slice_warnings(sequence: str, stack: np.ndarray) -> list[str]:
+    """Name slices of one constant value between others: what exports leave for a missing slice."""
+    held = np.flatnonzero(np.ptp(stack, axis=(1, 2)) > 0)
+    blank = sorted(set(range(held[0], held[-1])) - set(held.tolist())) if held.size else []
+    if not blank:
+        return []
+    numbers = ", ".join(str(index + 1) for index in blank)
+    return [
+        f"{sequence}: no signal in slice {numbers} between slices with signal: a slice is missing "
+        "there, and nothing of it is in any volume or mass"
+    ]
 
 
 def _overlap_warnings(sequence: str, reference: str, covered: np.ndarray) -> list[str]:

@@ -23,6 +23,9 @@ MAX_VOXELS = 50_000_000
 # Columns of the direction matrix further from right angles than 1 degree are a sheared grid.
 MAX_AXIS_COSINE = math.sin(math.radians(1.0))
 
+# Where ITK's series reader notes that slices do not lie on an even grid.
+ITK_UNEVEN_SLICES = "ITK_non_uniform_sampling_deviation"
+
 
 def read_image(path: str | Path, frame: int | None = None) -> sitk.Image:
     """Read a 3D volume, or one frame of a 4D file, after its header has passed every check.
@@ -88,6 +91,15 @@ def has_unset_spacing(image: sitk.Image) -> bool:
         np.allclose(image.GetSpacing(), 1.0, atol=1e-6)
         and np.allclose(image.GetOrigin(), 0.0, atol=1e-6)
     )
+
+
+def has_uneven_slices(image: sitk.Image) -> bool:
+    """True where ITK noted that a DICOM series has no even slice distance.
+
+    Formats that hold one spacing only cannot tell: there a missing slice leaves no trace in the
+    header.
+    """
+    return bool(image.HasMetaDataKey(ITK_UNEVEN_SLICES))
 
 
 def write_atomic(path: str | Path, writer: Callable[[Path], object]) -> Path:

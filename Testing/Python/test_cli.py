@@ -22,7 +22,7 @@ from myops.cli import cli
 from myops.labels import MYOPS
 
 MODULE = Path(__file__).parents[2] / "MyoPSSegmenter"
-COMMANDS = ("segment", "info", "evaluate", "phantom", "train")
+COMMANDS = ("segment", "refine", "info", "evaluate", "phantom", "train")
 
 
 def run(*arguments: object) -> Result:
@@ -164,6 +164,7 @@ def test_segment_writes_every_file_of_the_contract(segmented: tuple[Path, Result
     output, result = segmented
     assert result.exit_code == 0, result.output
     assert {path.name for path in output.iterdir()} == {
+        "inputs.json",
         "segmentation.nii.gz",
         "segmentation.seg.nrrd",
         "measurements.json",

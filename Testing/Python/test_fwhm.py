@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from myops.quantify.fwhm import half_of_maximum, remote_referenced
+from myops.quantify.fwhm import (
+    between_minimum_and_maximum,
+    half_of_maximum,
+    remote_referenced,
+)
 from myops.quantify.remote import RemoteRegion
 
 WALL = np.ones((2, 1, 5), bool)
@@ -119,3 +123,20 @@ def test_without_myocardium_both_rules_are_invalid(rule):
     result = rule(LGE, ~WALL, SCAR, remote())
     assert result.invalid == "no myocardium was found"
     assert result.peak is None
+
+
+def test_halfway_between_minimum_and_maximum_includes_the_threshold_itself():
+    result = between_minimum_and_maximum(LGE, WALL, SCAR, remote())
+    # 20 + (100 - 20) / 2 = 60.
+    assert result.threshold_range == (60, 60)
+    np.testing.assert_array_equal(result.mask[0, 0], [False, False, False, True, True])
+    np.testing.assert_array_equal(result.mask[1, 0], [False, False, False, False, True])
+    by_slice = between_minimum_and_maximum(LGE, WALL, SCAR, remote(), "slice")
+    assert by_slice.thresholds == (60, 40)
+
+
+def test_between_minimum_and_maximum_holds_on_signed_data():
+    plain = between_minimum_and_maximum(LGE, WALL, SCAR, None)
+    signed = between_minimum_and_maximum(LGE - 50, WALL, SCAR, None)
+    np.testing.assert_array_equal(plain.mask, signed.mask)
+    assert signed.invalid is None

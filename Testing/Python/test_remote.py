@@ -3,7 +3,13 @@ import pytest
 from circle_heart import SPACING_MM, circle_labels, circle_lge
 
 from myops import labels as regions
-from myops.quantify.remote import RemoteRegion, find_remote, lv_angles_deg
+from myops.quantify.remote import (
+    RemoteRegion,
+    Sector,
+    find_remote,
+    given_remote,
+    lv_angles_deg,
+)
 
 
 def find(labels, lge, spacing_mm=SPACING_MM):
@@ -106,3 +112,33 @@ def test_slices_without_left_ventricle_have_no_angle():
 def test_the_clock_has_twelve_at_the_top(angle, hour):
     remote = RemoteRegion(np.ones((1, 1, 1), bool), 0, 0, angle, 60, 1, "")
     assert remote.clock_hour == hour
+
+
+def given(chosen, labels, lge):
+    return given_remote(
+        chosen,
+        lge,
+        regions.lv_region(labels),
+        regions.myocardium(labels),
+        regions.scar_or_edema(labels),
+        (1.5, 1.5, 10.0),
+    )
+
+
+def test_a_sector_given_is_measured_where_it_lies():
+    labels = circle_labels()
+    remote = given(Sector(300.0), labels, circle_lge(labels))
+    automatic = find(labels, circle_lge(labels))
+    assert remote.given and not automatic.given
+    np.testing.assert_array_equal(remote.mask, automatic.mask)
+
+
+def test_a_drawn_region_keeps_to_the_myocardium_and_says_what_was_left_out():
+    labels = circle_labels()
+    drawn = np.zeros(labels.shape, bool)
+    drawn[2, 60:72, 44:52] = True  # below the center: 270 degrees, and beyond the wall
+    inside = drawn & regions.myocardium(labels)
+    remote = given(drawn, labels, circle_lge(labels))
+    np.testing.assert_array_equal(remote.mask, inside)
+    assert remote.center_angle_deg == pytest.approx(270, abs=5)
+    assert f"{drawn.sum() - inside.sum()} voxels outside the myocardium" in remote.note

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..labels import MYOPS
+from .. import labels as regions
 
 # Specific density of myocardium used for LV mass by the Society for Cardiovascular Magnetic
 # Resonance: Schulz-Menger et al., J Cardiovasc Magn Reson 2020;22:19.
@@ -21,6 +21,7 @@ NOT_ASSESSED = {
     "scar": "not assessed: there is no LGE image",
     "edema": "not assessed: there is no T2 image",
     "scar_or_edema": "not assessed: the union needs both an LGE and a T2 image",
+    "mvo": "not assessed: the label map marks no microvascular obstruction apart from scar",
 }
 UNKNOWN_SPACING = (
     "refused: the image's header holds no spacing (1 x 1 x 1 mm at origin 0); "
@@ -54,7 +55,7 @@ def tissue_mass(
 
     Args:
         voxels: voxels of the tissue, None if it was not assessed.
-        lv_voxels: voxels of the LV myocardium (normal + edema + scar).
+        lv_voxels: voxels of the LV myocardium (normal + edema + scar, MVO in it).
         voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
         reason: why `voxels` is None.
     """
@@ -73,22 +74,25 @@ def tissue_masses(
 ) -> dict[str, TissueMass]:
     """Mass of every tissue of a MyoPS label map.
 
-    LV mass is normal myocardium + edema + scar as labeled. Papillary muscles and trabeculae count
-    where the label map calls them myocardium; MyoPS labels put them in the blood pool.
+    LV mass is normal myocardium + edema + scar as labeled; scar includes microvascular obstruction
+    (MVO). Papillary muscles and trabeculae count where the label map calls them myocardium; MyoPS
+    labels put them in the blood pool, `papillary` moves them.
 
     Args:
-        labels: uint16 (z, y, x), MyoPS values.
-        assessed: which of "scar", "edema" the present sequences allow to judge.
+        labels: uint16 (z, y, x) or one slice (y, x), MyoPS values.
+        assessed: which of "scar", "edema" the present sequences allow to judge; "mvo" where the
+            label map tells MVO from scar, which marked MVO shows by itself.
         voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
 
     Returns:
-        "lv_myocardium", "scar", "edema", "scar_or_edema", "blood_pool" -> TissueMass.
+        "lv_myocardium", "scar", "mvo", "edema", "scar_or_edema", "blood_pool" -> TissueMass.
     """
     counts = _tissue_voxels(labels)
+    known = assessed | ({"mvo"} if counts["mvo"] else set())
     masses = {}
     for name, voxels in counts.items():
-        known = assessed >= ({"scar", "edema"} if name == "scar_or_edema" else {name})
-        if name in NOT_ASSESSED and not known:
+        needed = {"scar", "edema"} if name == "scar_or_edema" else {name}
+        if name in NOT_ASSESSED and not known >= needed:
             masses[name] = tissue_mass(None, counts["lv_myocardium"], voxel_ml, NOT_ASSESSED[name])
         else:
             masses[name] = tissue_mass(voxels, counts["lv_myocardium"], voxel_ml)
@@ -97,15 +101,15 @@ def tissue_masses(
 
 
 def _tissue_voxels(labels: np.ndarray) -> dict[str, int]:
-    count = {name: int((labels == value).sum()) for name, value in MYOPS.items()}
-    scar_or_edema = count["scar"] + count["edema"]
-    return {
-        "lv_myocardium": count["normal_myocardium"] + scar_or_edema,
-        "scar": count["scar"],
-        "edema": count["edema"],
-        "scar_or_edema": scar_or_edema,
-        "blood_pool": count["blood_pool"],
+    tissues = {
+        "lv_myocardium": regions.myocardium,
+        "scar": regions.scar,
+        "mvo": regions.mvo,
+        "edema": regions.edema,
+        "scar_or_edema": regions.scar_or_edema,
+        "blood_pool": regions.blood_pool,
     }
+    return {name: int(np.count_nonzero(region(labels))) for name, region in tissues.items()}
 
 
 def _cavity(blood: TissueMass) -> TissueMass:

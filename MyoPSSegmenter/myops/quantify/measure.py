@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import labels as regions
-from .fwhm import FwhmResult, Scope, half_of_maximum, remote_referenced
+from .conventional import (
+    REPORT_METHODS,
+    RULE_TITLES,
+    ConventionalSettings,
+    conventional_methods,
+    remote_region,
+)
 from .mass import (
     MYOCARDIAL_DENSITY_G_PER_ML,
     UNKNOWN_SPACING,
@@ -18,44 +24,55 @@ from .mass import (
     tissue_mass,
     tissue_masses,
 )
-from .remote import RemoteRegion, find_remote
+from .papillary import with_papillary_muscles
+from .quality import ImageQuality, image_quality
+from .remote import RemoteRegion, Sector
+from .threshold import ThresholdResult
 
 if TYPE_CHECKING:
     from ..case import Case
     from ..segmentation import Segmentation
 
-RULE_WORDS = {"half_of_maximum": "half of maximum", "remote_referenced": "remote-referenced"}
 NO_LGE = "not assessed: there is no LGE image"
+REPORT_SETTINGS = ConventionalSettings(methods=REPORT_METHODS)
 
 CONVENTIONS: Mapping[str, str] = {
     "lv_mass": "normal myocardium + edema + scar, in the phase that was imaged",
     "scar": "muscle labeled as scar, from LGE; fresh necrosis and dark cores inside the scar "
     "(microvascular obstruction) are part of it",
     "edema": "swollen muscle outside the scar, from T2; scar + edema is the union of both",
-    "papillary_muscles": "as labeled: MyoPS labels count them as blood pool, so not in LV mass",
+    "papillary_muscles": "as labeled, unless LV mass was asked for with them; MyoPS labels count "
+    "them as blood pool",
     "volume": "voxel count × spacing; slices are counted center to center, gaps included",
     "density": f"{MYOCARDIAL_DENSITY_G_PER_ML} g/mL (SCMR, J Cardiovasc Magn Reson 2020;22:19)",
-    "fwhm_peak": "the maximum LGE signal inside the automatic myocardium; one voxel can set it",
-    "fwhm_mask": "myocardium above the threshold; dark cores are not filled in",
-    "fwhm_per_slice": "each slice that holds automatic scar has its own peak; others are skipped",
+    "fwhm_peak": "the maximum LGE signal inside the labeled myocardium; one voxel can set it",
+    "conventional_mask": "myocardium above the threshold; dark cores that scar and endocardium "
+    "enclose, and marked microvascular obstruction, are filled in and given apart",
+    "per_slice": "each slice that holds labeled scar has its own threshold; others are skipped",
     "angles": "counterclockwise around the LV center as displayed, 0 = image right",
 }
 
 
 @dataclass(frozen=True)
 class ThresholdedScar:
-    """Scar by one conventional rule, beside the automatic scar.
+    """Scar by one conventional rule, beside the labeled scar.
 
     Attributes:
-        result: threshold, peak, rule and mask.
+        result: threshold, peak, rule, remote region and mask.
         mass: its volume, mass and share of LV mass; no numbers when the rule is invalid.
-        dice_with_scar: Dice against the automatic scar, 0..1; None with `dice_reason`.
+        dice_with_scar: Dice against the labeled scar, 0..1; None with `dice_reason`.
+        filled: the part of `mass` that was filled in as a dark core; None when the rule is invalid
+            or nothing was to be filled.
+        core, grey_zone: the two parts of `mass`; None for one-part rules.
     """
 
-    result: FwhmResult
+    result: ThresholdResult
     mass: TissueMass
     dice_with_scar: float | None
     dice_reason: str | None
+    filled: TissueMass | None = None
+    core: TissueMass | None = None
+    grey_zone: TissueMass | None = None
 
 
 @dataclass(frozen=True)
@@ -65,12 +82,14 @@ class SliceMeasurement:
     Attributes:
         number: 1-based position along the canonical stack.
         tissues: as `Measurements.tissues`, shares relative to this slice's myocardium.
-        fwhm: mass of each conventional rule in this slice, by name.
+        fwhm: mass of each rule of `Measurements.fwhm` in this slice, by name.
+        conventional: the same for `Measurements.conventional`.
     """
 
     number: int
     tissues: Mapping[str, TissueMass]
     fwhm: Mapping[str, TissueMass]
+    conventional: Mapping[str, TissueMass] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,13 +100,15 @@ class Measurements:
         case_name: name of the case.
         spacing_mm: (x, y, z) the volumes were computed with.
         spacing_known: False when the header holds none; volumes and masses are then refused.
-        tissues: "lv_myocardium", "scar", "edema", "scar_or_edema", "blood_pool".
+        tissues: "lv_myocardium", "scar", "mvo", "edema", "scar_or_edema", "blood_pool".
         slices: the same for every slice.
         remote: remote myocardium; None with `remote_reason`.
-        fwhm: conventional results by name, such as "fwhm_half_of_maximum_volume"; empty with
+        fwhm: the two rules of the report by name, such as "fwhm_half_of_maximum_volume"; empty with
             `fwhm_reason` when there is no LGE image.
         mean_uncertainty: mean voxel uncertainty inside the myocardium, 0..1; None without one.
         warnings: doubts about the case, the segmentation and the numbers.
+        conventional: the other conventional rules that were asked for, such as "sd5_volume".
+        quality: image quality of the LGE; None without one.
     """
 
     case_name: str
@@ -101,6 +122,13 @@ class Measurements:
     fwhm_reason: str | None
     mean_uncertainty: float | None
     warnings: tuple[str, ...]
+    conventional: Mapping[str, ThresholdedScar] = field(default_factory=dict)
+    quality: ImageQuality | None = None
+
+    @property
+    def methods(self) -> dict[str, ThresholdedScar]:
+        """All conventional rules by name."""
+        return {**self.fwhm, **self.conventional}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict for JSON, without arrays; see `tables.plain`."""
@@ -115,109 +143,156 @@ class Measurements:
         return rows(self)
 
 
-def measure(case: Case, segmentation: Segmentation) -> Measurements:
-    """Measure tissue masses and the conventional scar sizes of a segmented case.
+def measure(
+    case: Case,
+    segmentation: Segmentation,
+    settings: ConventionalSettings = REPORT_SETTINGS,
+    remote_override: np.ndarray | Sector | None = None,
+    hyperenhanced: np.ndarray | None = None,
+    papillary_in_lv_mass: bool = False,
+) -> Measurements:
+    """Measure tissue masses and the conventional scar sizes of a case with a label map.
 
     Args:
         case: the images, raw intensities on the canonical grid.
         segmentation: MyoPS labels on the same grid.
+        settings: conventional rules; those of the report if not given.
+        remote_override: remote region as bool (z, y, x) or a sector; automatic if None.
+        hyperenhanced: bool (z, y, x), drawn region of the Amado rule; automatic if None.
+        papillary_in_lv_mass: count papillary muscles in the blood pool as LV mass, see
+            `papillary`; else as labeled. Conventional rules judge the labeled wall either way.
 
     Raises:
         ValueError: the label map is not on the case's grid.
+        InputError: see `conventional_methods` and `papillary_muscles`.
     """
     labels = segmentation.labels
     if labels.shape != case.geometry.array_shape:
         raise ValueError(f"expected labels of {case.geometry.array_shape}, found {labels.shape}")
     voxel_ml = case.geometry.voxel_volume_ml if case.spacing_known else None
-    remote, remote_reason = _remote(case, labels)
-    results = _fwhm_results(case, labels, remote)
+    weighed = with_papillary_muscles(case.images, labels) if papillary_in_lv_mass else labels
+    assessed = segmentation.assessed | ({"mvo"} if regions.mvo(labels).any() else set())
+    results = _conventional(case, labels, settings, remote_override, hyperenhanced)
+    scars = {name: _thresholded(r, labels, weighed, voxel_ml) for name, r in results.items()}
+    remote, remote_reason = _remote(case, labels, remote_override)
     wall = regions.myocardium(labels)
+    uncertain = wall.any() and bool(segmentation.probabilities)
     return Measurements(
         case_name=case.name,
         spacing_mm=case.geometry.spacing_mm,
         spacing_known=case.spacing_known,
-        tissues=tissue_masses(labels, segmentation.assessed, voxel_ml),
-        slices=_slices(labels, segmentation.assessed, results, voxel_ml),
+        tissues=tissue_masses(weighed, assessed, voxel_ml),
+        slices=_slices(weighed, assessed, results, voxel_ml),
         remote=remote,
         remote_reason=remote_reason,
-        fwhm={name: _thresholded(r, labels, voxel_ml) for name, r in results.items()},
-        fwhm_reason=None if results else NO_LGE,
-        mean_uncertainty=float(segmentation.uncertainty[wall].mean()) if wall.any() else None,
+        fwhm=_of_report(scars, True),
+        fwhm_reason=None if "lge" in case.images else NO_LGE,
+        mean_uncertainty=float(segmentation.uncertainty[wall].mean()) if uncertain else None,
         warnings=_warnings(case, segmentation, results),
+        conventional=_of_report(scars, False),
+        quality=_quality(case, labels, remote),
     )
 
 
-def _remote(case: Case, labels: np.ndarray) -> tuple[RemoteRegion | None, str | None]:
+def _remote(
+    case: Case, labels: np.ndarray, override: np.ndarray | Sector | None
+) -> tuple[RemoteRegion | None, str | None]:
     if "lge" not in case.images:
         return None, NO_LGE
-    wall = regions.myocardium(labels)
-    found = find_remote(
-        case.images["lge"],
-        regions.lv_region(labels),
-        wall,
-        regions.scar_or_edema(labels),
-        case.geometry.spacing_mm,
-    )
+    found = remote_region(case.images["lge"], labels, case.geometry.spacing_mm, override)
     if found is None:
         return None, "no 60 degree sector has enough myocardium free of scar and edema"
     return found, None
 
 
-def _fwhm_results(
-    case: Case, labels: np.ndarray, remote: RemoteRegion | None
-) -> dict[str, FwhmResult]:
-    """Both rules, each for the volume and per slice; nothing without an LGE image."""
+def _conventional(
+    case: Case,
+    labels: np.ndarray,
+    settings: ConventionalSettings,
+    remote_override: np.ndarray | Sector | None,
+    hyperenhanced: np.ndarray | None,
+) -> dict[str, ThresholdResult]:
+    """Every rule that was asked for; nothing without an LGE image."""
     lge = case.images.get("lge")
     if lge is None:
         return {}
-    wall, scar = regions.myocardium(labels), regions.scar(labels)
-    scopes: tuple[Scope, ...] = ("volume", "slice")
-    return {
-        f"fwhm_{rule.__name__}_{scope}": rule(lge, wall, scar, remote, scope)
-        for rule in (half_of_maximum, remote_referenced)
-        for scope in scopes
-    }
+    spacing_mm = case.geometry.spacing_mm if case.spacing_known else None
+    return conventional_methods(lge, labels, spacing_mm, settings, remote_override, hyperenhanced)
 
 
-def _thresholded(result: FwhmResult, labels: np.ndarray, voxel_ml: float | None) -> ThresholdedScar:
-    lv_voxels = int(regions.myocardium(labels).sum())
+def _quality(case: Case, labels: np.ndarray, remote: RemoteRegion | None) -> ImageQuality | None:
+    lge = case.images.get("lge")
+    if lge is None:
+        return None
+    spacing_mm = case.geometry.spacing_mm if case.spacing_known else None
+    return image_quality(lge, labels, spacing_mm, remote)
+
+
+def _of_report(parts: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
+    """The entries of the report's rules, or those of all others."""
+    return {name: part for name, part in parts.items() if name.startswith(REPORT_METHODS) == wanted}
+
+
+def _thresholded(
+    result: ThresholdResult, labels: np.ndarray, weighed: np.ndarray, voxel_ml: float | None
+) -> ThresholdedScar:
+    lv_voxels = int(regions.myocardium(weighed).sum())
+
+    def mass(mask: np.ndarray | None) -> TissueMass | None:
+        return None if mask is None else tissue_mass(int(mask.sum()), lv_voxels, voxel_ml)
+
     if result.mask is None:
-        mass = tissue_mass(None, lv_voxels, voxel_ml, result.invalid)
-        return ThresholdedScar(result, mass, None, result.invalid)
-    mass = tissue_mass(int(result.mask.sum()), lv_voxels, voxel_ml)
+        nothing = tissue_mass(None, lv_voxels, voxel_ml, result.invalid)
+        return ThresholdedScar(result, nothing, None, result.invalid)
     overlap = dice(result.mask, regions.scar(labels))
-    empty = "both the rule and the automatic scar are empty" if overlap is None else None
-    return ThresholdedScar(result, mass, overlap, empty)
+    empty = "both the rule and the labeled scar are empty" if overlap is None else None
+    return ThresholdedScar(
+        result=result,
+        mass=tissue_mass(int(result.mask.sum()), lv_voxels, voxel_ml),
+        dice_with_scar=overlap,
+        dice_reason=empty,
+        filled=mass(result.filled),
+        core=mass(result.core),
+        grey_zone=mass(result.grey_zone),
+    )
 
 
 def _slices(
     labels: np.ndarray,
     assessed: frozenset[str],
-    results: Mapping[str, FwhmResult],
+    results: Mapping[str, ThresholdResult],
     voxel_ml: float | None,
 ) -> tuple[SliceMeasurement, ...]:
+    voxels = {
+        name: None if r.mask is None else r.mask.sum(axis=(1, 2)) for name, r in results.items()
+    }
     rows = []
     for index, plane in enumerate(labels):
-        lv_voxels = int(regions.myocardium(plane).sum())
-        by_rule = {
-            name: tissue_mass(int(r.mask[index].sum()), lv_voxels, voxel_ml)
-            if r.mask is not None
-            else tissue_mass(None, lv_voxels, voxel_ml, r.invalid)
-            for name, r in results.items()
-        }
         tissues = tissue_masses(plane, assessed, voxel_ml)
-        rows.append(SliceMeasurement(index + 1, tissues, by_rule))
+        lv_voxels = tissues["lv_myocardium"].voxels or 0
+        by_rule = {
+            name: tissue_mass(
+                None if found is None else int(found[index]),
+                lv_voxels,
+                voxel_ml,
+                results[name].invalid,
+            )
+            for name, found in voxels.items()
+        }
+        parts = (_of_report(by_rule, True), _of_report(by_rule, False))
+        rows.append(SliceMeasurement(index + 1, tissues, *parts))
     return tuple(rows)
 
 
 def _warnings(
-    case: Case, segmentation: Segmentation, results: Mapping[str, FwhmResult]
+    case: Case, segmentation: Segmentation, results: Mapping[str, ThresholdResult]
 ) -> tuple[str, ...]:
     """Warnings of every stage, each once, in the order of the stages."""
     found = [*case.warnings, *segmentation.warnings]
     if not case.spacing_known:
         found.append(f"Volumes and masses are {UNKNOWN_SPACING}.")
     labels = segmentation.labels
+    found += skipped_slices(regions.lv_region(labels))
     if results and regions.myocardium(labels).any() and not regions.scar(labels).any():
         found.append(
             "No scar was found. FWHM assumes that there is scar: without one, "
@@ -227,12 +302,28 @@ def _warnings(
     for result in results.values():
         doubts = (result.invalid,) if result.invalid else result.warnings
         for doubt in doubts:
-            rules_by_doubt.setdefault(doubt, {})[RULE_WORDS[result.rule]] = None
-    found += [f"FWHM, {' and '.join(rules)}: {doubt}." for doubt, rules in rules_by_doubt.items()]
+            rules_by_doubt.setdefault(doubt, {})[RULE_TITLES[result.rule]] = None
+    found += [f"{'; '.join(rules)}: {doubt}." for doubt, rules in rules_by_doubt.items()]
     return tuple(dict.fromkeys(found))
 
 
-def rule_title(result: FwhmResult) -> str:
-    """Words for a rule: "FWHM, half of maximum (volume)"."""
-    scope = "per slice" if result.scope == "slice" else "volume"
-    return f"FWHM, {RULE_WORDS[result.rule]} ({scope})"
+def skipped_slices(lv_region: np.ndarray) -> list[str]:
+    """A warning where slices without LV lie between slices with LV.
+
+    A stack that lost a slice, or a slice that was never contoured, looks like this, and its tissue
+    is in no volume.
+
+    Args:
+        lv_region: bool (z, y, x), everything inside the epicardium.
+    """
+    held = np.flatnonzero(lv_region.any(axis=(1, 2)))
+    if held.size == 0:
+        return []
+    missing = sorted(set(range(held[0], held[-1])) - set(held.tolist()))
+    if not missing:
+        return []
+    numbers = ", ".join(str(index + 1) for index in missing)
+    return [
+        f"Slice {numbers}: no LV although slices on both sides hold some. What is missing there is "
+        "in no volume or mass."
+    ]

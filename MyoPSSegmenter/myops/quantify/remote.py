@@ -1,10 +1,16 @@
-"""Automatic remote region: healthy myocardium that conventional thresholds refer to."""
+"""The remote region: healthy myocardium that conventional thresholds refer to.
+
+Found automatically as the darkest sector away from disease, or given by the reader as a sector or
+as a mask.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from ..errors import InputError
 
 SECTOR_WIDTH_DEG = 60
 ANGLE_STEP_DEG = 5
@@ -15,16 +21,31 @@ LEAST_VOXELS = 20
 
 
 @dataclass(frozen=True)
+class Sector:
+    """A sector of the left ventricle that a reader chose.
+
+    Attributes:
+        center_angle_deg: middle, counterclockwise as displayed, 0 = image right.
+        width_deg: width, above 0 up to 360.
+    """
+
+    center_angle_deg: float
+    width_deg: float = float(SECTOR_WIDTH_DEG)
+
+
+@dataclass(frozen=True)
 class RemoteRegion:
     """Myocardium taken as healthy, and its statistics in the units of the LGE image.
 
     Attributes:
         mask: bool (z, y, x).
         mean, sd: mean and standard deviation (1/n) of the LGE inside the mask.
-        center_angle_deg: middle of the sector, counterclockwise as displayed, 0 = image right.
-        width_deg: width of the sector.
+        center_angle_deg: middle of the sector, counterclockwise as displayed, 0 = image right; for
+            a drawn region the mean direction of its voxels.
+        width_deg: width of the sector; for a drawn region 360, as it may be anywhere.
         voxels: voxels in the mask.
         note: how it was chosen, in words.
+        given: True where the reader gave the region, False where it was found automatically.
     """
 
     mask: np.ndarray
@@ -34,6 +55,7 @@ class RemoteRegion:
     width_deg: float
     voxels: int
     note: str
+    given: bool = False
 
     @property
     def clock_hour(self) -> int:
@@ -68,19 +90,50 @@ def find_remote(
         center_deg = _darkest_sector(lge, angle, wall, clear)
         if center_deg is None:
             continue
-        offset = _wrap(angle - center_deg)
-        mask = clear & (offset >= -SECTOR_WIDTH_DEG / 2) & (offset < SECTOR_WIDTH_DEG / 2)
-        values = lge[mask].astype(float)
-        return RemoteRegion(
-            mask=mask,
-            mean=float(values.mean()),
-            sd=float(values.std()),
-            center_angle_deg=center_deg,
-            width_deg=float(SECTOR_WIDTH_DEG),
-            voxels=int(values.size),
-            note=note,
-        )
+        mask = clear & _in_sector(angle, center_deg, SECTOR_WIDTH_DEG)
+        return _region(lge, mask, center_deg, SECTOR_WIDTH_DEG, note)
     return None
+
+
+def given_remote(
+    given: np.ndarray | Sector,
+    lge: np.ndarray,
+    lv_region: np.ndarray,
+    myocardium: np.ndarray,
+    diseased: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+) -> RemoteRegion:
+    """The remote region that a reader gave, in place of the automatic one.
+
+    A mask is taken as it is, but for voxels outside the myocardium. A sector leaves out the wall's
+    border and diseased tissue in the same way as the automatic one.
+
+    Args:
+        given: bool (z, y, x), or a sector of every slice.
+        lge: float (z, y, x), raw intensities.
+        lv_region: bool (z, y, x), everything inside the epicardium.
+        myocardium: bool (z, y, x).
+        diseased: bool (z, y, x), scar or edema.
+        spacing_mm: (x, y, z).
+
+    Raises:
+        InputError: another shape, a sector without width, or too little myocardium in it.
+    """
+    angle = lv_angles_deg(lv_region, spacing_mm)
+    if isinstance(given, Sector):
+        return _given_sector(given, lge, angle, myocardium, diseased)
+    if given.shape != myocardium.shape:
+        raise InputError(
+            f"expected a remote region of {myocardium.shape} (z, y, x), found {given.shape}; "
+            "draw it on the LGE image"
+        )
+    mask = given.astype(bool) & myocardium
+    _check_size(mask)
+    direction = np.exp(1j * np.radians(angle[mask].astype(float))).mean()
+    left_out = int(np.count_nonzero(given) - mask.sum())
+    note = "drawn by the reader"
+    note += f"; {left_out} voxels outside the myocardium left out" if left_out else ""
+    return _region(lge, mask, float(np.degrees(np.angle(direction)) % 360), 360, note, True)
 
 
 def lv_angles_deg(lv_region: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
@@ -99,6 +152,61 @@ def lv_angles_deg(lv_region: np.ndarray, spacing_mm: tuple[float, float, float])
         up_mm = (rows[region].mean() - rows) * spacing_mm[1]
         angles[index] = np.degrees(np.arctan2(up_mm, right_mm)) % 360.0
     return angles
+
+
+def _given_sector(
+    given: Sector, lge: np.ndarray, angle: np.ndarray, myocardium: np.ndarray, diseased: np.ndarray
+) -> RemoteRegion:
+    """The strictest choice of healthy wall in the sector that leaves enough voxels."""
+    if not (np.isfinite(given.center_angle_deg) and 0 < given.width_deg <= 360):
+        raise InputError(
+            f"expected a sector with a width above 0 up to 360 degrees, found {given}; give both "
+            "angles in degrees"
+        )
+    center_deg = given.center_angle_deg % 360.0
+    inside = _in_sector(angle, center_deg, given.width_deg)
+    candidates = [(clear & inside, note) for _, clear, note in _candidates(myocardium, diseased)]
+    enough = [found for found in candidates if found[0].sum() >= LEAST_VOXELS]
+    mask, note = (enough or candidates[-1:])[0]
+    _check_size(mask)
+    return _region(lge, mask, center_deg, given.width_deg, f"sector given; {note}", True)
+
+
+def _check_size(mask: np.ndarray) -> None:
+    found = int(mask.sum())
+    if found < LEAST_VOXELS:
+        raise InputError(
+            f"expected a remote region with {LEAST_VOXELS} voxels of healthy myocardium, found "
+            f"{found}; draw it inside the wall, away from scar"
+        )
+
+
+def _region(
+    lge: np.ndarray,
+    mask: np.ndarray,
+    center_deg: float,
+    width_deg: float,
+    note: str,
+    given: bool = False,
+) -> RemoteRegion:
+    """A region with the statistics of its voxels."""
+    values = lge[mask].astype(float)
+    return RemoteRegion(
+        mask=mask,
+        mean=float(values.mean()),
+        sd=float(values.std()),
+        center_angle_deg=center_deg,
+        width_deg=float(width_deg),
+        voxels=int(values.size),
+        note=note,
+        given=given,
+    )
+
+
+def _in_sector(angle_deg: np.ndarray, center_deg: float, width_deg: float) -> np.ndarray:
+    """True within half a width of the center; nowhere in slices without LV (NaN)."""
+    offset = _wrap(angle_deg - center_deg)
+    return (offset >= -width_deg / 2) & (offset < width_deg / 2)
 
 
 def _candidates(

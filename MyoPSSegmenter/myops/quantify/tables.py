@@ -1,17 +1,52 @@
-"""Measurements as plain data: nested for JSON, one row per number for CSV."""
+"""Measurements as plain data: nested for JSON, one row per number for CSV, and their files."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..io import write_atomic
+from .conventional import rule_title
 from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
+from .quality import QUALITY_UNITS
 
 if TYPE_CHECKING:
     from .measure import Measurements, SliceMeasurement, ThresholdedScar
     from .remote import RemoteRegion
 
 MASS_UNITS = {"volume_ml": "mL", "mass_g": "g", "percent_of_lv_mass": "%"}
+PARTS = ("filled", "core", "grey_zone")
 COLUMNS = ("case", "slice", "structure", "quantity", "value", "unit", "note")
+
+
+def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, Path]:
+    """Write `quantification.json` and `quantification.csv`, each complete or not at all.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    from .. import __version__
+
+    document = {
+        "software": f"myops {__version__}",
+        "notice": "Research use only. Not a medical device.",
+        **plain(measurements),
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows(measurements))
+    written = []
+    for kind, content in {"json": text, "csv": table.getvalue()}.items():
+        write = partial(Path.write_text, data=content, encoding="utf-8")
+        written.append(write_atomic(Path(folder) / f"quantification.{kind}", write))
+    return written[0], written[1]
 
 
 def plain(measurements: Measurements) -> dict[str, Any]:
@@ -28,6 +63,8 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "remote": _remote(measurements.remote, measurements.remote_reason),
         "fwhm": {name: _rule(scar) for name, scar in measurements.fwhm.items()},
         "fwhm_reason": measurements.fwhm_reason,
+        "conventional": {name: _rule(scar) for name, scar in measurements.conventional.items()},
+        "image_quality": asdict(measurements.quality) if measurements.quality else None,
         "mean_uncertainty_in_myocardium": measurements.mean_uncertainty,
         "slices": [_slice(one) for one in measurements.slices],
         "warnings": list(measurements.warnings),
@@ -49,8 +86,11 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
 
     for name, mass in measurements.tissues.items():
         add_mass("all", name, mass)
-    for name, scar in measurements.fwhm.items():
+    for name, scar in measurements.methods.items():
         add_mass("all", name, scar.mass)
+        for part in PARTS:
+            if (mass := getattr(scar, part)) is not None:
+                add_mass("all", f"{name}_{part}", mass)
         low_high = scar.result.threshold_range or (None, None)
         add("all", name, "threshold_lowest", low_high[0], "LGE signal", scar.result.invalid)
         add("all", name, "threshold_highest", low_high[1], "LGE signal", scar.result.invalid)
@@ -60,8 +100,13 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
         value = getattr(measurements.remote, quantity, None)
         unit = {"center_angle_deg": "degrees", "voxels": "voxels"}.get(quantity, "LGE signal")
         add("all", "remote", quantity, value, unit, measurements.remote_reason)
+    if measurements.quality is not None:
+        for quantity, unit in QUALITY_UNITS.items():
+            value = getattr(measurements.quality, quantity)
+            note = "" if value is not None else measurements.quality.reasons.get(quantity)
+            add("all", "image_quality", quantity, value, unit, note)
     for one in measurements.slices:
-        for name, mass in {**one.tissues, **one.fwhm}.items():
+        for name, mass in {**one.tissues, **one.fwhm, **one.conventional}.items():
             add_mass(str(one.number), name, mass)
     return found
 
@@ -75,14 +120,20 @@ def _remote(remote: RemoteRegion | None, reason: str | None) -> dict[str, Any]:
 
 def _rule(scar: ThresholdedScar) -> dict[str, Any]:
     result = scar.result
+    core_range = result.core_threshold_range
     return {
         "rule": result.rule,
+        "title": rule_title(result),
         "scope": result.scope,
         "peak": result.peak,
         "threshold_range": list(result.threshold_range) if result.threshold_range else None,
         "thresholds_by_slice": list(result.thresholds),
         "peaks_by_slice": list(result.peaks),
+        "core_threshold_range": list(core_range) if core_range else None,
+        "remote": None if result.remote is None else _remote(result.remote, None),
         **vars(scar.mass),
+        **{part: _part(getattr(scar, part)) for part in PARTS},
+        "removed_island_voxels": result.removed_voxels,
         "dice_with_automatic_scar": scar.dice_with_scar,
         "dice_reason": scar.dice_reason,
         "invalid": result.invalid,
@@ -90,9 +141,14 @@ def _rule(scar: ThresholdedScar) -> dict[str, Any]:
     }
 
 
+def _part(mass: TissueMass | None) -> dict[str, Any] | None:
+    return None if mass is None else dict(vars(mass))
+
+
 def _slice(one: SliceMeasurement) -> dict[str, Any]:
     return {
         "number": one.number,
         "tissues": {name: dict(vars(mass)) for name, mass in one.tissues.items()},
         "fwhm": {name: dict(vars(mass)) for name, mass in one.fwhm.items()},
+        "conventional": {name: dict(vars(mass)) for name, mass in one.conventional.items()},
     }

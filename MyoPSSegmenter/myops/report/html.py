@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..quantify.conventional import RULE_TITLES, rule_title
 from ..quantify.mass import TissueMass
-from ..quantify.measure import CONVENTIONS, RULE_WORDS, ThresholdedScar, rule_title
+from ..quantify.measure import CONVENTIONS, ThresholdedScar
 from .colors import COLORS, NAMES, SEQUENCE_NAMES
 from .figures import legend_names, shown_slices, strip
 from .mosaic import LINES
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 TISSUE_TITLES = {
     "lv_myocardium": "LV myocardium",
     "scar": "Scar",
+    "mvo": "Microvascular obstruction (in scar)",
     "edema": "Edema (outside scar)",
     "scar_or_edema": "Scar + edema",
     "blood_pool": "LV blood pool",
@@ -204,7 +206,7 @@ def _key_slice(measurements: Measurements, tiles: TileStack) -> dict[str, Any]:
 def _slice_rules(measurements: Measurements) -> list[dict[str, str]]:
     """The conventional rules shown slice by slice: valid ones with one threshold for the volume."""
     return [
-        {"key": name, "title": f"FWHM, {RULE_WORDS[scar.result.rule]}"}
+        {"key": name, "title": RULE_TITLES[scar.result.rule]}
         for name, scar in measurements.fwhm.items()
         if scar.result.scope == "volume" and scar.result.invalid is None
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..quantify.conventional import rule_title
 from ..quantify.mass import TissueMass
-from ..quantify.measure import rule_title
 from .colors import SEQUENCE_NAMES
 
 if TYPE_CHECKING:
@@ -50,11 +50,14 @@ def remote_words(measurements: Measurements) -> str:
     remote = measurements.remote
     if remote is None:
         return f"Remote region: {measurements.remote_reason}."
+    statistics = f"mean {number(remote.mean)}, SD {number(remote.sd)}, {remote.voxels} voxels"
+    if remote.given:
+        return f"Remote myocardium was given by the reader ({remote.note}): {statistics}."
     return (
         f"Remote myocardium is the {remote.width_deg:.0f}° sector at {remote.clock_hour} o'clock "
         f"on the pictures (center {remote.center_angle_deg:.0f}°), the sector of lowest mean "
         f"signal away from scar and edema ({remote.note}): "
-        f"mean {number(remote.mean)}, SD {number(remote.sd)}, {remote.voxels} voxels."
+        f"{statistics}."
     )
 
 

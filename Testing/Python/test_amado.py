@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from myops.quantify.amado import amado
+from myops.quantify.remote import RemoteRegion
+
+# Two bright parts: 60, 100, 55 and, past dark muscle, a small spot of 120 with 70 beside it.
+LGE = np.array([[[10, 12, 60, 100, 55, 11, 120, 70, 9, 10]]], np.float32)
+WALL = np.ones(LGE.shape, bool)
+DARK = LGE < 20
+REMOTE = RemoteRegion(DARK, 10.4, 1.0, 0.0, 60.0, 5, "by hand")
+
+
+def drawn(*columns: int) -> np.ndarray:
+    region = np.zeros(LGE.shape, bool)
+    region[..., list(columns)] = True
+    return region
+
+
+def columns(mask: np.ndarray) -> list[int]:
+    return np.flatnonzero(mask[0, 0]).tolist()
+
+
+def test_the_peak_is_that_of_the_drawn_region_and_other_bright_spots_stay_out():
+    result = amado(LGE, WALL, WALL, REMOTE, hyperenhanced=drawn(2, 3))
+    assert result.peak == 100
+    assert result.threshold_range == (50, 50)
+    assert columns(result.mask) == [2, 3, 4]
+    assert result.remote is None
+
+
+def test_the_automatic_region_is_the_largest_part_above_the_remote_half_maximum():
+    # Half between 10.4 and 120 is 65.2: parts are {3} and {6, 7}.
+    result = amado(LGE, WALL, WALL, REMOTE)
+    assert result.peak == 120
+    assert columns(result.mask) == [6, 7]
+    assert result.remote is REMOTE
+
+
+def test_growing_crosses_slices_in_the_volume_variant_only():
+    lge = np.concatenate([LGE, LGE])
+    lge[1, 0, 6:8] = 10
+    wall = np.ones(lge.shape, bool)
+    region = np.zeros(lge.shape, bool)
+    region[0, 0, 3] = True
+    assert amado(lge, wall, wall, REMOTE, "volume", region).mask[1].sum() == 3
+    assert amado(lge, wall, wall, REMOTE, "slice", region).mask[1].sum() == 0
+
+
+def test_a_region_outside_the_myocardium_is_invalid():
+    wall = WALL.copy()
+    wall[..., 2:5] = False
+    result = amado(LGE, wall, wall, REMOTE, hyperenhanced=drawn(3))
+    assert result.mask is None
+    assert "outside the myocardium" in result.invalid
+
+
+def test_without_region_and_remote_the_rule_is_invalid():
+    assert "no hyper-enhanced region" in amado(LGE, WALL, WALL, None).invalid
+
+
+@pytest.mark.parametrize("scope", ["volume", "slice"])
+def test_signed_data_are_refused(scope):
+    assert "signed (PSIR)" in amado(LGE - 50, WALL, WALL, REMOTE, scope).invalid
