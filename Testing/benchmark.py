@@ -6,12 +6,7 @@
 
 The patient is a synthetic one of 12 slices and three sequences. The yardstick beside it is one
 1024 x 1024 image encoding of SAM ViT-B (Segment Anything, Apache-2.0) with random weights, which
-take as long as trained ones, in the same run. Its package brings no dependencies of its own:
-
-    pip install --no-deps segment-anything
-
-It imports torchvision for its predictor. The image encoder itself needs only torch, so its module
-is imported alone, past the package's own `__init__`. Without the package that row is left out.
+take as long as trained ones, in the same run.
 """
 
 from __future__ import annotations
@@ -19,8 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import importlib
-import importlib.util
 import os
 import platform
 import statistics
@@ -28,9 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 SLICES = 12
 FIRST_SEED = 910_000
@@ -164,16 +160,8 @@ def sam_rows(patient_s: float, options: argparse.Namespace) -> list[tuple[str, f
 
     from myops.models.device import has_fast_bfloat16, inference_precision, resolve_device
 
-    encoder_module = sam_image_encoder_module()
-    if encoder_module is None:
-        return []
     device = resolve_device(options.device)
-    # The numbers of segment_anything/build_sam.py, build_sam_vit_b.
-    encoder = encoder_module.ImageEncoderViT(
-        depth=12, embed_dim=768, img_size=1024, mlp_ratio=4, num_heads=12, patch_size=16,
-        norm_layer=functools.partial(torch.nn.LayerNorm, eps=1e-6), qkv_bias=True,
-        use_rel_pos=True, global_attn_indexes=[2, 5, 8, 11], window_size=14, out_chans=256,
-    ).to(device).eval()  # fmt: skip
+    encoder = sam_vit_b_encoder().to(device)
     image = torch.rand(1, 3, 1024, 1024, device=device)
     repeats = max(1, options.repeats // 3)
 
@@ -199,16 +187,17 @@ def sam_rows(patient_s: float, options: argparse.Namespace) -> list[tuple[str, f
     return rows
 
 
-def sam_image_encoder_module() -> types.ModuleType | None:
-    """Import segment_anything.modeling.image_encoder without what imports torchvision."""
-    found = importlib.util.find_spec("segment_anything")  # finds, does not import
-    if found is None or not found.submodule_search_locations:
-        print("segment-anything is not installed: no SAM row", file=sys.stderr)
-        return None
-    modeling = types.ModuleType("sam_modeling")
-    modeling.__path__ = [str(Path(found.submodule_search_locations[0]) / "modeling")]
-    sys.modules["sam_modeling"] = modeling
-    return importlib.import_module("sam_modeling.image_encoder")
+def sam_vit_b_encoder() -> torch.nn.Module:
+    """SAM ViT-B's image encoder, random weights; the numbers of its build_sam.py."""
+    import torch
+
+    from myops.models.segment_anything_parts import modeling
+
+    return modeling().ImageEncoderViT(
+        depth=12, embed_dim=768, img_size=1024, mlp_ratio=4, num_heads=12, patch_size=16,
+        norm_layer=functools.partial(torch.nn.LayerNorm, eps=1e-6), qkv_bias=True,
+        use_rel_pos=True, global_attn_indexes=[2, 5, 8, 11], window_size=14, out_chans=256,
+    ).eval()  # fmt: skip
 
 
 def median_seconds(function: Callable[[], None], device: object, repeats: int) -> float:
