@@ -12,6 +12,7 @@ from myops.models.refiner import (
     PromptBatch,
     RefinerNetwork,
     build_refiner,
+    contrast_planes,
     prompt_planes,
 )
 from myops.models.segment_anything_parts import modeling
@@ -157,6 +158,26 @@ def test_the_newest_click_has_planes_of_its_own():
     newest_positive, newest_negative = planes[0, 4], planes[0, 5]
     assert newest_positive.max() == 0
     assert newest_negative.max() > 0.5
+
+
+def test_contrast_planes_compare_every_pixel_with_what_was_pointed_at():
+    images = torch.zeros(1, 3, SIZE, SIZE)
+    images[0, 1] = torch.arange(SIZE, dtype=torch.float32)[None].expand(SIZE, -1) + 1  # column + 1
+    mask = torch.zeros(1, 1, SIZE, SIZE)
+    mask[..., 10:12] = 1  # values 11 and 12
+    tissues = torch.zeros(1, 4, SIZE, SIZE)
+    tissues[:, 1, :, 10:14] = 1  # the wall has two columns more: 13 and 14
+    said = PromptBatch(
+        torch.tensor([0]), torch.tensor([[[20.0, 15.0]]]), torch.tensor([[1]]), mask, tissues
+    )
+    planes = contrast_planes(images, said)
+    lge = planes[0, [1, 4, 7], 5, 20]
+    assert lge.tolist() == pytest.approx([0.0, 21 - 11.5, 21 - 13.5], abs=1e-3)
+    assert planes[0, [0, 2, 3, 5]].abs().max() == 0  # absent sequences
+    nothing = PromptBatch(
+        torch.tensor([0]), torch.zeros(1, 1, 2), torch.tensor([[-1]]), 0 * mask, 0 * tissues
+    )
+    assert contrast_planes(images, nothing).abs().max() == 0
 
 
 def test_a_box_is_drawn_between_its_corners():

@@ -41,15 +41,23 @@ EMBEDDING_STRIDE = 4
 
 @dataclass(frozen=True)
 class Features:
-    """What `encode` finds in B slices: (B, C, S, S), (B, C, S/2, S/2) and SAM's image embedding."""
+    """What `encode` finds in B slices.
 
+    Attributes:
+        images: the sequences themselves, (B, 3, S, S).
+        full: (B, C, S, S).
+        half: (B, C, S/2, S/2).
+        embedding: SAM's image embedding, (B, C, S/4, S/4).
+    """
+
+    images: Tensor
     full: Tensor
     half: Tensor
     embedding: Tensor
 
     def __getitem__(self, rows: slice | Tensor) -> Features:
         """The features of some of the slices."""
-        return Features(self.full[rows], self.half[rows], self.embedding[rows])
+        return Features(self.images[rows], self.full[rows], self.half[rows], self.embedding[rows])
 
 
 @dataclass(frozen=True)
@@ -160,7 +168,7 @@ class RefinerNetwork(nn.Module):
         planes = present[:, :, None, None].expand(-1, -1, *images.shape[2:]).to(images.dtype)
         encoded = self.encoder(torch.cat((images, planes, probabilities), dim=1))
         quarter, half, full = self.decoder(encoded)
-        return Features(full, half, self.neck(quarter))
+        return Features(images, full, half, self.neck(quarter))
 
     def decode(self, features: Features, prompts: PromptBatch) -> tuple[Tensor, Tensor]:
         """Logits of the structure (B, 1, S, S) and the predicted IoU of its mask (B,)."""
@@ -210,7 +218,7 @@ class ClickHead(nn.Module):
     def __init__(self, widths: Sequence[int], embedding: int) -> None:
         super().__init__()
         full, half, quarter = widths[:3]
-        planes = 2 * len(CLICK_SIGMAS) + 2 + 1 + 1 + TISSUES + STRUCTURES
+        planes = 2 * len(CLICK_SIGMAS) + 2 + 1 + 1 + TISSUES + STRUCTURES + 3 * SEQUENCES
         self.fine = double_conv(full + embedding // 8 + 1 + planes, full, group_norm)
         self.middle = double_conv(full + half, half, group_norm)
         self.coarse = double_conv(half + embedding, quarter, group_norm)
@@ -222,7 +230,8 @@ class ClickHead(nn.Module):
         self, features: Features, answer: tuple[Tensor, Tensor], prompts: PromptBatch
     ) -> Tensor:
         """The change of the present mask's logits, (B, 1, S, S)."""
-        planes = prompt_planes(prompts).to(features.full.dtype)
+        said = (prompt_planes(prompts), contrast_planes(features.images, prompts))
+        planes = torch.cat(said, dim=1).to(features.full.dtype)
         sam = [part.to(features.full.dtype) for part in answer]
         fine = self.fine(torch.cat((features.full, *sam, planes), dim=1))
         middle = self.middle(torch.cat((functional.max_pool2d(fine, 2), features.half), dim=1))
@@ -247,6 +256,37 @@ def prompt_planes(prompts: PromptBatch) -> Tensor:
     structure = structure[:, :, None, None].expand(-1, -1, size, size)
     box = _box_plane(prompts, size)
     return torch.cat((*clicks, box, prompts.mask, prompts.tissues, structure), dim=1)
+
+
+def contrast_planes(images: Tensor, prompts: PromptBatch) -> Tensor:
+    """How every pixel differs from what the reader pointed at: float (B, 9, S, S).
+
+    Each sequence minus its value at the newest click, minus its mean in the present mask, and minus
+    its mean in the wall outside the mask; 0 where there is no such place. A convolution cannot
+    bring a distant click's signal to a pixel; region growing lives on nothing else.
+
+    Args:
+        images: float (B, 3, S, S), 0 for an absent sequence.
+        prompts: of the same slices.
+    """
+    size = images.shape[-1]
+    click = _blobs(newest(prompts), 1, 1.0, size) + _blobs(newest(prompts), 0, 1.0, size)
+    wall = (prompts.tissues[:, 1:].sum(dim=1, keepdim=True) - prompts.mask).clamp(0, 1)
+    present = (images != 0).any(dim=(2, 3), keepdim=True)
+    return torch.cat(
+        [(images - _mean(images, where)) * present * _any(where) for where in
+         (click, prompts.mask, wall)], dim=1
+    )  # fmt: skip
+
+
+def _mean(images: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of every image (B, C, 1, 1); 0 without weight."""
+    total = (images * weight).sum((2, 3), keepdim=True)
+    return total / weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
+
+
+def _any(weight: Tensor) -> Tensor:
+    return (weight.sum((2, 3), keepdim=True) > 0.5).to(weight.dtype)
 
 
 def newest(prompts: PromptBatch) -> PromptBatch:

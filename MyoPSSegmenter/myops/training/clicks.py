@@ -25,7 +25,7 @@ CLASSES_OF = ((SCAR, MVO), (EDEMA,), (NORMAL, EDEMA, SCAR, MVO), (BLOOD,), (MVO,
 ADDED = (SCAR, EDEMA, NORMAL, BLOOD, MVO)
 REMOVED = (NORMAL, NORMAL, OUTSIDE, NORMAL, SCAR)
 # How often each structure is trained where the slice shows it, and where it does not.
-SHOWN_WEIGHT = (8.0, 2.0, 0.8, 0.8, 0.6)
+SHOWN_WEIGHT = (10.0, 2.0, 0.7, 0.7, 0.5)
 EMPTY_WEIGHT = (0.3, 0.1, 0.1, 0.1, 0.02)
 
 
