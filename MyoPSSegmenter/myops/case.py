@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 SEQUENCES = ("bssfp", "lge", "t2")
+# Name of a case that was given none.
+UNNAMED = "case"
 MIN_OVERLAP_SHARE = 0.02
 FULL_OVERLAP_SHARE = 0.95
 
@@ -111,7 +113,7 @@ def load_case_folder(
 
 def case_from_images(
     images: Mapping[str, sitk.Image],
-    name: str = "case",
+    name: str = UNNAMED,
     spacing_mm: tuple[float, float, float] | None = None,
 ) -> Case:
     """Put sequences held in memory on one grid, with the same checks as for files.

@@ -185,7 +185,7 @@ def _segment(
     models = load_models(device)
     segmentation = segment(case, models, progress=lambda done, step: progress(0.3 * done, step))
     progress(0.35, "report")
-    files, _ = find_files(folder / "patient", {})
+    files = find_files(folder / "patient", {})
     notes = {INPUTS_FILE: Inputs(files, case.name).to_dict()}
     write_results(
         folder / "results", case, segmentation, measure(case, segmentation), documents=notes

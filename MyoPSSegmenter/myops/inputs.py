@@ -32,7 +32,8 @@ class Inputs:
 
     Attributes:
         files: sequence name to its file, absolute.
-        name: the patient; the reference's file name if None.
+        name: the patient's name for reports; none is shown if None, since file and folder names
+            often are names of patients.
         frame: frame of a 4D cine, counted from 0.
         spacing_mm: true spacing (x, y, z) where the header holds none.
         model: the cascade's weights, "default" or an absolute folder.
@@ -69,10 +70,8 @@ class Inputs:
         }
 
 
-def find_files(
-    folder: Path | None, named: Mapping[str, Path | None]
-) -> tuple[dict[str, Path], str | None]:
-    """Sequence name to absolute file, from a folder or from named files; and the folder's name.
+def find_files(folder: Path | None, named: Mapping[str, Path | None]) -> dict[str, Path]:
+    """Sequence name to absolute file, from a folder or from named files.
 
     Raises:
         InputError: nothing named, both ways used at once, or a folder without known names.
@@ -85,8 +84,7 @@ def find_files(
         raise InputError(f"expected a folder or {options}, found both: leave one out")
     if folder is not None:
         given = {sequence: paths[0] for sequence, paths in find_sequences(folder).items()}
-    files = {sequence: path.absolute() for sequence, path in given.items()}
-    return files, None if folder is None else folder.name
+    return {sequence: path.absolute() for sequence, path in given.items()}
 
 
 def read_case(inputs: Inputs) -> Case:
@@ -95,7 +93,7 @@ def read_case(inputs: Inputs) -> Case:
     Raises:
         InputError: a file has another checksum than noted, or see `case.load_case`.
     """
-    from .case import load_case
+    from .case import UNNAMED, load_case
 
     for sequence, expected in inputs.sha256.items():
         found = file_sha256(inputs.files[sequence])
@@ -106,7 +104,8 @@ def read_case(inputs: Inputs) -> Case:
                 f"right one with --{sequence}, or segment again"
             )
     files: dict[str, Any] = dict(inputs.files)
-    return load_case(**files, name=inputs.name, frame=inputs.frame, spacing_mm=inputs.spacing_mm)
+    name = inputs.name or UNNAMED
+    return load_case(**files, name=name, frame=inputs.frame, spacing_mm=inputs.spacing_mm)
 
 
 def read_inputs(out_dir: Path) -> Inputs:
@@ -147,7 +146,7 @@ def moved(inputs: Inputs, folder: Path | None, named: Mapping[str, Path | None])
     """
     if folder is None and not any(named.values()):
         return inputs
-    files, _ = find_files(folder, named)
+    files = find_files(folder, named)
     # A folder may have got another sequence since; one that the user names is a mistake.
     added = sorted(set(files) - set(inputs.files)) if folder is None else []
     if added:

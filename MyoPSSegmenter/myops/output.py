@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
@@ -21,6 +19,7 @@ from .errors import InputError
 if TYPE_CHECKING:
     from .case import Case
     from .quantify.measure import Measurements
+    from .report.review import Review
     from .segmentation import Segmentation
 
 STAGE_PREFIX = ".myops-unfinished-"
@@ -33,6 +32,7 @@ def write_results(
     measurements: Measurements,
     probabilities: bool = False,
     documents: Mapping[str, Any] | None = None,
+    review: Review | None = None,
 ) -> dict[str, Path]:
     """Write label maps, measurements, pictures and the report of one patient.
 
@@ -46,6 +46,7 @@ def write_results(
         measurements: its numbers.
         probabilities: also write one `probability_<region>.nii.gz` per region and `uncertainty`.
         documents: further files: name to JSON values.
+        review: what a reader changed, for the report; None for an automatic result.
 
     Returns:
         File name -> path of every file written.
@@ -60,7 +61,7 @@ def write_results(
         if probabilities:
             _write_probabilities(stage, case, segmentation)
         _write_measurements(stage, segmentation, measurements)
-        _write_pictures(stage, case, segmentation, measurements)
+        _write_report(stage, case, segmentation, measurements, review)
         for name, values in (documents or {}).items():
             _write_json(stage / name, values)
         names = sorted(path.name for path in stage.iterdir())
@@ -183,7 +184,7 @@ def _write_measurements(
     stage: Path, segmentation: Segmentation, measurements: Measurements
 ) -> None:
     from . import __version__
-    from .quantify.tables import COLUMNS
+    from .quantify.tables import csv_text
 
     document = {
         "software": f"myops {__version__}",
@@ -193,11 +194,11 @@ def _write_measurements(
         **measurements.to_dict(),
     }
     _write_json(stage / "measurements.json", document)
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(measurements.to_rows())
-    (stage / "measurements.csv").write_text(table.getvalue(), encoding="utf-8")
+    tables = {"measurements.csv": measurements.to_rows()}
+    if measurements.regional is not None:
+        tables["regional.csv"] = measurements.regional.to_rows(measurements.case_name)
+    for name, rows in tables.items():
+        (stage / name).write_text(csv_text(rows), encoding="utf-8")
 
 
 def _write_json(path: Path, values: Any) -> None:
@@ -205,14 +206,22 @@ def _write_json(path: Path, values: Any) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _write_pictures(
-    stage: Path, case: Case, segmentation: Segmentation, measurements: Measurements
+def _write_report(
+    stage: Path,
+    case: Case,
+    segmentation: Segmentation,
+    measurements: Measurements,
+    review: Review | None,
 ) -> None:
+    """The page and the PDF of one content, and the overview."""
+    from .report.content import make_content
     from .report.figures import overview
     from .report.html import render_report
+    from .report.pdf import write_pdf
     from .report.tiles import make_tiles
 
-    tiles = make_tiles(case, segmentation, measurements)
-    (stage / "overview.png").write_bytes(overview(tiles, case.name))
-    page = render_report(case, segmentation, measurements, tiles)
-    (stage / "report.html").write_text(page, encoding="utf-8")
+    tiles = make_tiles(case, segmentation, measurements, review)
+    content = make_content(case, segmentation, measurements, tiles, review)
+    (stage / "overview.png").write_bytes(overview(tiles, content.title))
+    (stage / "report.html").write_text(render_report(content), encoding="utf-8")
+    write_pdf(content, stage / "report.pdf")

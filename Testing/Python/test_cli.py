@@ -169,8 +169,10 @@ def test_segment_writes_every_file_of_the_contract(segmented: tuple[Path, Result
         "segmentation.seg.nrrd",
         "measurements.json",
         "measurements.csv",
+        "regional.csv",
         "overview.png",
         "report.html",
+        "report.pdf",
     }
     assert f"Report: {output / 'report.html'}" in result.stdout
 

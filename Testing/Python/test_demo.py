@@ -15,7 +15,8 @@ from disc_refiner import DiscRefiner, disc
 
 from myops import demo as demonstration
 from myops.canonical import to_canonical
-from myops.cli import DEMO_SEED, cli
+from myops.cli import cli
+from myops.commands.demo import DEMO_SEED
 from myops.demo import Demo, correct, run_demo, scar_mass_g, table
 from myops.refine import refiner as refining
 from myops.refine.packing import sha256_of

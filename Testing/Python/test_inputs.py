@@ -21,16 +21,15 @@ def noted(patient_folder, tmp_path):
     """The inputs of a patient as they are read back from a results folder."""
     out_dir = tmp_path / "out"
     out_dir.mkdir()
-    files, name = find_files(patient_folder, NOTHING)
-    values = Inputs(files, name, spacing_mm=(1.4, 1.4, 9.0)).to_dict()
+    files = find_files(patient_folder, NOTHING)
+    values = Inputs(files, "patient", spacing_mm=(1.4, 1.4, 9.0)).to_dict()
     (out_dir / "inputs.json").write_text(json.dumps(values))
     return read_inputs(out_dir)
 
 
-def test_a_folder_gives_absolute_files_and_its_name(patient_folder, monkeypatch):
+def test_a_folder_gives_absolute_files(patient_folder, monkeypatch):
     monkeypatch.chdir(patient_folder.parent)
-    files, name = find_files(patient_folder.relative_to(patient_folder.parent), NOTHING)
-    assert name == "patient"
+    files = find_files(patient_folder.relative_to(patient_folder.parent), NOTHING)
     assert files["lge"] == patient_folder / "myops_007_DE.nii.gz"
     assert set(files) == {"lge", "bssfp", "t2"}
 
@@ -44,7 +43,7 @@ def test_inputs_come_back_from_json_with_the_checksum_of_each_file(noted, patien
 
 
 def test_the_note_says_that_it_holds_local_paths(patient_folder):
-    notice = Inputs(*find_files(patient_folder, NOTHING)).to_dict()["notice"]
+    notice = Inputs(find_files(patient_folder, NOTHING)).to_dict()["notice"]
     assert "paths" in notice and "leave it out" in notice
 
 

@@ -21,8 +21,10 @@ NAMES = {
     "segmentation.seg.nrrd",
     "measurements.json",
     "measurements.csv",
+    "regional.csv",
     "overview.png",
     "report.html",
+    "report.pdf",
 }
 
 
@@ -119,6 +121,36 @@ def test_what_was_not_assessed_has_no_segment(tmp_path):
     assert sorted(names) == ["blood_pool", "normal_myocardium", "right_ventricle"]
 
 
+def test_marked_microvascular_obstruction_becomes_a_segment_of_its_own(tmp_path):
+    labels = circle_labels(3)
+    labels[1, 30:33, 47:50] = 2222
+    case = circle_case(labels)
+    segmentation = circle_segmentation(case, labels)
+    paths = write_results(tmp_path / "out", case, segmentation, measure(case, segmentation))
+    image = sitk.ReadImage(str(paths["segmentation.seg.nrrd"]))
+    fields = {name: image.GetMetaData(f"Segment5_{name}") for name in ("ID", "Name", "LabelValue")}
+    assert fields == {"ID": "mvo", "Name": "Microvascular obstruction", "LabelValue": "2222"}
+    assert int((sitk.GetArrayFromImage(image) == 2222).sum()) == 9
+
+
+def test_the_regional_analysis_is_in_json_and_in_a_table_of_its_own(written):
+    _, (_, _, measurements), paths = written
+    whole = measurements.regional.whole
+    labels = circle_labels(3)
+    wall = np.isin(labels, (200, 1220, 2221)).sum()
+    assert whole.scar_percent == pytest.approx(100 * (labels == 2221).sum() / wall)
+    document = json.loads(paths["measurements.json"].read_text())
+    assert document["regional"]["whole"]["scar_percent"] == whole.scar_percent
+    with paths["regional.csv"].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    value = [
+        float(row["value"])
+        for row in rows
+        if (row["slice"], row["structure"], row["quantity"]) == ("all", "wall", "scar_percent")
+    ]
+    assert value == [whole.scar_percent]
+
+
 def test_json_and_csv_hold_the_measurements(written):
     _, (_, _, measurements), paths = written
     document = json.loads(paths["measurements.json"].read_text())
@@ -164,7 +196,7 @@ def test_an_interruption_leaves_no_new_folder(tmp_path, monkeypatch, error):
     def stop(*_):
         raise error
 
-    monkeypatch.setattr(output, "_write_pictures", stop)
+    monkeypatch.setattr(output, "_write_report", stop)
     with pytest.raises((KeyboardInterrupt, OSError)):
         write_results(tmp_path / "study" / "out", *results())
     assert list(tmp_path.iterdir()) == []
@@ -176,7 +208,7 @@ def test_an_interruption_leaves_earlier_results_as_they_were(tmp_path, monkeypat
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(output, "_write_pictures", stop)
+    monkeypatch.setattr(output, "_write_report", stop)
     with pytest.raises(KeyboardInterrupt):
         write_results(tmp_path, *results())
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

@@ -49,7 +49,7 @@ def circle_models(monkeypatch):
     monkeypatch.setattr("myops.refine.refiner.load_refiner", lambda *_: None)
     monkeypatch.setattr("myops.refine.refiner.Refiner", lambda _: DiscRefiner())
     # The pictures take most of the time, and have tests of their own.
-    monkeypatch.setattr("myops.output._write_pictures", lambda *_: None)
+    monkeypatch.setattr("myops.output._write_report", lambda *_: None)
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from matplotlib.image import imread
 
 from myops.quantify.measure import measure
 from myops.report.colors import COLORS, NAMES, rgb
+from myops.report.content import make_content
 from myops.report.figures import legend_names, overview, shown_slices, strip
 from myops.report.html import render_report
 from myops.report.mosaic import LINES
-from myops.report.tiles import FILLED, OUTLINES, heart_box, make_tiles
+from myops.report.tiles import heart_box, make_tiles
 from myops.report.words import number, summary_sentence
 
 WHEN = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
@@ -31,9 +32,13 @@ def parts(sequences=("bssfp", "lge", "t2"), slices=5, **options):
     return case, segmentation, measurements, make_tiles(case, segmentation, measurements)
 
 
+def rendered(*found, review=None) -> str:
+    return render_report(make_content(*found, review, WHEN))
+
+
 @pytest.fixture(scope="module")
 def page():
-    return render_report(*parts(), created=WHEN)
+    return rendered(*parts())
 
 
 def words(html: str) -> str:
@@ -79,8 +84,8 @@ def test_the_report_needs_no_other_file(page):
 
 
 def test_the_report_shows_every_slice_and_the_one_with_most_scar(page):
-    # Five strips and the key slice.
-    assert page.count("data:image/png;base64,") == 6
+    # Five strips, the key slice, and the plot of the regional analysis.
+    assert page.count("data:image/png;base64,") == 7
     assert "Slice 2 (most scar)" in words(page)
 
 
@@ -92,7 +97,7 @@ def test_the_report_gives_masses_date_version_model_and_timing(page):
     # 375 scar voxels of 0.0225 mL are 8.4 mL and 8.9 g, 375 of 3640 are 10.3 %.
     assert "Scar 8.4 8.9 10.3" in text
     assert "f" * 64 in text
-    assert "prsn 0.40 s" in text
+    assert "prsn 0.40" in text
 
 
 def test_the_report_states_remote_region_and_thresholds_in_words(page):
@@ -102,13 +107,13 @@ def test_the_report_states_remote_region_and_thresholds_in_words(page):
 
 
 def test_a_hostile_case_name_stays_text():
-    html = render_report(*parts(name="<script>alert(1)</script>"), created=WHEN)
+    html = rendered(*parts(name="<script>alert(1)</script>"))
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
 def test_absent_sequences_read_not_assessed_and_never_zero():
-    html = words(render_report(*parts(("bssfp",)), created=WHEN))
+    html = words(rendered(*parts(("bssfp",))))
     assert "scar not assessed; edema not assessed" in html
     assert "LGE absent" in html
     assert "Scar not assessed not assessed not assessed" in html
@@ -129,8 +134,10 @@ def test_a_missing_number_is_a_dash_or_its_words():
 
 
 def test_every_drawn_region_has_one_color_and_one_name():
-    drawn = set(LINES) | set(FILLED) | {r for rs in OUTLINES.values() for r in rs}
-    assert drawn == set(COLORS) == set(NAMES)
+    drawn = {region for column in parts()[3].columns.values() for region in column.outlines}
+    assert drawn <= set(LINES)
+    # Blood pool is a segment in Slicer, but its outline is that of the myocardium.
+    assert set(LINES) | {"blood_pool"} == set(COLORS) == set(NAMES)
     assert len(set(COLORS.values())) == len(COLORS)
 
 
@@ -168,7 +175,14 @@ def test_the_overview_of_a_bssfp_alone_has_no_scar_edema_or_fwhm_color():
     picture = pixels(overview(tiles, "circle heart"))
     for name in ("scar", "edema", "fwhm"):
         assert near(picture, name, 0.08) == 0, name
-    assert set(legend_names(tiles)) == {"lv_region", "myocardium"}
+    assert set(legend_names(tiles)) == {"right_ventricle", "lv_region", "myocardium"}
+
+
+def test_the_legend_of_the_overview_names_only_what_it_shows():
+    tiles = parts(("lge",))[3]
+    # The LV region is outlined on the uncertainty alone, which the overview leaves out.
+    assert "lv_region" in legend_names(tiles)
+    assert near(pixels(overview(tiles, "x")), "lv_region") == 0
 
 
 @pytest.mark.parametrize("slices", [1, 2, 12, 30])
@@ -190,17 +204,17 @@ def test_more_than_thirty_slices_are_thinned_evenly():
     assert set(np.diff(shown)) <= {3, 4}
 
 
-def test_a_strip_has_one_tile_per_sequence_and_the_segmentation_and_uncertainty():
+def test_a_strip_has_one_tile_per_sequence_and_per_scar_and_the_uncertainty():
     tiles = parts()[3]
-    assert tiles.columns == ("bssfp", "lge", "t2", "segmentation", "uncertainty")
-    assert pixels(strip(tiles, 2, tile_px=100)).shape[1] == 500
+    assert tuple(tiles.columns) == ("bssfp", "t2", "lge", "automatic", "fwhm", "uncertainty")
+    assert pixels(strip(tiles, 2, tile_px=100)).shape[1] == 600
 
 
 def test_the_scale_bar_is_twenty_millimeters_long():
     tiles = parts()[3]
     # Without sequences' labels the white bar is the only thing white in the bottom rows.
     picture = pixels(strip(tiles, 0, tile_px=400))
-    tile_mm = tiles.pictures["lge"].shape[2] * tiles.pixel_mm[0]
+    tile_mm = tiles.shape[2] * tiles.pixel_mm[0]
     band = picture[-40:, :400]
     bar = (band.min(axis=-1) > 0.95).sum(axis=1).max()
     # The last tile has no gap to its right, so a tile is a little wider than 400 pixels.
@@ -217,18 +231,40 @@ def test_a_label_map_without_heart_reports_no_myocardium_instead_of_zero_grams()
     segmentation = circle_segmentation(case, np.zeros((3, 96, 96), np.uint16))
     measurements = measure(case, segmentation)
     tiles = make_tiles(case, segmentation, measurements)
-    text = words(render_report(case, segmentation, measurements, tiles, WHEN))
+    text = words(rendered(case, segmentation, measurements, tiles))
     assert "No left ventricular myocardium was found." in text
     assert "Scar – no myocardium was found" in text
     assert not any("FWHM assumes" in warning for warning in measurements.warnings)
+
+
+def test_microvascular_obstruction_is_outlined_and_named_where_it_is_marked():
+    labels = circle_labels()
+    labels[2, 30:33, 47:50] = 2222
+    case = circle_case(labels)
+    segmentation = circle_segmentation(case, labels)
+    tiles = make_tiles(case, segmentation, measure(case, segmentation))
+    assert legend_names(tiles)["mvo"] == "Microvascular obstruction"
+    assert int(tiles.columns["automatic"].outlines["mvo"].sum()) == 9
+    assert "mvo" not in legend_names(parts()[3])
+
+
+def test_a_case_without_a_name_is_called_unnamed_and_not_by_its_files():
+    assert "Unnamed case" in words(rendered(*parts(name="case")))
+
+
+def test_the_checksum_of_the_voxels_says_which_image_the_report_belongs_to(page):
+    import hashlib
+
+    lge = circle_case().images["lge"].astype("<f4")
+    assert hashlib.sha256(lge.tobytes()).hexdigest() in words(page)
 
 
 @pytest.mark.parametrize("tile_px", [110, 220, 440])
 def test_the_legend_has_room_below_the_tiles(tile_px):
     tiles = parts(("lge",))[3]
     picture = pixels(overview(tiles, "x", tile_px=tile_px))
-    # 7 entries in columns of 190 pixels, 20 pixels a row.
-    rows = -(-7 // max(1, picture.shape[1] // 190))
+    # Myocardium, remote region, scar and FWHM in columns of 190 pixels, 20 pixels a row.
+    rows = -(-4 // max(1, picture.shape[1] // 190))
     footer = picture[-(20 * rows + 20) :]
     assert near(footer, "scar") > 0
     # The left edge of the legend is background all the way up, and tiles (black air) begin above.

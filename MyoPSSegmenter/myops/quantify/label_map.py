@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from ..case import Case
+    from .orientation import Landmarks
 
 # Grids of the same image written by two programs differ by the rounding of their headers.
 GRID_TOLERANCE_MM = 0.01
@@ -51,6 +52,7 @@ def measure_label_map(
     smallest_island_mm2: float | None = None,
     smallest_island_ml: float | None = None,
     papillary: bool = False,
+    landmarks: Landmarks | None = None,
 ) -> Measurements:
     """Measure a label file as `myops quantify` does.
 
@@ -68,6 +70,7 @@ def measure_label_map(
         smallest_island_mm2: least area of an island in its slice.
         smallest_island_ml: least volume of an island in the stack.
         papillary: count papillary muscles in the cavity as LV mass.
+        landmarks: what the reader says about the heart's orientation, for the segments.
 
     Raises:
         InputError: an unusable file, another grid, an unknown name, or two remote regions.
@@ -91,6 +94,7 @@ def measure_label_map(
         sector if remote_mask is None else read_mask(remote_mask, case),
         None if hyperenhanced is None else read_mask(hyperenhanced, case),
         papillary,
+        landmarks,
     )
 
 

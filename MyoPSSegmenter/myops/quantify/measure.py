@@ -26,12 +26,14 @@ from .mass import (
 )
 from .papillary import with_papillary_muscles
 from .quality import ImageQuality, image_quality
+from .regional import Regional, regional
 from .remote import RemoteRegion, Sector
 from .threshold import ThresholdResult
 
 if TYPE_CHECKING:
     from ..case import Case
     from ..segmentation import Segmentation
+    from .orientation import Landmarks
 
 NO_LGE = "not assessed: there is no LGE image"
 REPORT_SETTINGS = ConventionalSettings(methods=REPORT_METHODS)
@@ -109,6 +111,7 @@ class Measurements:
         warnings: doubts about the case, the segmentation and the numbers.
         conventional: the other conventional rules that were asked for, such as "sd5_volume".
         quality: image quality of the LGE; None without one.
+        regional: segments, transmurality, endocardial surface and salvage.
     """
 
     case_name: str
@@ -124,6 +127,7 @@ class Measurements:
     warnings: tuple[str, ...]
     conventional: Mapping[str, ThresholdedScar] = field(default_factory=dict)
     quality: ImageQuality | None = None
+    regional: Regional | None = None
 
     @property
     def methods(self) -> dict[str, ThresholdedScar]:
@@ -150,6 +154,7 @@ def measure(
     remote_override: np.ndarray | Sector | None = None,
     hyperenhanced: np.ndarray | None = None,
     papillary_in_lv_mass: bool = False,
+    landmarks: Landmarks | None = None,
 ) -> Measurements:
     """Measure tissue masses and the conventional scar sizes of a case with a label map.
 
@@ -161,10 +166,11 @@ def measure(
         hyperenhanced: bool (z, y, x), drawn region of the Amado rule; automatic if None.
         papillary_in_lv_mass: count papillary muscles in the blood pool as LV mass, see
             `papillary`; else as labeled. Conventional rules judge the labeled wall either way.
+        landmarks: what the reader says about the heart's orientation, for the segments.
 
     Raises:
         ValueError: the label map is not on the case's grid.
-        InputError: see `conventional_methods` and `papillary_muscles`.
+        InputError: see `conventional_methods`, `papillary_muscles` and `check_landmarks`.
     """
     labels = segmentation.labels
     if labels.shape != case.geometry.array_shape:
@@ -191,6 +197,9 @@ def measure(
         warnings=_warnings(case, segmentation, results),
         conventional=_of_report(scars, False),
         quality=_quality(case, labels, remote),
+        regional=regional(
+            labels, case.geometry, segmentation.assessed, case.spacing_known, landmarks
+        ),
     )
 
 

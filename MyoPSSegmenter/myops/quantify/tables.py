@@ -14,6 +14,7 @@ from ..io import write_atomic
 from .conventional import rule_title
 from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
 from .quality import QUALITY_UNITS
+from .threshold import NO_SLICE_JUDGED
 
 if TYPE_CHECKING:
     from .measure import Measurements, SliceMeasurement, ThresholdedScar
@@ -24,8 +25,8 @@ PARTS = ("filled", "core", "grey_zone")
 COLUMNS = ("case", "slice", "structure", "quantity", "value", "unit", "note")
 
 
-def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, Path]:
-    """Write `quantification.json` and `quantification.csv`, each complete or not at all.
+def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, ...]:
+    """Write `quantification.json`, `.csv` and `regional.csv`, each complete or not at all.
 
     Raises:
         InputError: the folder cannot be written.
@@ -37,16 +38,27 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
         "notice": "Research use only. Not a medical device.",
         **plain(measurements),
     }
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    files = {
+        "quantification.json": json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        + "\n",
+        "quantification.csv": csv_text(rows(measurements)),
+    }
+    if measurements.regional is not None:
+        files["regional.csv"] = csv_text(measurements.regional.to_rows(measurements.case_name))
+    written = []
+    for name, content in files.items():
+        write = partial(Path.write_text, data=content, encoding="utf-8")
+        written.append(write_atomic(Path(folder) / name, write))
+    return tuple(written)
+
+
+def csv_text(values: list[dict[str, Any]]) -> str:
+    """Rows of `COLUMNS` as the text of a CSV file."""
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows(measurements))
-    written = []
-    for kind, content in {"json": text, "csv": table.getvalue()}.items():
-        write = partial(Path.write_text, data=content, encoding="utf-8")
-        written.append(write_atomic(Path(folder) / f"quantification.{kind}", write))
-    return written[0], written[1]
+    writer.writerows(values)
+    return table.getvalue()
 
 
 def plain(measurements: Measurements) -> dict[str, Any]:
@@ -65,6 +77,7 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "fwhm_reason": measurements.fwhm_reason,
         "conventional": {name: _rule(scar) for name, scar in measurements.conventional.items()},
         "image_quality": asdict(measurements.quality) if measurements.quality else None,
+        "regional": measurements.regional.to_dict() if measurements.regional else None,
         "mean_uncertainty_in_myocardium": measurements.mean_uncertainty,
         "slices": [_slice(one) for one in measurements.slices],
         "warnings": list(measurements.warnings),
@@ -91,10 +104,15 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
         for part in PARTS:
             if (mass := getattr(scar, part)) is not None:
                 add_mass("all", f"{name}_{part}", mass)
-        low_high = scar.result.threshold_range or (None, None)
-        add("all", name, "threshold_lowest", low_high[0], "LGE signal", scar.result.invalid)
-        add("all", name, "threshold_highest", low_high[1], "LGE signal", scar.result.invalid)
-        add("all", name, "peak", scar.result.peak, "LGE signal", scar.result.invalid)
+        low_high = scar.result.threshold_range
+        missing = "" if low_high else scar.result.invalid or NO_SLICE_JUDGED
+        low, high = low_high or (None, None)
+        for quantity, value in (
+            ("threshold_lowest", low),
+            ("threshold_highest", high),
+            ("peak", scar.result.peak),
+        ):
+            add("all", name, quantity, value, "LGE signal", missing)
         add("all", name, "dice_with_automatic_scar", scar.dice_with_scar, "", scar.dice_reason)
     for quantity in ("mean", "sd", "center_angle_deg", "voxels"):
         value = getattr(measurements.remote, quantity, None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .conventional import rule_title
 from .quality import QUALITY_UNITS
+from .threshold import NO_SLICE_JUDGED
 
 if TYPE_CHECKING:
     from .mass import TissueMass
@@ -59,7 +60,7 @@ def _rule_lines(scar: ThresholdedScar) -> list[str]:
     """Threshold, peak, remote region and parts of a valid rule."""
     result = scar.result
     if result.threshold_range is None or result.peak is None:
-        return [] if result.invalid else ["no slice was judged: none holds labeled scar"]
+        return [] if result.invalid else [NO_SLICE_JUDGED]
     words = [f"threshold {_range(result.threshold_range)}", f"peak {result.peak:.4g}"]
     if result.core_threshold_range is not None:
         words.append(f"core from {_range(result.core_threshold_range)}")

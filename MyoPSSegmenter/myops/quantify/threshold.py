@@ -27,6 +27,7 @@ FLAT_SHARE = 0.5
 LONE_PEAK_RATIO = 1.5
 
 NO_REMOTE = "no remote region: no sector has enough myocardium free of disease"
+NO_SLICE_JUDGED = "no slice was judged: none holds labeled scar"
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,11 @@ class Record:
     refiner_sha256: str | None = None
     cascade_sha256: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def timed(self) -> bool:
+        """Whether every step tells when the reader did it."""
+        return all(step.time is not None for step in self.steps)
+
 
 def to_record(session: Session) -> dict[str, Any]:
     """JSON values of a session; nothing about the patient but the case's name and checksums."""

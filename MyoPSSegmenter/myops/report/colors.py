@@ -13,7 +13,9 @@ COLORS: dict[str, str] = {
     "blood_pool": "#cc79a7",
     "right_ventricle": "#4f83d6",
     "edema": "#f0e442",
+    "edema_automatic": "#b8ad1e",
     "scar": "#ff6a1f",
+    "mvo": "#ffffff",
     "fwhm": "#e27bff",
     "remote": "#b9c7ff",
 }
@@ -24,7 +26,9 @@ NAMES: dict[str, str] = {
     "blood_pool": "LV blood pool",
     "right_ventricle": "Right ventricle",
     "edema": "Edema",
+    "edema_automatic": "Edema, automatic",
     "scar": "Scar",
+    "mvo": "Microvascular obstruction",
     "fwhm": "FWHM",
     "remote": "Remote region",
 }

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .colors import COLORS, NAMES
 from .mosaic import BACKGROUND, LINES, Cell, corner_mm, draw, mosaic_mm, tile_mm
-from .tiles import COLUMN_NAMES, TileStack
+from .tiles import TileStack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,20 +24,21 @@ INK = "#e8ecf2"
 DPI = 100
 SCALE_BAR_MM = 20
 LEGEND_ENTRY_PX = 190
-# Filled in the segmentation column but never outlined.
-FILLS_OF_CAVITIES = ("blood_pool", "right_ventricle")
+# Width at which a page shows a strip: its letters and lines grow with what is shrunk to it.
+STRIP_SHOWN_PX = 1000
 WIDTH_TO_HEIGHT = 1.5
 # Beyond this a picture of every slice can no longer be read.
 MOST_SLICES = 30
 
 
 def overview(tiles: TileStack, title: str, tile_px: int = 220) -> bytes:
-    """All slices (rows) by sequences and segmentation (columns), as PNG.
+    """All slices (rows) by sequences and contours (columns), as PNG.
 
     Rows are folded into blocks side by side so that the picture is about as wide as a screen.
     Beyond 30 slices, 30 evenly spaced ones are shown and the title says so.
     """
-    columns = [name for name in tiles.columns if name != "uncertainty"]
+    shown = {name: column for name, column in tiles.columns.items() if name != "uncertainty"}
+    tiles, columns = replace(tiles, columns=shown), list(shown)
     slices = shown_slices(tiles.slices)
     if len(slices) < tiles.slices:
         title += f" ({len(slices)} of {tiles.slices} slices)"
@@ -58,11 +60,12 @@ def strip(tiles: TileStack, index: int, tile_px: int = 230) -> bytes:
     """One slice, every column with its name in the corner, as PNG."""
     grid: list[list[Cell]] = [[(index, name) for name in tiles.columns]]
     figure, axes = _canvas(tiles, grid, tile_px, header_px=0, footer_px=0)
-    draw(axes, tiles, grid)
+    scale = max(1.0, tile_px * len(tiles.columns) / STRIP_SHOWN_PX)
+    draw(axes, tiles, grid, scale)
     for column, name in enumerate(tiles.columns):
         left_mm, top_mm = corner_mm(tiles, 0, column)
-        _label(axes, left_mm, top_mm, COLUMN_NAMES[name])
-    _scale_bar(axes, tiles, 1)
+        _label(axes, left_mm, top_mm, tiles.columns[name].title, scale)
+    _scale_bar(axes, tiles, 1, scale)
     return _png(figure)
 
 
@@ -72,13 +75,15 @@ def shown_slices(count: int) -> list[int]:
 
 
 def legend_names(tiles: TileStack) -> dict[str, str]:
-    """Region -> words, for every outline that these pictures can show."""
-    names = {region: NAMES[region] for region in LINES if region in tiles.masks}
-    if "t2" not in tiles.columns:
-        names.pop("edema", None)
-    if "lge" not in tiles.columns and "t2" not in tiles.columns:
-        names.pop("scar", None)
-    if tiles.fwhm_rule is not None:
+    """Region -> words, for every outline that these pictures can show.
+
+    Microvascular obstruction is named only where it occurs: most label maps do not mark it.
+    """
+    drawn = {region for column in tiles.columns.values() for region in column.outlines}
+    if not any(column.outlines.get("mvo", np.False_).any() for column in tiles.columns.values()):
+        drawn.discard("mvo")
+    names = {region: NAMES[region] for region in LINES if region in drawn}
+    if tiles.fwhm_rule is not None and "fwhm" in names:
         half = tiles.fwhm_rule.startswith("fwhm_half")
         names["fwhm"] = "FWHM, half of maximum" if half else "FWHM, remote-referenced"
     return names
@@ -134,19 +139,20 @@ def _name_columns(axes: Axes, tiles: TileStack, grid: list[list[Cell]]) -> None:
         if cell is not None:
             left_mm, _ = corner_mm(tiles, 0, column)
             center = (left_mm + width_mm / 2, -2.0)
-            axes.text(*center, COLUMN_NAMES[cell[1]], color=INK, size=10, ha="center", va="bottom")
+            title = tiles.columns[cell[1]].title
+            axes.text(*center, title, color=INK, size=10, ha="center", va="bottom")
 
 
 def _number_slices(axes: Axes, tiles: TileStack, grid: list[list[Cell]]) -> None:
     """The slice's number in the first tile of each block."""
-    first = tiles.columns[0]
+    first = next(iter(tiles.columns))
     for row, cells in enumerate(grid):
         for column, cell in enumerate(cells):
             if cell is not None and cell[1] == first:
                 _label(axes, *corner_mm(tiles, row, column), str(cell[0] + 1))
 
 
-def _label(axes: Axes, left_mm: float, top_mm: float, text: str) -> None:
+def _label(axes: Axes, left_mm: float, top_mm: float, text: str, scale: float = 1.0) -> None:
     """White text with a dark rim in a tile's upper left corner: readable on any image."""
     from matplotlib.patheffects import withStroke
 
@@ -155,26 +161,26 @@ def _label(axes: Axes, left_mm: float, top_mm: float, text: str) -> None:
         top_mm + 2.0,
         text,
         color="white",
-        size=9,
+        size=9 * scale,
         ha="left",
         va="top",
-        path_effects=[withStroke(linewidth=2, foreground="black")],
+        path_effects=[withStroke(linewidth=2 * scale, foreground="black")],
     )
 
 
-def _scale_bar(axes: Axes, tiles: TileStack, rows: int) -> None:
+def _scale_bar(axes: Axes, tiles: TileStack, rows: int, scale: float = 1.0) -> None:
     """A bar of 20 mm in the lower left tile; all tiles have the same scale."""
     from matplotlib.patheffects import withStroke
 
     _, height_mm = tile_mm(tiles)
     left_mm, top_mm = corner_mm(tiles, rows - 1, 0)
     bottom_mm = top_mm + height_mm - 4.0
-    rim = [withStroke(linewidth=4, foreground="black")]
+    rim = [withStroke(linewidth=4 * scale, foreground="black")]
     axes.plot(
         [left_mm + 4.0, left_mm + 4.0 + SCALE_BAR_MM],
         [bottom_mm, bottom_mm],
         color="white",
-        linewidth=2,
+        linewidth=2 * scale,
         solid_capstyle="butt",
         path_effects=rim,
     )
@@ -183,23 +189,21 @@ def _scale_bar(axes: Axes, tiles: TileStack, rows: int) -> None:
         bottom_mm - 1.5,
         f"{SCALE_BAR_MM} mm",
         color="white",
-        size=8,
+        size=8 * scale,
         ha="left",
         va="bottom",
-        path_effects=[withStroke(linewidth=2, foreground="black")],
+        path_effects=[withStroke(linewidth=2 * scale, foreground="black")],
     )
 
 
 def _legend(figure: Figure, tiles: TileStack) -> None:
-    """Lines for the outlines, patches for what only the segmentation column fills."""
+    """One line for every outline."""
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
-    handles: list[Line2D | Patch] = [
+    handles = [
         Line2D([], [], color=COLORS[name], linestyle=LINES[name][1], linewidth=2, label=words)
         for name, words in legend_names(tiles).items()
     ]
-    handles += [Patch(color=COLORS[name], label=NAMES[name]) for name in FILLS_OF_CAVITIES]
     figure.legend(
         handles=handles,
         loc="lower center",
@@ -216,7 +220,7 @@ def _legend_columns(width_px: float) -> int:
 
 def _legend_px(tiles: TileStack, grid: list[list[Cell]], tile_px: int) -> int:
     """Height of the legend below the tiles: narrow pictures need more rows."""
-    entries = len(legend_names(tiles)) + len(FILLS_OF_CAVITIES)
+    entries = len(legend_names(tiles))
     rows = -(-entries // _legend_columns(len(grid[0]) * tile_px))
     return 24 + 20 * rows
 

@@ -1,42 +1,57 @@
-"""Tiles: one slice of one sequence as a color array, and the regions to outline on it."""
+"""Tiles: one slice of one column as a color array, and what is outlined on it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import labels as regions
-from .colors import SEQUENCE_NAMES, rgb
+from .colors import SEQUENCE_NAMES
+from .review import Mark
 
 if TYPE_CHECKING:
     from ..case import Case
     from ..quantify.measure import Measurements
     from ..segmentation import Segmentation
+    from .review import Review
 
 MARGIN_MM = 18.0
 LEAST_SIDE_MM = 80.0
 # Intensities shown as black and white, percentiles over the heart: fat around it may saturate.
 WINDOW_PERCENTILES = (1.0, 99.5)
-# Share of a label's color kept where the image is black: hue says the tissue, light the signal.
-LEAST_LIGHT = 0.6
 
 # What is outlined where: only what the sequence shows, so that the image stays visible.
-OUTLINES: Mapping[str, tuple[str, ...]] = {
-    "bssfp": ("lv_region", "myocardium"),
-    "lge": ("lv_region", "myocardium", "scar", "fwhm"),
-    "t2": ("lv_region", "myocardium", "scar", "edema"),
-    "segmentation": ("remote",),
-    "uncertainty": ("lv_region",),
+BSSFP_OUTLINES = ("right_ventricle", "lv_region", "myocardium")
+T2_OUTLINES = ("lv_region", "myocardium", "scar", "edema")
+SCAR_OUTLINES = ("myocardium", "scar", "mvo")
+CUTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "right_ventricle": regions.right_ventricle,
+    "lv_region": regions.lv_region,
+    "myocardium": regions.myocardium,
+    "scar": regions.scar,
+    "mvo": regions.mvo,
+    "edema": regions.edema,
 }
-COLUMN_NAMES: Mapping[str, str] = {
-    **SEQUENCE_NAMES,
-    "segmentation": "Segmentation",
-    "uncertainty": "Uncertainty",
-}
-FILLED = ("blood_pool", "right_ventricle", "myocardium", "edema", "scar")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the pictures.
+
+    Attributes:
+        title: its name in words.
+        picture: float (z, h, w, 3), red green blue 0..1.
+        outlines: region -> bool (z, h, w).
+        marks: clicks to draw, in pixels of the cropped tile.
+    """
+
+    title: str
+    picture: np.ndarray
+    outlines: Mapping[str, np.ndarray] = field(default_factory=dict)
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,55 +59,90 @@ class TileStack:
     """Everything the pictures of one case are drawn from, cropped around the heart.
 
     Attributes:
-        columns: names of the columns, in order: present sequences, "segmentation", "uncertainty".
-        pictures: column -> float (z, h, w, 3), red green blue 0..1.
-        masks: region -> bool (z, h, w), only regions that can be outlined.
+        columns: name -> column, from left to right: "bssfp", "t2" and "lge" where present,
+            "automatic", "corrected" and "fwhm" on the LGE, "uncertainty".
         pixel_mm: (x, y) size of a pixel.
         fwhm_rule: name of the rule drawn as "fwhm", None without one.
     """
 
-    columns: tuple[str, ...]
-    pictures: Mapping[str, np.ndarray]
-    masks: Mapping[str, np.ndarray]
+    columns: Mapping[str, Column]
     pixel_mm: tuple[float, float]
     fwhm_rule: str | None
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of slices, height and width of a tile."""
+        z, height, width, _ = next(iter(self.columns.values())).picture.shape
+        return z, height, width
+
+    @property
     def slices(self) -> int:
         """Number of slices."""
-        return int(next(iter(self.pictures.values())).shape[0])
+        return self.shape[0]
 
 
-def make_tiles(case: Case, segmentation: Segmentation, measurements: Measurements) -> TileStack:
-    """Crop around the heart, window each sequence, and color the segmentation."""
-    labels = segmentation.labels
+def make_tiles(
+    case: Case,
+    segmentation: Segmentation,
+    measurements: Measurements,
+    review: Review | None = None,
+) -> TileStack:
+    """Crop around the heart, window each sequence, and say what is outlined where.
+
+    Args:
+        case: the images.
+        segmentation: the label map shown: corrected where there was a review.
+        measurements: remote region and the conventional rule to outline.
+        review: what a reader changed; its automatic labels get a column of their own.
+    """
     x_mm, y_mm, _ = case.geometry.spacing_mm
-    rows, columns = heart_box(labels, (x_mm, y_mm))
-    heart = np.any(labels[:, rows, columns] > 0, axis=0)
+    before = segmentation.labels if review is None else review.automatic
+    rows, columns = heart_box(np.maximum(segmentation.labels, before), (x_mm, y_mm))
+    labels, before = segmentation.labels[:, rows, columns], before[:, rows, columns]
+    heart = np.any(labels > 0, axis=0)
     gray = {
         name: window(case.images[name][:, rows, columns], heart)
         for name in SEQUENCE_NAMES
         if name in case.images
     }
-    reference = gray[case.reference]
-    cut = labels[:, rows, columns]
+    shown = {name: np.repeat(image[..., None], 3, -1) for name, image in gray.items()}
+    stack: dict[str, Column] = {}
+    if "bssfp" in shown:
+        stack["bssfp"] = Column("bSSFP", shown["bssfp"], _cut(labels, BSSFP_OUTLINES))
+    if "t2" in shown:
+        stack["t2"] = Column("T2", shown["t2"], _t2_outlines(labels, before))
     rule, fwhm = drawn_rule(measurements)
-    masks = {
-        "lv_region": regions.lv_region(cut),
-        "myocardium": regions.myocardium(cut),
-        "scar": regions.scar(cut),
-        "edema": regions.edema(cut),
-    }
-    if fwhm is not None:
-        masks["fwhm"] = fwhm[:, rows, columns]
-    if measurements.remote is not None:
-        masks["remote"] = measurements.remote.mask[:, rows, columns]
-    pictures = {name: np.repeat(image[..., None], 3, -1) for name, image in gray.items()}
-    pictures["segmentation"] = colored_labels(cut, reference)
-    pictures["uncertainty"] = colored_uncertainty(
-        segmentation.uncertainty[:, rows, columns], reference
-    )
-    return TileStack(tuple(pictures), pictures, masks, (x_mm, y_mm), rule)
+    if "lge" in shown:
+        stack["lge"] = Column("LGE", shown["lge"])
+        stack["automatic"] = Column("Automatic", shown["lge"], _cut(before, SCAR_OUTLINES))
+        if review is not None:
+            marks = tuple(mark.moved(rows.start, columns.start) for mark in review.marks)
+            outlines = _cut(labels, SCAR_OUTLINES)
+            stack["corrected"] = Column("Corrected", shown["lge"], outlines, marks)
+        if fwhm is not None:
+            outlines = {"myocardium": regions.myocardium(labels), "fwhm": fwhm[:, rows, columns]}
+            if measurements.remote is not None:
+                outlines["remote"] = measurements.remote.mask[:, rows, columns]
+            stack["fwhm"] = Column("FWHM", shown["lge"], outlines)
+    if segmentation.probabilities:
+        dimmed = colored_uncertainty(
+            segmentation.uncertainty[:, rows, columns], gray[case.reference]
+        )
+        stack["uncertainty"] = Column("Uncertainty", dimmed, _cut(labels, ("lv_region",)))
+    return TileStack(stack, (x_mm, y_mm), rule)
+
+
+def _cut(labels: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    return {name: CUTS[name](labels) for name in names}
+
+
+def _t2_outlines(labels: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+    """The present edema, and the automatic one beside it where a reader changed it."""
+    outlines = _cut(labels, T2_OUTLINES)
+    automatic = regions.edema(before)
+    if not np.array_equal(automatic, outlines["edema"]):
+        outlines["edema_automatic"] = automatic
+    return outlines
 
 
 def heart_box(labels: np.ndarray, pixel_mm: tuple[float, float]) -> tuple[slice, slice]:
@@ -130,16 +180,6 @@ def window(image: np.ndarray, heart: np.ndarray) -> np.ndarray:
     """
     low, high = np.percentile(image[:, heart] if heart.any() else image, WINDOW_PERCENTILES)
     return np.clip((image - low) / max(high - low, 1e-6), 0.0, 1.0)
-
-
-def colored_labels(labels: np.ndarray, gray: np.ndarray) -> np.ndarray:
-    """Gray image (z, y, x) tinted by its labels -> (z, y, x, 3)."""
-    picture = np.repeat(gray[..., None], 3, -1)
-    light = LEAST_LIGHT + (1 - LEAST_LIGHT) * picture
-    for name in FILLED:
-        inside = getattr(regions, name)(labels)
-        picture[inside] = light[inside] * np.asarray(rgb(name))
-    return picture
 
 
 def colored_uncertainty(uncertainty: np.ndarray, gray: np.ndarray) -> np.ndarray:

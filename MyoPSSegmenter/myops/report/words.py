@@ -12,6 +12,7 @@ from .colors import SEQUENCE_NAMES
 if TYPE_CHECKING:
     from ..case import Case
     from ..quantify.measure import Measurements
+    from .review import Review
 
 NOT_ASSESSED = "not assessed"
 DASH = "–"
@@ -20,6 +21,44 @@ DASH = "–"
 def number(value: float | None, digits: int = 1, missing: str = DASH) -> str:
     """A number as shown in the report, or the words for a missing one."""
     return missing if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A difference with its sign."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def status_sentence(review: Review | None) -> str:
+    """Who is responsible for the outlines."""
+    if review is None:
+        return (
+            "Automatic result, not reviewed by a reader: check the outlines on every slice before "
+            "using a number."
+        )
+    count = len(review.marks)
+    return (
+        f"Corrected by a reader ({count} click{'' if count == 1 else 's'} in force at the end). "
+        "Slices without a click are as the networks left them: check the outlines on every slice "
+        "before using a number."
+    )
+
+
+def reading_words(review: Review) -> str:
+    """How the correction went, and how long it took."""
+    began = (
+        "The session began with the automatic result."
+        if review.from_automatic
+        else "The session began with labels that had been changed before; what changed them is "
+        "not listed here."
+    )
+    steps = f"{len(review.steps)} step{'' if len(review.steps) == 1 else 's'}"
+    computing = f"the computer answered in {review.computing_seconds:.1f} s"
+    if review.reading_seconds is None:
+        return f"{began} {steps}; {computing}; the reading time was not recorded."
+    return (
+        f"{began} {steps}; {review.reading_seconds:.0f} s from the first step to the last, of "
+        f"which {computing}."
+    )
 
 
 def summary_sentence(measurements: Measurements) -> str:

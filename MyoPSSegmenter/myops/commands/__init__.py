@@ -1,0 +1,1 @@
+"""The commands beside `segment`, one story a file; `cli.py` gathers them."""

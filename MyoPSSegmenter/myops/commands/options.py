@@ -1,0 +1,124 @@
+"""Options that several commands share: images, landmarks, device."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from myops.errors import InputError
+
+if TYPE_CHECKING:
+    from myops.inputs import Inputs
+
+PATH = click.Path(path_type=Path)
+# Slice index from 0, row and column in pixels.
+Place = tuple[int, float, float]
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+)
+
+
+def place_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that name image files, and call it with `folder` and `named`."""
+
+    @click.argument("folder", type=PATH, required=False)
+    @click.option("--lge", type=PATH, help="Late gadolinium enhancement image.")
+    @click.option("--bssfp", type=PATH, help="bSSFP (cine) image.")
+    @click.option("--t2", type=PATH, help="T2-weighted image.")
+    @functools.wraps(command)
+    def with_places(lge: Path | None, bssfp: Path | None, t2: Path | None, **rest: Any) -> None:
+        command(named={"lge": lge, "bssfp": bssfp, "t2": t2}, **rest)
+
+    return with_places
+
+
+def image_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that describe a patient's images, and call it with `Inputs`."""
+
+    @place_options
+    @click.option("--frame", type=int, help="Frame of a 4D cine, counted from 0.")
+    @click.option("--name", help="Patient's name for report and tables; none if left out.")
+    @click.option(
+        "--spacing",
+        type=(float, float, float),
+        metavar="X Y Z",
+        help="True voxel spacing in mm, Z between slice centers, where the file has none.",
+    )
+    @functools.wraps(command)
+    def with_inputs(
+        folder: Path | None,
+        named: dict[str, Path | None],
+        frame: int | None,
+        name: str | None,
+        spacing: tuple[float, float, float] | None,
+        **rest: Any,
+    ) -> None:
+        from myops.inputs import Inputs, find_files
+
+        command(inputs=Inputs(find_files(folder, named), name, frame, spacing), **rest)
+
+    return with_inputs
+
+
+def case_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that describe a patient's images, and call it with the `Case`."""
+
+    @image_options
+    @functools.wraps(command)
+    def with_case(inputs: Inputs, **rest: Any) -> None:
+        from myops.inputs import read_case
+
+        command(case=read_case(inputs), **rest)
+
+    return with_case
+
+
+def landmark_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what a reader may say about the heart, and call it with `Landmarks`."""
+    place = functools.partial(click.option, metavar="SLICE,ROW,COLUMN", callback=parse_place)
+
+    @place(
+        "--insertion",
+        help="Anterior RV insertion: slice as in the report, row and column in pixels from 0.",
+    )
+    @place("--inferior-insertion", help="The septum's other end, the same way.")
+    @click.option("--apex", type=click.Choice(["first", "last"]), help="The apical slice.")
+    @functools.wraps(command)
+    def with_landmarks(
+        insertion: Place | None,
+        inferior_insertion: Place | None,
+        apex: Literal["first", "last"] | None,
+        **rest: Any,
+    ) -> None:
+        from myops.quantify.orientation import Click, Landmarks
+
+        clicks = [None if at is None else Click(*at) for at in (insertion, inferior_insertion)]
+        command(landmarks=Landmarks(clicks[0], clicks[1], apex), **rest)
+
+    return with_landmarks
+
+
+def parse_place(ctx: click.Context, option: click.Parameter, text: str | None) -> Place | None:
+    """Turn "5,120,96.5" into slice index, row and column.
+
+    Raises:
+        InputError: anything but a whole number from 1 and two numbers.
+    """
+    if text is None:
+        return None
+    try:
+        number, row, column = text.split(",")
+        index, place = int(number) - 1, (float(row), float(column))
+    except ValueError:
+        raise InputError(
+            f"{option.opts[0]}: expected SLICE,ROW,COLUMN such as 5,120,96.5, found {text!r}"
+        ) from None
+    if index < 0:
+        raise InputError(
+            f"{option.opts[0]}: expected a slice counted from 1 as in the report, found {number}"
+        )
+    return index, *place

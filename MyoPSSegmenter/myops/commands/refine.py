@@ -1,0 +1,95 @@
+"""`myops refine`: prompts from a file correct earlier results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from myops.commands.options import PATH, device_option, landmark_options, place_options
+from myops.commands.screen import print_measurements, progress_bar
+
+if TYPE_CHECKING:
+    from myops.inputs import Inputs
+    from myops.quantify.orientation import Landmarks
+    from myops.refine.record import Record
+    from myops.refine.replay import Replay
+    from myops.segmentation import Segmentation
+
+
+@click.command()
+@click.argument("out_dir", type=PATH)
+@place_options
+@landmark_options
+@click.option("--prompts", type=PATH, required=True, help="session.json, or written by hand.")
+@click.option("--output", "-o", type=PATH, help="Folder for the results; else OUT_DIR/refined.")
+@click.option("--model", default="default", show_default=True, help="Name of the refiner.")
+@device_option
+def refine(
+    out_dir: Path,
+    folder: Path | None,
+    named: dict[str, Path | None],
+    landmarks: Landmarks,
+    prompts: Path,
+    output: Path | None,
+    model: str,
+    device: str,
+) -> None:
+    """Correct a segmentation with prompts from a file.
+
+    OUT_DIR holds results of `myops segment`. The images are found where they were; FOLDER or --lge,
+    --bssfp and --t2 say where they are now. A recorded session gives the recorded masks again.
+    """
+    from myops.inputs import INPUTS_FILE, moved, read_inputs
+    from myops.output import check_writable, write_results
+    from myops.quantify.measure import measure
+    from myops.refine.record import SESSION_FILE, check_not_overwritten, read_record, to_record
+    from myops.report.review import review_of
+
+    target = output or out_dir / "refined"
+    record = read_record(prompts)
+    check_not_overwritten(prompts, target)
+    check_writable(target)
+    inputs = moved(read_inputs(out_dir), folder, named)
+    replayed, automatic = replay_on(out_dir, inputs, record, model, device)
+    session = replayed.session
+    segmentation = session.segmentation()
+    measurements = measure(session.case, segmentation, landmarks=landmarks)
+    review = review_of(session, automatic.labels, timed=record.timed)
+    notes = {INPUTS_FILE: inputs.to_dict(), SESSION_FILE: to_record(session)}
+    write_results(target, session.case, segmentation, measurements, documents=notes, review=review)
+    print_measurements(measurements)
+    for difference in replayed.differences:
+        click.echo(f"Warning: {difference}", err=True)
+    click.echo(f"Report: {target / 'report.html'}")
+
+
+def replay_on(
+    out_dir: Path, inputs: Inputs, record: Record, model: str, device: str
+) -> tuple[Replay, Segmentation]:
+    """Replay a record on the label map in `out_dir`, with the cascade's probabilities beside it.
+
+    Returns:
+        The replay, and what the cascade finds by itself.
+
+    Raises:
+        InputError: images, labels, record or models cannot be used, or do not belong together.
+    """
+    from dataclasses import replace
+
+    from myops.cascade import segment as run_cascade
+    from myops.inputs import read_case, read_labels
+    from myops.refine.refiner import Refiner, load_refiner
+    from myops.refine.replay import replay
+    from myops.weights import load_models
+
+    case = read_case(inputs)
+    labels = read_labels(out_dir, case)
+    refiner = Refiner(load_refiner(device, model))
+    models = load_models(device, name=inputs.model)
+    with progress_bar("Segmenting") as progress:
+        automatic = run_cascade(case, models, progress=progress)
+    with progress_bar("Refining") as progress:
+        start = replace(automatic, labels=labels)
+        return replay(record, case, start, refiner, progress), automatic

@@ -1,0 +1,58 @@
+"""What commands show on the screen: progress, and the numbers of a patient."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from myops.quantify.measure import Measurements
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar with the stage and the remaining time on stderr while the block runs.
+
+    Yields:
+        A function of the finished fraction (0 to 1) and the stage's name.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    bar = Progress(
+        "{task.description}",
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        "left",
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,  # a log file needs no bar
+    )
+    with bar:
+        task = bar.add_task(title, total=1.0)
+
+        def report(fraction: float, stage: str) -> None:
+            bar.update(task, completed=fraction, description=f"{title}: {stage}")
+
+        yield report
+
+
+def print_measurements(measurements: Measurements) -> None:
+    """Print the masses, the conventional scar sizes and every warning; the reason where none is."""
+    from myops.quantify.conventional import rule_title
+    from myops.quantify.text import amount
+
+    for name, tissue in measurements.tissues.items():
+        title = name.replace("_", " ").replace("lv ", "LV ")
+        click.echo(f"{title:<42}{amount(tissue)}")
+    for scar in measurements.fwhm.values():
+        overlap = scar.dice_with_scar
+        agreement = "" if overlap is None else f", Dice with the automatic scar {overlap:.2f}"
+        click.echo(f"{rule_title(scar.result):<42}{amount(scar.mass)}{agreement}")
+    for warning in measurements.warnings:
+        click.echo(f"Warning: {warning}", err=True)

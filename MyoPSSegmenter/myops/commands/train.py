@@ -1,0 +1,44 @@
+"""`myops train`: one network of the cascade, or the refiner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from myops.commands.options import PATH
+from myops.errors import InputError
+
+
+@click.command()
+@click.argument("stage", type=click.Choice(["heartfinder", "dae", "assn", "prsn", "refiner"]))
+@click.option("--output", "-o", type=PATH, required=True, help="Folder of checkpoint and curves.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
+@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if there is one.")
+def train(stage: str, output: Path, settings: tuple[str, ...], resume: bool) -> None:
+    """Train one network of the cascade, or the refiner, on synthetic patients.
+
+    The settings and their defaults are in myops/training/config.py; Docs/user-guide.md shows a run.
+    """
+    overrides = dict(parse_setting(setting) for setting in settings)
+    try:
+        from myops.training.loop import train as run_training
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"training needs {error.name}, which is not installed: "
+            "run pip install 'myops-segmenter[train]'"
+        ) from error
+    path = run_training(stage, overrides, output, resume=resume)
+    click.echo(f"Checkpoint: {path}")
+
+
+def parse_setting(text: str) -> tuple[str, str]:
+    """Split `name=value`.
+
+    Raises:
+        InputError: there is no name or no equals sign.
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InputError(f"expected --set name=value, found {text!r}")
+    return name.strip(), value.strip()

@@ -1,0 +1,155 @@
+"""Case, segmentation, measurements -> the content of a report, said once for page and PDF."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..case import UNNAMED
+from .blocks import Block, Content, Legend, Line, Picture, Pictures, Section, Strip, Text
+from .colors import COLORS, SEQUENCE_NAMES
+from .figures import legend_names, shown_slices, strip
+from .mosaic import LINES
+from .regional_section import regional_section
+from .sections import (
+    cards,
+    conventional_section,
+    definitions,
+    how_made,
+    masses,
+    prompts,
+    quality_section,
+    slices,
+)
+from .words import number, slice_caption, slice_order, status_sentence, summary_sentence
+
+if TYPE_CHECKING:
+    from ..case import Case
+    from ..quantify.measure import Measurements
+    from ..segmentation import Segmentation
+    from .review import Review
+    from .tiles import TileStack
+
+KIND = "Myocardial scar and edema"
+FOOTER = f"MyoPS Segmenter {__version__}. Research use only. Not a medical device."
+
+
+def make_content(
+    case: Case,
+    segmentation: Segmentation,
+    measurements: Measurements,
+    tiles: TileStack,
+    review: Review | None = None,
+    created: datetime | None = None,
+) -> Content:
+    """Everything that the report of one case says and shows.
+
+    Nothing of the patient goes in but the case's name, which is neutral unless one was given: no
+    paths, no header fields.
+
+    Args:
+        case: the images.
+        segmentation: model checksums and timing come from here.
+        measurements: every number shown.
+        tiles: the pictures' source.
+        review: what a reader changed; None for an automatic result.
+        created: time shown, now if None.
+    """
+    when = created or datetime.now().astimezone()
+    legend = _legend(tiles)
+    sections = [
+        masses(measurements, review),
+        conventional_section(measurements, review),
+        _every_slice(case, measurements, tiles, legend),
+        slices(measurements, slice_order(case)),
+        regional_section(case, segmentation, measurements),
+        quality_section(measurements),
+        prompts(review),
+        definitions(),
+        how_made(case, segmentation, measurements, review),
+    ]
+    return Content(
+        title="Unnamed case" if case.name == UNNAMED else case.name,
+        kind=KIND,
+        facts=(
+            ("Report", f"{when:%Y-%m-%d %H:%M %Z}".strip()),
+            ("Software", f"MyoPS Segmenter {__version__}"),
+            ("Sequences", _sequences(case)),
+        ),
+        status=status_sentence(review),
+        summary=summary_sentence(measurements),
+        cards=cards(measurements),
+        warnings=_warnings(measurements),
+        first=(_key_slice(measurements, tiles), legend),
+        sections=tuple(section for section in sections if section is not None),
+        footer=FOOTER,
+    )
+
+
+def _sequences(case: Case) -> str:
+    found = []
+    for key, name in SEQUENCE_NAMES.items():
+        role = " (reference)" if key == case.reference else ""
+        found.append(name + (role if key in case.images else " absent"))
+    return ", ".join(found)
+
+
+def _warnings(measurements: Measurements) -> tuple[str, ...]:
+    regional = measurements.regional
+    found = [*measurements.warnings, *(regional.warnings if regional else ())]
+    return tuple(f"{words[0].upper()}{words[1:]}" for words in dict.fromkeys(found))
+
+
+def _legend(tiles: TileStack) -> Legend:
+    lines = tuple(
+        Line(words, COLORS[name], LINES[name][1]) for name, words in legend_names(tiles).items()
+    )
+    clicks = any(column.marks for column in tiles.columns.values())
+    return Legend(lines, "uncertainty" in tiles.columns, clicks)
+
+
+def _key_slice(measurements: Measurements, tiles: TileStack) -> Pictures:
+    """The slice with the most scar, else the most edema, else the most myocardium."""
+
+    def amount(index: int) -> tuple[int, ...]:
+        tissues = measurements.slices[index].tissues
+        return tuple(tissues[name].voxels or 0 for name in ("scar", "edema", "lv_myocardium"))
+
+    index = max(range(tiles.slices), key=amount)
+    scar, edema, _ = amount(index)
+    why = "most scar" if scar else "most edema" if edema else "most myocardium"
+    names = ", ".join(column.title for column in tiles.columns.values())
+    caption = f"Slice {index + 1} ({why}). {names}. All slices are below."
+    picture = Picture(strip(tiles, index, tile_px=300), f"Slice {index + 1}: {names}")
+    return Pictures((picture,), caption)
+
+
+def _every_slice(
+    case: Case, measurements: Measurements, tiles: TileStack, legend: Legend
+) -> Section:
+    shown = shown_slices(tiles.slices)
+    blocks: list[Block] = [legend]
+    if len(shown) < tiles.slices:
+        blocks.insert(0, Text(f"{len(shown)} of {tiles.slices} slices, evenly spaced."))
+    for index in shown:
+        picture = Picture(strip(tiles, index), f"Slice {index + 1}")
+        lines = tuple(slice_caption(measurements.slices[index].tissues))
+        blocks.append(Strip(f"Slice {index + 1}", lines, picture, len(tiles.columns)))
+    blocks.append(Text(_about_pictures(case, measurements, tiles), "small"))
+    return Section("Every slice", tuple(blocks), new_page=True)
+
+
+def _about_pictures(case: Case, measurements: Measurements, tiles: TileStack) -> str:
+    words = (
+        f"{slice_order(case)} Each sequence is windowed to its own 1st to 99.5th percentile over "
+        "the heart. The bar in the lower left is 20 mm."
+    )
+    if "uncertainty" not in tiles.columns:
+        return words
+    mean = number(measurements.mean_uncertainty, 2)
+    return words + (
+        " Uncertainty is 0 where the network is sure of its label and 1 where it is not; its mean "
+        f"inside the myocardium is {mean}. It speaks of this network only, not of the truth: a "
+        "confident error looks certain."
+    )
