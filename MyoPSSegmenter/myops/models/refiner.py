@@ -12,6 +12,7 @@ present label map, and predicts the change of the present mask.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,10 +33,11 @@ STRUCTURES = 5
 MASK_LOGIT = 3.0
 # Standard deviations of a click's blobs in pixels: its place, its neighborhood.
 CLICK_SIGMAS = (1.5, 5.0)
-# Before it has learned anything, the newest click paints a disc of about 3 pixels (4 mm): where
-# this logit times a blob of this standard deviation outweighs the present mask's. Trained from
-# there; a click then always has some effect at its place.
-STROKE_LOGIT, STROKE_SIGMA = 6.0, 2.5
+# Before it has learned anything, the newest click paints a disc: where this logit times a blob
+# outweighs the present mask's. A click then always has some effect at its place. Errors along a
+# border are thin, and a reader aims at their middle: the disc reaches to the border, within limits.
+STROKE_LOGIT = 2 * MASK_LOGIT
+STROKE_PIXELS = (1.0, 4.0)
 EMBEDDING_STRIDE = 4
 
 
@@ -218,7 +220,7 @@ class ClickHead(nn.Module):
     def __init__(self, widths: Sequence[int], embedding: int) -> None:
         super().__init__()
         full, half, quarter = widths[:3]
-        planes = 2 * len(CLICK_SIGMAS) + 2 + 1 + 1 + TISSUES + STRUCTURES + 3 * SEQUENCES
+        planes = 2 * len(CLICK_SIGMAS) + 2 + 1 + 1 + TISSUES + STRUCTURES + 3 * SEQUENCES + 1
         self.fine = double_conv(full + embedding // 8 + 1 + planes, full, group_norm)
         self.middle = double_conv(full + half, half, group_norm)
         self.coarse = double_conv(half + embedding, quarter, group_norm)
@@ -230,16 +232,15 @@ class ClickHead(nn.Module):
         self, features: Features, answer: tuple[Tensor, Tensor], prompts: PromptBatch
     ) -> Tensor:
         """The change of the present mask's logits, (B, 1, S, S)."""
-        said = (prompt_planes(prompts), contrast_planes(features.images, prompts))
+        plus, minus = strokes(prompts)
+        contrast = contrast_planes(features.images, prompts)
+        said = (prompt_planes(prompts), contrast, plus - minus)
         planes = torch.cat(said, dim=1).to(features.full.dtype)
         sam = [part.to(features.full.dtype) for part in answer]
         fine = self.fine(torch.cat((features.full, *sam, planes), dim=1))
         middle = self.middle(torch.cat((functional.max_pool2d(fine, 2), features.half), dim=1))
         below = torch.cat((functional.max_pool2d(middle, 2), features.embedding), dim=1)
         change: Tensor = self.change(self.up([fine, middle, self.coarse(below)])[-1])
-        plus, minus = (
-            _blobs(newest(prompts), sign, STROKE_SIGMA, planes.shape[-1]) for sign in (1, 0)
-        )
         return change + self.stroke[0] * plus + self.stroke[1] * minus
 
 
@@ -289,19 +290,47 @@ def _any(weight: Tensor) -> Tensor:
     return (weight.sum((2, 3), keepdim=True) > 0.5).to(weight.dtype)
 
 
+def strokes(prompts: PromptBatch) -> tuple[Tensor, Tensor]:
+    """The newest click as a blob that is half as high at the present mask's border.
+
+    Returns:
+        A positive and a negative click's blob, (B, 1, S, S) each, 0 where there is none.
+    """
+    sigma = _reach(prompts).clamp(*STROKE_PIXELS) / math.sqrt(2 * math.log(2))
+    size = prompts.mask.shape[-1]
+    plus, minus = (_blobs(newest(prompts), sign, sigma, size) for sign in (1, 0))
+    return plus, minus
+
+
+def _reach(prompts: PromptBatch) -> Tensor:
+    """Pixels from the newest click to the nearest pixel that is already as it says: (B,)."""
+    if prompts.points.shape[1] == 0:
+        return torch.zeros(len(prompts.points), device=prompts.points.device)
+    axis = torch.arange(prompts.mask.shape[-1], device=prompts.points.device, dtype=torch.float32)
+    x, y = prompts.points[:, -1, 0, None], prompts.points[:, -1, 1, None]
+    squared = ((axis - y) ** 2)[:, :, None] + ((axis - x) ** 2)[:, None, :]
+    inside = prompts.mask[:, 0] > 0.5
+    fulfilled = torch.where(prompts.signs[:, -1, None, None] == 1, inside, ~inside)
+    return squared.masked_fill(~fulfilled, torch.inf).amin(dim=(1, 2)).sqrt()
+
+
 def newest(prompts: PromptBatch) -> PromptBatch:
     """The prompts with the newest click alone."""
     return replace(prompts, points=prompts.points[:, -1:], signs=prompts.signs[:, -1:])
 
 
-def _blobs(prompts: PromptBatch, sign: int, sigma: float, size: int) -> Tensor:
-    """The clicks of one sign as Gaussian blobs of height 1, the highest wins: (B, 1, S, S)."""
+def _blobs(prompts: PromptBatch, sign: int, sigma: float | Tensor, size: int) -> Tensor:
+    """The clicks of one sign as Gaussian blobs of height 1, the highest wins: (B, 1, S, S).
+
+    `sigma` in pixels is one for all, or one per slice (B,).
+    """
     if prompts.points.shape[1] == 0:
         return torch.zeros_like(prompts.mask)
     axis = torch.arange(size, device=prompts.points.device, dtype=torch.float32)
     x, y = prompts.points[..., 0, None], prompts.points[..., 1, None]
-    column = torch.exp(-((axis - x) ** 2) / (2 * sigma**2))
-    row = torch.exp(-((axis - y) ** 2) / (2 * sigma**2))
+    width = sigma[:, None, None] if isinstance(sigma, Tensor) else sigma
+    column = torch.exp(-((axis - x) ** 2) / (2 * width**2))
+    row = torch.exp(-((axis - y) ** 2) / (2 * width**2))
     row = row * (prompts.signs == sign)[..., None]
     blobs = row[..., :, None] * column[..., None, :]
     return blobs.amax(dim=1, keepdim=True)
