@@ -77,21 +77,28 @@ def test_a_head_that_changes_nothing_returns_the_present_mask(silent):
 
 
 @pytest.mark.parametrize("sign", [1, 0])
-def test_before_training_the_newest_click_paints_a_small_disc(silent, sign):
+@pytest.mark.parametrize(("border", "radius"), [(18, 2), (20, 4), (26, 4), (17, 1)])
+def test_before_training_a_click_paints_a_disc_as_far_as_the_mask_s_border(
+    silent, sign, border, radius
+):
     batch = prompts()
+    done = torch.full_like(batch.mask, 1.0 - sign)
+    done[..., border:] = float(sign)  # from this column on the mask is as the click wants it
     clicks = PromptBatch(
         batch.structure,
         torch.tensor([[[5.0, 5.0], [16.0, 12.0]]]),
         torch.tensor([[1, sign]]),
-        torch.full_like(batch.mask, 1.0 - sign),
+        done,
         batch.tissues,
     )
     with torch.no_grad():
         logits, _ = silent.decode(encode(silent), clicks)
     rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
-    # 6 exp(-d^2 / (2 * 2.5^2)) > 3 where d^2 < 12.5 ln 2.
-    disc = (rows - 12) ** 2 + (columns - 16) ** 2 < 12.5 * math.log(2)
-    assert torch.equal((logits[0, 0] > 0) == bool(sign), disc)
+    distance = ((rows - 12) ** 2 + (columns - 16) ** 2).float().sqrt()
+    painted = ((logits[0, 0] > 0) == bool(sign)) & (columns < border)
+    # The blob is half as high at the border, where it just outweighs the mask's logit.
+    on_edge = (distance - radius).abs() < 1e-3
+    assert torch.equal(painted[~on_edge], ((distance < radius) & (columns < border))[~on_edge])
 
 
 @pytest.mark.parametrize("boxes", [False, True])
