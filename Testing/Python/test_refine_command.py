@@ -197,3 +197,11 @@ def test_with_the_shipped_weights_a_phantom_s_session_repeats_voxel_for_voxel(tm
     )
     assert again.exit_code == 0 and "Warning: step" not in again.stderr
     np.testing.assert_array_equal(labels_in(tmp_path / "b"), labels_in(output / "refined"))
+
+
+def test_a_replay_of_prompts_without_times_records_no_times(tmp_path):
+    from myops.study.sessions import _times
+
+    out = tmp_path / "session.json"
+    out.write_text(json.dumps({"steps": [{"action": "prompt", "structure": "scar"}]}))
+    assert _times(out) == (None, {})

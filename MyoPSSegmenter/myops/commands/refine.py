@@ -57,7 +57,7 @@ def refine(
     segmentation = session.segmentation()
     measurements = measure(session.case, segmentation, landmarks=landmarks)
     review = review_of(session, automatic.labels, timed=record.timed)
-    notes = {INPUTS_FILE: inputs.to_dict(), SESSION_FILE: to_record(session)}
+    notes = {INPUTS_FILE: inputs.to_dict(), SESSION_FILE: to_record(session, record.timed)}
     write_results(target, session.case, segmentation, measurements, documents=notes, review=review)
     print_measurements(measurements)
     for difference in replayed.differences:

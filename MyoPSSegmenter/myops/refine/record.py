@@ -81,8 +81,13 @@ class Record:
         return all(step.time is not None for step in self.steps)
 
 
-def to_record(session: Session) -> dict[str, Any]:
-    """JSON values of a session; nothing about the patient but the case's name and checksums."""
+def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
+    """JSON values of a session; nothing about the patient but the case's name and checksums.
+
+    Args:
+        session: what was done.
+        timed: False leaves the times of the steps out: they are the replay's, not a reader's.
+    """
     return {
         "format": FORMAT,
         "software": f"myops {__version__}",
@@ -96,7 +101,7 @@ def to_record(session: Session) -> dict[str, Any]:
         },
         "cascade_sha256": dict(session.start.model),
         "rules": asdict(session.rules),
-        "steps": [_step_values(vars(step)) for step in session.steps],
+        "steps": [_step_values(vars(step), timed) for step in session.steps],
     }
 
 
@@ -162,8 +167,9 @@ def from_record(values: Any) -> Record:
     )
 
 
-def _step_values(step: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {k: value for k, value in step.items() if k not in ("action", "arguments")}
+def _step_values(step: Mapping[str, Any], timed: bool) -> dict[str, Any]:
+    apart = {"action", "arguments"} | (set() if timed else {"time", "seconds"})
+    rest = {k: value for k, value in step.items() if k not in apart}
     return {"action": step["action"], **step["arguments"], **rest}
 
 

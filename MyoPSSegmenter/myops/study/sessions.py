@@ -96,7 +96,10 @@ def _times(path: Path) -> tuple[float | None, dict[str, float]]:
     if not path.is_file():
         return None, {}
     try:
-        steps = [(step["time"], float(step["seconds"])) for step in _json(path)["steps"]]
+        found = _json(path)["steps"]
+        if not any("time" in step for step in found):  # prompts that were written by hand
+            return None, {}
+        steps = [(step["time"], float(step["seconds"])) for step in found]
         moments = [(datetime.fromisoformat(at), seconds) for at, seconds in steps]
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected steps with time and seconds, found {error}") from None
