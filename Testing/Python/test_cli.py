@@ -38,10 +38,16 @@ def assert_refused(result: Result, *words: str) -> None:
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
+    """Start the command; Ctrl-C reaches it even where the tests run in a shell's background."""
     command = [sys.executable, "-m", "myops", *(str(argument) for argument in arguments)]
     environment = {**os.environ, "PYTHONPATH": str(MODULE)}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+    previous = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # inherited: a background job ignores SIGINT
+    try:
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def write_labels(path: Path, array: np.ndarray) -> Path:
