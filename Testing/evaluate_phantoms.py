@@ -233,9 +233,10 @@ def _from_runs(runs: Path, device: str) -> Models:
     """The networks of checkpoints that a training has written so far."""
     import torch
 
+    from myops.checksum import file_sha256
     from myops.training.checkpoint import read_checkpoint, stored_config
     from myops.training.export import trained_network
-    from myops.weights import Models, file_sha256
+    from myops.weights import Models
 
     paths = {name: runs / name / "checkpoint.pt" for name in ("heartfinder", "assn", "prsn")}
     target = torch.device(device)

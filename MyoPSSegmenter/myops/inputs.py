@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .checksum import file_sha256
 from .errors import InputError
 from .naming import find_sequences
 
@@ -23,7 +23,6 @@ NOTICE = (
     "For `myops refine`. This file holds paths of the computer it was written on, which may name a "
     "patient: leave it out when you pass the results on."
 )
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Inputs:
             "notice": NOTICE,
             "case": self.name,
             "images": {
-                sequence: {"path": str(path), "sha256": file_sha256(path)}
+                sequence: {"path": str(path), "sha256": image_sha256(path)}
                 for sequence, path in self.files.items()
             },
             "frame": self.frame,
@@ -96,7 +95,7 @@ def read_case(inputs: Inputs) -> Case:
     from .case import UNNAMED, load_case
 
     for sequence, expected in inputs.sha256.items():
-        found = file_sha256(inputs.files[sequence])
+        found = image_sha256(inputs.files[sequence])
         if found != expected:
             raise InputError(
                 f"{inputs.files[sequence]}: expected the {sequence} image that was segmented "
@@ -181,20 +180,16 @@ def read_labels(out_dir: Path, case: Case) -> np.ndarray:
     return to_canonical(to_known_labels(sitk.GetArrayFromImage(image)), case.original)
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal.
+def image_sha256(path: Path) -> str:
+    """SHA-256 of an image file's bytes, hexadecimal.
 
     Raises:
         InputError: the file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                digest.update(chunk)
+        return file_sha256(path)
     except OSError as error:
         raise InputError(
             f"{path}: expected an image, found {error.strerror}; name the file where it is now "
             "with --lge, --bssfp, --t2, or its folder"
         ) from None
-    return digest.hexdigest()

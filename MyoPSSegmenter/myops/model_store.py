@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
 from myops.known_models import KNOWN_MODELS, recognize
@@ -97,13 +98,13 @@ def inspect_model(path: Path) -> StoredModel:
         InputError: whatever is wrong with the file.
     """
     from myops.models.sam_adaptation import read_adaptation
-    from myops.models.sam_checkpoint import read_sam_checkpoint, streamed_sha256
+    from myops.models.sam_checkpoint import read_sam_checkpoint
     from myops.weights import load_tensors
 
     header = read_adaptation(path)
     if header is None:
         found = read_sam_checkpoint(path)
-        checksum = streamed_sha256(path)
+        checksum = file_sha256(path)
         known = recognize(path.name, checksum)
         return StoredModel(
             name=path.stem if known is None else known.name,
@@ -120,7 +121,7 @@ def inspect_model(path: Path) -> StoredModel:
         path=path,
         file=path.name,
         architecture=header["architecture"],
-        sha256=streamed_sha256(path),
+        sha256=file_sha256(path),
         kind="adaptation",
         parameters=sum(tensor.numel() for tensor in load_tensors(path).values()),
         how=header["how"],
@@ -256,9 +257,7 @@ def base_of(model: StoredModel) -> StoredModel | None:
 
 
 def _check_unchanged(model: StoredModel) -> None:
-    from myops.models.sam_checkpoint import streamed_sha256
-
-    found = streamed_sha256(model.path)
+    found = file_sha256(model.path)
     if found != model.sha256:
         raise InputError(
             f"{model.path}: expected SHA-256 {model.sha256[:12]}..., found {found[:12]}...: the "
@@ -281,8 +280,6 @@ def _check_name(name: str) -> None:
 
 def _copy(path: Path, place: Path, sha256: str, progress: Progress | None) -> None:
     """Copy block by block; the copy appears complete and with this checksum, or not at all."""
-    from myops.models.sam_checkpoint import streamed_sha256
-
     size = path.stat().st_size
 
     def copy(beside: Path) -> None:
@@ -293,7 +290,7 @@ def _copy(path: Path, place: Path, sha256: str, progress: Progress | None) -> No
                 if progress is not None:
                     progress(target.tell() / size, "copying")
 
-            if streamed_sha256(path, write) != sha256:
+            if file_sha256(path, write) != sha256:
                 raise InputError(f"{path}: changed while it was read; add it again")
 
     write_atomic(place, copy)

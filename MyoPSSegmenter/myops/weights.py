@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
@@ -248,11 +248,6 @@ def install_weights(
     text = json.dumps({"networks": ordered}, indent=2) + "\n"
     write_atomic(folder / MANIFEST, lambda beside: beside.write_text(text, encoding="utf-8"))
     return entry
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def model_folder(name: str, folder: Path | None) -> Path:

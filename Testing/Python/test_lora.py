@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_sam import TINY, clicks, save_tiny, squares, tiny_refiner
 
+from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.models.lora import AdaptedMlp, LoraLinear, adapt, count_parts, merge
 from myops.models.sam import ARCHITECTURES
@@ -15,7 +16,6 @@ from myops.models.sam_adaptation import (
     save_adaptation,
     start_sam_refiner,
 )
-from myops.models.sam_checkpoint import streamed_sha256
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +154,7 @@ def trained(tmp_path):
         adaptation = adapt(refiner, how, rank=2)
         train_a_step(refiner)
         path = tmp_path / "ours.safetensors"
-        origin = (architecture, streamed_sha256(base))
+        origin = (architecture, file_sha256(base))
         save_adaptation(refiner.eval(), path, adaptation, origin, {"seeds": [1]})
         return refiner, path, base
 
@@ -269,7 +269,7 @@ def test_the_training_stage_adapts_a_sam_and_exports_what_it_learned(tmp_path, b
     export_sam(tmp_path / CHECKPOINT_NAME, tmp_path / "scar.safetensors")
     found = inspect_model(tmp_path / "scar.safetensors")
     assert (found.architecture, found.how) == ("tiny", "lora")
-    assert found.base_sha256 == streamed_sha256(base)
+    assert found.base_sha256 == file_sha256(base)
     assert str(tmp_path) not in str(read_adaptation(found.path))
     loaded = load_sam_refiner(found.path, "tiny", base)
     torch.testing.assert_close(answer(loaded), answer(network.eval()), atol=1e-4, rtol=1e-4)

@@ -18,10 +18,11 @@ from circle_heart import CENTER, circle_case, circle_labels, circle_segmentation
 from safetensors.torch import save_file
 from tiny_sam import SIZE, TINY, clicks, save_tiny, squares, tiny_refiner, tiny_sam
 
+from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.models.sam import ARCHITECTURES, SamRefiner, build_sam, expected_shapes
 from myops.models.sam_adaptation import load_sam_refiner
-from myops.models.sam_checkpoint import read_sam_checkpoint, streamed_sha256
+from myops.models.sam_checkpoint import read_sam_checkpoint
 from myops.refine.prompts import Point, Prompts
 from myops.refine.refiner import Refiner, RefinerModel
 
@@ -245,7 +246,7 @@ def test_the_checksum_of_a_streamed_file_is_that_of_its_bytes(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1.
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert streamed_sha256(tmp_path / "abc") == expected
+    assert file_sha256(tmp_path / "abc") == expected
 
 
 def test_a_missing_file_a_folder_and_a_text_are_refused(tmp_path):

@@ -15,11 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
 from myops.models.lora import Adaptation, adapt, merge
 from myops.models.sam import ARCHITECTURES, SQUARE_SIZE, SamRefiner, build_sam
-from myops.models.sam_checkpoint import read_sam_checkpoint, streamed_sha256
+from myops.models.sam_checkpoint import read_sam_checkpoint
 from myops.weights import load_tensors, read_metadata
 
 FORMAT = "myops SAM adaptation 1"
@@ -113,7 +114,7 @@ def save_adaptation(
     state = model.state_dict()
     tensors = {name: state[name].detach().cpu().contiguous() for name in sorted(names)}
     write_atomic(path, lambda beside: save_file(tensors, beside, metadata=texts))
-    return streamed_sha256(path)
+    return file_sha256(path)
 
 
 def trained_names(model: SamRefiner) -> set[str]:
@@ -176,7 +177,7 @@ def _checked_base(path: Path, base: Path | None, metadata: Mapping[str, str]) ->
             f"{path}: expected its base checkpoint (SHA-256 {wanted[:12]}...), found none: add it "
             "with myops models add"
         )
-    found = streamed_sha256(base)
+    found = file_sha256(base)
     if found != wanted:
         raise InputError(
             f"{path}: expected its base checkpoint, SHA-256 {wanted[:12]}..., found {base} with "

@@ -7,11 +7,10 @@ alone.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,6 @@ RELATIVES = {
     "image_encoder.layers.": "MobileSAM or LiteMedSAM",
 }
 LISTED = 3
-BLOCK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -81,22 +79,6 @@ def read_sam_checkpoint(path: Path) -> SamCheckpoint:
     whole = {name: tensor.detach().float() for name, tensor in tensors.items()}
     count = sum(tensor.numel() for tensor in whole.values())
     return SamCheckpoint(architecture, whole, count, (*unwrapped, *prefix))
-
-
-def streamed_sha256(path: Path, read: Callable[[bytes], object] | None = None) -> str:
-    """SHA-256 of a file of any size, hexadecimal.
-
-    Args:
-        path: the file.
-        read: called with every block of bytes, for instance to copy it.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-            if read is not None:
-                read(block)
-    return digest.hexdigest()
 
 
 def _refuse_text(path: Path) -> None:

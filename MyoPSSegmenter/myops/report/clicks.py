@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..quantify.mass import dice
 from .colors import COLORS
 from .figures import DPI, INK
 from .mosaic import BACKGROUND, LineStyle
+from .pages import embedded, page_template
 from .tiles import heart_box, window
 
 if TYPE_CHECKING:
@@ -89,23 +89,14 @@ def render_demo(demo: Demo, pictures: list[bytes]) -> str:
         demo: the corrected patient.
         pictures: PNG of every click.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from ..demo import table
 
-    environment = Environment(
-        loader=PackageLoader("myops.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("demo.html.j2").render(
+    return page_template("demo.html.j2").render(
         seed=demo.seed,
         version=__version__,
         rows=table(demo),
         errors=[f"{stage.scar_mass_g - demo.true_mass_g:+.1f}" for stage in demo.stages],
-        pictures=["data:image/png;base64," + base64.b64encode(p).decode() for p in pictures],
+        pictures=[embedded(picture) for picture in pictures],
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from ..study.readings import Study
 from ..study.results import Analysis, GroupAgreement, MethodTest, PairAgreement, Results
 from ..study.subgroups import natural
 from ..study.tables import DEFINITIONS
+from .pages import embedded, page_template
 from .study_plots import (
     MOST_COLUMNS,
     bland_altman_panels,
@@ -39,18 +39,9 @@ def render_study(results: Results, created: datetime | None = None) -> str:
         results: every number shown.
         created: time shown in the header, now if None.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("myops.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     when = created or datetime.now().astimezone()
     overall = results.overall
-    return environment.get_template("study.html.j2").render(
+    return page_template("study.html.j2").render(
         title=("Simulated reader study: " if results.study.simulated else "Reader study: ")
         + results.study.source,
         simulated=results.study.simulated,
@@ -207,7 +198,7 @@ def _pictures(results: Results) -> list[dict[str, str]]:
                     "title": f"{SECTIONS[kind]}: differences (Bland–Altman)",
                     "about": "Line: bias; dashed: limits of agreement; bands: 95 % intervals. "
                     "Above each panel: bias (limits)." + words,
-                    "source": _embedded(bland_altman_panels(rows, colors)),
+                    "source": embedded(bland_altman_panels(rows, colors)),
                 }
             )
     groups = sorted(
@@ -219,7 +210,7 @@ def _pictures(results: Results) -> list[dict[str, str]]:
             {
                 "title": "Concordance of every pair",
                 "about": "Between readers above, between sessions below.",
-                "source": _embedded(concordance_plot(groups, colors)),
+                "source": embedded(concordance_plot(groups, colors)),
             }
         )
     if any(reading.seconds is not None for reading in results.study.readings):
@@ -227,7 +218,7 @@ def _pictures(results: Results) -> list[dict[str, str]]:
             {
                 "title": "Time per patient",
                 "about": "Each point is one reading.",
-                "source": _embedded(time_plot(results.study.readings, colors)),
+                "source": embedded(time_plot(results.study.readings, colors)),
             }
         )
     return pictures
@@ -289,7 +280,3 @@ def _p(value: float | None) -> str:
     if value is None:
         return DASH
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _embedded(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

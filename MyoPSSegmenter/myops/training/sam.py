@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 from torch import nn
 
+from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.known_models import KNOWN_MODELS
 from myops.model_store import find_model
 from myops.models.lora import Adaptation, adapt
 from myops.models.sam import ARCHITECTURES, SamRefiner
 from myops.models.sam_adaptation import save_adaptation, start_sam_refiner
-from myops.models.sam_checkpoint import streamed_sha256
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import RefinerConfig
 from myops.training.export import provenance
@@ -56,7 +56,7 @@ def export_sam(checkpoint: Path, output: Path) -> str:
     load_weights(checkpoint, model)
     metadata = provenance(content, config)
     metadata["config"]["checkpoint"] = base.name  # weights are given to others: no places
-    origin = (config.backbone, streamed_sha256(base))
+    origin = (config.backbone, file_sha256(base))
     return save_adaptation(model, output, adaptation, origin, metadata)
 
 
