@@ -4,11 +4,15 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 SETUP := pyproject.toml .ci/environment.sh
 
-.PHONY: help demo test lint format clean
+# Stable Slicer is tested beside the newest one: its core, laid over the same environment.
+STABLE := slicer-core==5.12.4.0 vtk==9.6.0
+
+.PHONY: help demo test test-stable-slicer lint format clean
 
 help:
 	@echo "make demo    install, make one phantom patient, segment it, correct it by clicks"
 	@echo "make test    install with the test tools, then ruff, mypy and pytest"
+	@echo "make test-stable-slicer   Testing/Slicer again, on the core of the stable Slicer 5.12"
 	@echo "make lint    ruff and mypy alone        make format  let ruff rewrite the layout"
 	@echo "make clean   remove the environment, the demo's output and the caches"
 
@@ -36,6 +40,14 @@ format: $(VENV)/.installed-test
 
 test: lint
 	$(BIN)/pytest
+
+$(VENV)/slicer-stable: $(VENV)/.installed-test
+	@rm -rf $@
+	$(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps --target $@ $(STABLE)
+	@touch $@
+
+test-stable-slicer: $(VENV)/slicer-stable
+	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest Testing/Slicer
 
 clean:
 	rm -rf $(VENV) $(DEMO) build MyoPSSegmenter/*.egg-info .pytest_cache .mypy_cache .ruff_cache

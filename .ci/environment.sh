@@ -50,9 +50,16 @@ install_torch() {
         pip install "torch==$torch_version" || pip install torch
 }
 
+# 3D Slicer's core has no wheel for every system; without it Testing/Slicer is skipped, which pytest says.
+install_slicer_core() {
+    pip install --editable ".[slicer-test]" ||
+        echo "slicer-core or PySide6 cannot be installed here: the tests in Testing/Slicer will be skipped."
+}
+
 make_environment
 echo "Installing into $venv ($("$venv/bin/python" --version)). The first time takes some minutes."
 echo "1 of 2: torch"
 install_torch
 echo "2 of 2: myops and what it needs${extra:+, with the $extra tools}"
 pip install --editable ".${extra:+[$extra]}"
+if [ "$extra" = test ]; then install_slicer_core; fi
