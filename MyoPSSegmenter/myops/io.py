@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ def read_image(path: str | Path, frame: int | None = None) -> sitk.Image:
     """
     path = Path(path)
     _check_file(path)
-    with _quiet_simpleitk():
+    with quiet_simpleitk():
         reader = _read_header(path)
         size = reader.GetSize()
         _check_pixels(reader, path.name)
@@ -116,7 +117,7 @@ def write_atomic(path: str | Path, writer: Callable[[Path], object]) -> Path:
         InputError: the place cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # SimpleITK hides the reason of a failed write, the operating system names it.
@@ -145,8 +146,26 @@ def write_image(image: sitk.Image, path: str | Path) -> Path:
     return write_atomic(path, lambda beside: sitk.WriteImage(image, str(beside), True))
 
 
+def set_aside(path: str | Path) -> Path:
+    """Rename a damaged file to `<name>.damaged`, so that it is kept and no longer in the way.
+
+    Returns:
+        Its new path; with a number where earlier ones are kept. The path itself if it could not be
+        renamed.
+    """
+    path = Path(path)
+    name, number = f"{path.name}.damaged", 1
+    while path.with_name(name).exists():
+        number += 1
+        name = f"{path.name}.damaged{number}"
+    try:
+        return path.rename(path.with_name(name))
+    except OSError:
+        return path
+
+
 @contextmanager
-def _quiet_simpleitk() -> Iterator[None]:
+def quiet_simpleitk() -> Iterator[None]:
     """Hold back ITK's warnings, such as "unexpected scales in sform": users cannot act on them."""
     import SimpleITK as sitk
 

@@ -27,7 +27,7 @@ def find_sequences(folder: Path) -> dict[str, list[Path]]:
         raise InputError(f"{folder}: expected a folder of images, found none; check the path")
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        sequence = _sequence_of(path)
+        sequence = sequence_of(path)
         if sequence is not None:
             found.setdefault(sequence, []).append(path)
     if not found:
@@ -50,7 +50,8 @@ def stem(path: Path) -> str:
     return re.sub(r"\.(nii|gz|nrrd|nhdr|mha|mhd)\b", "", path.name, flags=re.IGNORECASE)
 
 
-def _sequence_of(path: Path) -> str | None:
+def sequence_of(path: Path) -> str | None:
+    """The sequence that an image file's name tells; None for other files and for label maps."""
     if not path.is_file() or not path.name.lower().endswith(SUFFIXES):
         return None
     parts = re.split(r"[^a-z0-9]+", stem(path).lower())

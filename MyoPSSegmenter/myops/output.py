@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from .segmentation import Segmentation
 
 STAGE_PREFIX = ".myops-unfinished-"
+# What can be written, and the packages that a report needs.
+FORMATS = ("seg.nrrd", "nifti", "csv", "json", "html", "pdf")
+NEEDED_PACKAGES: Mapping[str, tuple[str, ...]] = {
+    "html": ("matplotlib", "jinja2"),
+    "pdf": ("matplotlib",),
+}
 
 
 def write_results(
@@ -33,6 +40,7 @@ def write_results(
     probabilities: bool = False,
     documents: Mapping[str, Any] | None = None,
     review: Review | None = None,
+    formats: Collection[str] = FORMATS,
 ) -> dict[str, Path]:
     """Write label maps, measurements, pictures and the report of one patient.
 
@@ -47,25 +55,42 @@ def write_results(
         probabilities: also write one `probability_<region>.nii.gz` per region and `uncertainty`.
         documents: further files: name to JSON values.
         review: what a reader changed, for the report; None for an automatic result.
+        formats: out of `FORMATS`; all of them if not given. The overview comes with the page.
 
     Returns:
         File name -> path of every file written.
 
     Raises:
-        InputError: the target cannot be written.
+        InputError: the target cannot be written, or an unknown format.
     """
     target = Path(out_dir)
+    _check_formats(formats)
     check_writable(target)
     with _staged(target) as stage:
-        _write_label_maps(stage, case, segmentation)
+        _write_label_maps(stage, case, segmentation, formats)
         if probabilities:
             _write_probabilities(stage, case, segmentation)
-        _write_measurements(stage, segmentation, measurements)
-        _write_report(stage, case, segmentation, measurements, review)
+        _write_measurements(stage, segmentation, measurements, formats)
+        if "html" in formats or "pdf" in formats:
+            _write_report(stage, case, segmentation, measurements, review, formats)
         for name, values in (documents or {}).items():
             _write_json(stage / name, values)
         names = sorted(path.name for path in stage.iterdir())
     return {name: target / name for name in names}
+
+
+def missing_packages(name: str) -> tuple[str, ...]:
+    """Packages that a format of `FORMATS` needs and that are not installed."""
+    return tuple(p for p in NEEDED_PACKAGES.get(name, ()) if find_spec(p) is None)
+
+
+def _check_formats(formats: Collection[str]) -> None:
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown:
+        raise InputError(
+            f"expected formats out of {', '.join(FORMATS)}, found {', '.join(unknown)}; "
+            "correct the name"
+        )
 
 
 def check_writable(out_dir: str | Path) -> None:
@@ -158,15 +183,19 @@ def _umask() -> int:
     return mask
 
 
-def _write_label_maps(stage: Path, case: Case, segmentation: Segmentation) -> None:
+def _write_label_maps(
+    stage: Path, case: Case, segmentation: Segmentation, formats: Collection[str]
+) -> None:
     import SimpleITK as sitk
 
     from .slicer_segmentation import with_segment_headers
 
     labels = restore(case, segmentation.labels.astype(np.uint16))
-    sitk.WriteImage(labels, str(stage / "segmentation.nii.gz"), useCompression=True)
-    named = with_segment_headers(labels, segmentation.assessed)
-    sitk.WriteImage(named, str(stage / "segmentation.seg.nrrd"), useCompression=True)
+    if "nifti" in formats:
+        sitk.WriteImage(labels, str(stage / "segmentation.nii.gz"), useCompression=True)
+    if "seg.nrrd" in formats:
+        named = with_segment_headers(labels, segmentation.assessed)
+        sitk.WriteImage(named, str(stage / "segmentation.seg.nrrd"), useCompression=True)
 
 
 def _write_probabilities(stage: Path, case: Case, segmentation: Segmentation) -> None:
@@ -181,7 +210,10 @@ def _write_probabilities(stage: Path, case: Case, segmentation: Segmentation) ->
 
 
 def _write_measurements(
-    stage: Path, segmentation: Segmentation, measurements: Measurements
+    stage: Path,
+    segmentation: Segmentation,
+    measurements: Measurements,
+    formats: Collection[str],
 ) -> None:
     from . import __version__
     from .quantify.tables import csv_text
@@ -193,7 +225,10 @@ def _write_measurements(
         "seconds": dict(segmentation.seconds),
         **measurements.to_dict(),
     }
-    _write_json(stage / "measurements.json", document)
+    if "json" in formats:
+        _write_json(stage / "measurements.json", document)
+    if "csv" not in formats:
+        return
     tables = {"measurements.csv": measurements.to_rows()}
     if measurements.regional is not None:
         tables["regional.csv"] = measurements.regional.to_rows(measurements.case_name)
@@ -212,16 +247,21 @@ def _write_report(
     segmentation: Segmentation,
     measurements: Measurements,
     review: Review | None,
+    formats: Collection[str],
 ) -> None:
     """The page and the PDF of one content, and the overview."""
     from .report.content import make_content
     from .report.figures import overview
-    from .report.html import render_report
-    from .report.pdf import write_pdf
     from .report.tiles import make_tiles
 
     tiles = make_tiles(case, segmentation, measurements, review)
     content = make_content(case, segmentation, measurements, tiles, review)
-    (stage / "overview.png").write_bytes(overview(tiles, content.title))
-    (stage / "report.html").write_text(render_report(content), encoding="utf-8")
-    write_pdf(content, stage / "report.pdf")
+    if "html" in formats:
+        from .report.html import render_report
+
+        (stage / "overview.png").write_bytes(overview(tiles, content.title))
+        (stage / "report.html").write_text(render_report(content), encoding="utf-8")
+    if "pdf" in formats:
+        from .report.pdf import write_pdf
+
+        write_pdf(content, stage / "report.pdf")

@@ -123,19 +123,28 @@ def read_label_map(path: str | Path, case: Case, convention: str = "myops") -> S
         labels = CONVENTIONS[convention](array)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
-    seen = {
-        "scar": "lge" in case.images or bool(regions.scar(labels).any()),
-        "edema": "t2" in case.images or bool(regions.edema(labels).any()),
-    }
+    imaged = {"scar": "lge" in case.images, "edema": "t2" in case.images}
     return Segmentation(
         labels=labels,
         geometry=case.geometry,
         probabilities={},
         uncertainty=np.zeros(labels.shape, np.float32),
-        assessed=frozenset(name for name, judged in seen.items() if judged),
+        assessed=judged(frozenset(name for name, seen in imaged.items() if seen), labels),
         model={},
         seconds={},
     )
+
+
+def judged(assessed: frozenset[str], labels: np.ndarray) -> frozenset[str]:
+    """What the images allow to judge, and what is labeled: whoever labeled scar has judged it.
+
+    Args:
+        assessed: which of "scar", "edema" the images show.
+        labels: uint16 (z, y, x), MyoPS values.
+    """
+    tissues = {"scar": regions.scar, "edema": regions.edema}
+    drawn = {n for n, region in tissues.items() if n not in assessed and region(labels).any()}
+    return assessed | drawn
 
 
 def read_mask(path: str | Path, case: Case) -> np.ndarray:

@@ -93,13 +93,19 @@ def look_here_next(
     spacing_mm = segmentation.geometry.spacing_mm
     doubt = _doubt(segmentation, labels, list(prompts))
     voxel_g = segmentation.geometry.voxel_volume_ml * MYOCARDIAL_DENSITY_G_PER_ML
+    known_g = voxel_g if spacing_known else None
     found = [
-        _suggestion(plane, region, index, positive, spacing_mm, voxel_g if spacing_known else None)
+        (math.fsum(plane[region].tolist()), index, region, positive)
         for index, plane in enumerate(doubt)
         for region, positive in _regions(plane, regions.scar(labels[index]))
     ]
-    found.sort(key=lambda one: -one.expected_voxels)
-    return Guidance(tuple(found[:count]), doubt)
+    # Finding a place within a region is slow, so only the best regions get one.
+    best = sorted(found, key=lambda one: -one[0])[:count]
+    suggestions = (
+        _suggestion(doubt[index], region, index, positive, expected, spacing_mm, known_g)
+        for expected, index, region, positive in best
+    )
+    return Guidance(tuple(suggestions), doubt)
 
 
 def _doubt(segmentation: Segmentation, labels: np.ndarray, prompts: list[Prompts]) -> np.ndarray:
@@ -152,11 +158,11 @@ def _suggestion(
     region: np.ndarray,
     slice_index: int,
     positive: bool,
+    expected: float,
     spacing_mm: tuple[float, float, float],
     voxel_g: float | None,
 ) -> Suggestion:
     # The most doubtful pixel is more often truly wrong than the middle of the region.
     row, column = innermost(region & (doubt == doubt[region].max()), spacing_mm)
-    expected = math.fsum(doubt[region].tolist())
     mass_g = None if voxel_g is None else expected * voxel_g
     return Suggestion(slice_index, row, column, positive, expected, mass_g)

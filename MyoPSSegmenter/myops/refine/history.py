@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -47,6 +48,50 @@ class History(Generic[Companion]):
         self._labels = labels.copy()
         self._snapshots = [Snapshot("start", tuple(pack(plane) for plane in labels), companion)]
         self._present = 0
+
+    @classmethod
+    def resumed(
+        cls,
+        snapshots: Sequence[Snapshot[Companion]],
+        position: int,
+        plane_shape: tuple[int, int],
+        limit: int = STEPS,
+    ) -> History[Companion]:
+        """Go on with a history that was saved: see `snapshots` and `position`.
+
+        Args:
+            snapshots: the oldest first; each with a packed slice of `plane_shape` per slice.
+            position: index of the present one.
+            plane_shape: (y, x) of a slice.
+            limit: as in the constructor.
+
+        Raises:
+            InputError: no snapshot at that position.
+        """
+        if not 0 <= position < len(snapshots):
+            raise InputError(
+                f"expected the number of a snapshot below {len(snapshots)}, found {position}"
+            )
+        history = cls.__new__(cls)
+        history._limit, history._snapshots = limit, list(snapshots)
+        history._labels = np.empty((0, *plane_shape), np.uint16)
+        history._go_to(position)
+        return history
+
+    @property
+    def snapshots(self) -> tuple[Snapshot[Companion], ...]:
+        """All states kept, the oldest first; those after `position` were undone."""
+        return tuple(self._snapshots)
+
+    @property
+    def position(self) -> int:
+        """Index of the present state among `snapshots`."""
+        return self._present
+
+    @property
+    def present(self) -> tuple[np.ndarray, Companion]:
+        """A copy of the present label map, and what belongs to it."""
+        return self._labels.copy(), self._snapshots[self._present].companion
 
     @property
     def undo_name(self) -> str | None:

@@ -28,7 +28,7 @@ FORMAT = 1
 SESSION_FILE = "session.json"
 NOTICE = "Research use only. Rows, columns and slices count from 0 on the program's own grid."
 # What each action needs, with the kind of each value; "prompt" is read by `prompts.from_dict`.
-WHOLE, NUMBER, TEXT = (int,), (int, float), (str,)
+WHOLE, NUMBER, TEXT, FLAG = (int,), (int, float), (str,), (bool,)
 ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "prompt": {"structure": TEXT, "slice_index": WHOLE},
     "move": {"slice_index": WHOLE, "index": WHOLE, "row": NUMBER, "column": NUMBER},
@@ -36,6 +36,7 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "accept": {"name": TEXT, "changes": TEXT},
     "undo": {},
     "redo": {},
+    "rules": {"allow_blood_pool": FLAG, "keep_inside": FLAG},
 }
 
 
@@ -61,7 +62,7 @@ class Record:
 
     Attributes:
         steps: in order.
-        rules: that were in force.
+        rules: that were in force before the first step.
         images_sha256: sequence name to the checksum of its voxels on the case's grid.
         start_sha256: of the label map before the first step.
         refiner_sha256: of the refiner's weights.
@@ -100,8 +101,8 @@ def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
             "sha256": session.refiner.model.checksum,
         },
         "cascade_sha256": dict(session.start.model),
-        "rules": asdict(session.rules),
-        "steps": [_step_values(vars(step), timed) for step in session.steps],
+        "rules": asdict(session.start_rules),
+        "steps": [step_values(vars(step), timed) for step in session.steps],
     }
 
 
@@ -167,7 +168,8 @@ def from_record(values: Any) -> Record:
     )
 
 
-def _step_values(step: Mapping[str, Any], timed: bool) -> dict[str, Any]:
+def step_values(step: Mapping[str, Any], timed: bool = True) -> dict[str, Any]:
+    """JSON values of a step's attributes, its arguments among them; `from_record` reads them."""
     apart = {"action", "arguments"} | (set() if timed else {"time", "seconds"})
     rest = {k: value for k, value in step.items() if k not in apart}
     return {"action": step["action"], **step["arguments"], **rest}
@@ -216,7 +218,8 @@ def _is_point(point: Any) -> bool:
 
 
 def _is(value: Any, kinds: tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
+    # To Python, true is a number.
+    return isinstance(value, kinds) and isinstance(value, bool) == (kinds == FLAG)
 
 
 def _rules(values: Any) -> Rules:

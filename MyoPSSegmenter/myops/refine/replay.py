@@ -10,11 +10,11 @@ from myops.errors import InputError
 from myops.refine.packing import apply_changes, sha256_of
 from myops.refine.prompts import from_dict
 from myops.refine.record import Record, RecordedStep, images_sha256
-from myops.refine.session import Session
+from myops.refine.rules import Rules
+from myops.refine.session import AnyRefiner, Session
 
 if TYPE_CHECKING:
     from myops.case import Case
-    from myops.refine.refiner import Refiner
     from myops.segmentation import Segmentation
 
 
@@ -35,7 +35,7 @@ def replay(
     record: Record,
     case: Case,
     segmentation: Segmentation,
-    refiner: Refiner,
+    refiner: AnyRefiner,
     progress: Callable[[float, str], None] | None = None,
 ) -> Replay:
     """Do the steps of a record again.
@@ -142,6 +142,10 @@ def _accept(session: Session, arguments: Mapping[str, Any]) -> None:
     session.accept_labels(labels, arguments["name"])
 
 
+def _rules(session: Session, arguments: Mapping[str, Any]) -> None:
+    session.rules = Rules(**arguments)
+
+
 ACTIONS: dict[str, Callable[[Session, Mapping[str, Any]], object]] = {
     "prompt": _prompt,
     "move": lambda session, arguments: session.move_click(**arguments),
@@ -149,4 +153,5 @@ ACTIONS: dict[str, Callable[[Session, Mapping[str, Any]], object]] = {
     "accept": _accept,
     "undo": lambda session, _: session.undo(),
     "redo": lambda session, _: session.redo(),
+    "rules": _rules,
 }

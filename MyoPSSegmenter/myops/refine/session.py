@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from myops.refine.rules import REGIONS, Rules, apply_mask
 
 if TYPE_CHECKING:
     from myops.case import Case
-    from myops.refine.refiner import Prediction, Refiner
+    from myops.refine.refiner import Prediction
     from myops.segmentation import Segmentation
 
 # What must have been imaged for a structure to be seen.
@@ -36,12 +36,38 @@ SEEN_WITH = {"scar": "scar", "mvo": "scar", "edema": "edema"}
 SEQUENCE_OF = {"scar": "LGE", "edema": "T2"}
 
 
+class Model(Protocol):
+    """What a session notes about a refiner's weights."""
+
+    @property
+    def name(self) -> str:
+        """Of the model, for the record."""
+
+    @property
+    def checksum(self) -> str | None:
+        """SHA-256 of its weights; None where there are none."""
+
+
+class AnyRefiner(Protocol):
+    """What a session needs of a refiner: `refiner.Refiner`, or one that does without torch."""
+
+    @property
+    def model(self) -> Model:
+        """Its weights."""
+
+    def set_case(self, case: Case, segmentation: Segmentation) -> None:
+        """Choose the patient; see `refiner.Refiner.set_case`."""
+
+    def predict(self, prompts: Prompts, labels: np.ndarray) -> Prediction:
+        """Answer prompts; see `refiner.Refiner.predict`."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What happened in one step.
 
     Attributes:
-        action: "prompt", "move", "delete", "accept", "undo" or "redo".
+        action: "prompt", "move", "delete", "accept", "undo", "redo" or "rules".
         arguments: of the action, JSON values; `record.py` writes and reads them.
         time: when, ISO 8601 in UTC.
         seconds: what the step took here, network and rules together.
@@ -74,13 +100,14 @@ class Session:
     """One patient being corrected.
 
     Attributes:
-        case, start, rules: as given; `start` is the segmentation before the first step.
+        case, start: as given; `start` is the segmentation before the first step.
+        start_rules: the rules before the first step.
         steps: everything that was done, undo and redo included, in order.
     """
 
     def __init__(
         self,
-        refiner: Refiner,
+        refiner: AnyRefiner,
         case: Case,
         segmentation: Segmentation,
         rules: Rules = Rules(),  # noqa: B008 - frozen
@@ -102,10 +129,56 @@ class Session:
                 f"{segmentation.labels.shape}: give the one of this case"
             )
         refiner.set_case(case, segmentation)
-        self.refiner, self.case, self.start, self.rules = refiner, case, segmentation, rules
+        self.refiner, self.case, self.start = refiner, case, segmentation
+        self.start_rules = self._rules = rules
         self.steps: list[Step] = []
         self._state = _State(_frozen(segmentation.labels.astype(np.uint16)), {})
         self._history: History[Mapping[int, Correction]] = History(self._state.labels, {})
+
+    @classmethod
+    def resumed(
+        cls,
+        refiner: AnyRefiner,
+        case: Case,
+        segmentation: Segmentation,
+        rules: tuple[Rules, Rules],
+        history: History[Mapping[int, Correction]],
+        steps: Sequence[Step],
+    ) -> Session:
+        """Go on with a session where it was left; `saved.restore` does so from a file.
+
+        Args:
+            refiner: as in the constructor.
+            case: the same images.
+            segmentation: where the session started.
+            rules: those before the first step, and the present ones.
+            history: what can be undone and redone; its present state is the session's.
+            steps: everything that was done.
+
+        Raises:
+            InputError: the segmentation is not on the case's grid.
+        """
+        session = cls(refiner, case, segmentation, rules[0])
+        labels, corrections = history.present
+        session._rules, session._history, session.steps = rules[1], history, list(steps)
+        session._state = _State(_frozen(labels), corrections)
+        return session
+
+    @property
+    def rules(self) -> Rules:
+        """Which structure may take voxels from which; a change is noted as a step.
+
+        It holds for what is done from now on, also for clicks that are moved; undo does not bring
+        the earlier rules back.
+        """
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        if rules != self._rules:
+            began = time.perf_counter()
+            self._rules = rules
+            self._logged("rules", asdict(rules), replace(self._state, prediction=None), began)
 
     @property
     def labels(self) -> np.ndarray:

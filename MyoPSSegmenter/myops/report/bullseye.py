@@ -70,13 +70,18 @@ def segment_place(number: int) -> tuple[float, float, float, float]:
     return RINGS[ring], RINGS[ring + 1], start, start + 60.0
 
 
+def segment_value(segment: Segment, quantity: Quantity) -> float | None:
+    """What the bull's-eye says of a segment, 0..100; None where there is no number."""
+    return _VALUES[quantity](segment)
+
+
 def _draw(figure: Figure, axes: Axes, regional: Regional, quantity: Quantity) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     colors = LinearSegmentedColormap.from_list(quantity, RAMPS[quantity])
     for segment in regional.segments:
-        _draw_segment(axes, segment, _VALUES[quantity](segment), colors)
+        _draw_segment(axes, segment, segment_value(segment, quantity), colors)
     for x, y, words, turn in (
         (0, 1.08, "Anterior", 0),
         (-1.1, 0, "Septal", 90),

@@ -100,7 +100,7 @@ def review_of(session: Session, automatic: np.ndarray | None = None, timed: bool
         steps=tuple(session.steps),
         marks=marks_in_force(session.steps, start.shape),
         refiner=session.refiner.model.name,
-        refiner_sha256=session.refiner.model.checksum,
+        refiner_sha256=session.refiner.model.checksum or "",
         dice=dice(scar(automatic), scar(session.labels)),
         timed=timed,
     )
@@ -120,7 +120,7 @@ def marks_in_force(steps: Sequence[Step], shape: tuple[int, ...]) -> tuple[Mark,
             undone.append(past.pop())
         elif step.action == "redo":
             past.append(undone.pop())
-        else:
+        elif step.action != "rules":  # no step of the history: undo passes over it
             past.append(_after(step, past[-1], shape))
             undone.clear()
     return past[-1]

@@ -6,11 +6,13 @@ A table is CSV (comma, semicolon or tab) with one row per reading:
     mass_g or mask                  scar mass in g, or a label file (relative to the table)
     seconds                         optional: the time it took
     seconds_<stage>                 optional: how that time is divided
+    mass_g_<method>                 optional: scar mass by another method, a reading of its own
     quality                         optional: image quality of the case, a grade or a score
     reference_g                     optional: the true scar mass of the case in g
     note, data                      optional: why a mass is missing; "simulated" where it was
 
-An empty mass is a missing reading: its case is left out where it is needed, and named.
+The work list's study.csv has further columns, such as status and clicks, which are for the eye. An
+empty mass is a missing reading: its case is left out where it is needed, and named.
 """
 
 from __future__ import annotations
@@ -19,14 +21,29 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import InputError
 
 NAMES = ("case", "reader", "session", "method")
-STAGE = "seconds_"
+STAGE, OTHER_METHOD = "seconds_", "mass_g_"
 KNOWN = (*NAMES, "mass_g", "mask", "seconds", "quality", "reference_g", "note", "data")
+# What the work list notes beside a reading, see `worklist.study_table`.
+WORK_LIST = (
+    "status",
+    "status_at",
+    "idle_s",
+    "clicks",
+    "undos",
+    "redos",
+    "latency_ms_p50",
+    "latency_ms_p95",
+    "lv_mass_g",
+    "edema_g",
+    "mvo_g",
+)
+NO_MASS = "the table holds no mass"
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "-", "–"})
 
 
@@ -111,11 +128,12 @@ def read_table(path: str | Path) -> Study:
     path = Path(path)
     header, rows, decimal_comma = _cells(path)
     _check_header(path.name, header)
-    readings = []
+    readings: list[Reading] = []
     for number, row in rows:
         place = f"{path.name}, row {number}"
-        readings.append(_Row(row, place, path.parent, decimal_comma).reading())
-    unused = [name for name in header if name and name not in KNOWN and not _is_stage(name)]
+        readings += _Row(row, place, path.parent, decimal_comma).readings()
+    used = {*KNOWN, *WORK_LIST, ""}
+    unused = [n for n in header if n not in used and not n.startswith((STAGE, OTHER_METHOD))]
     warnings = (f"columns not used: {', '.join(unused)}",) if unused else ()
     simulated = any(row.get("data", "").lower() == "simulated" for _, row in rows)
     words = "The table says that its readings were simulated." if simulated else ""
@@ -175,9 +193,10 @@ class _Row:
     folder: Path
     decimal_comma: bool
 
-    def reading(self) -> Reading:
+    def readings(self) -> list[Reading]:
+        """The row's own method, then the others; none of them where its own mass is missing."""
         mass_g, note = self._mass()
-        return Reading(
+        own = Reading(
             self._name("case"),
             self._name("reader"),
             self._name("session"),
@@ -188,6 +207,20 @@ class _Row:
             self.cells.get("quality", ""),
             self._number("reference_g"),
             note,
+        )
+        others = [name for name in self.cells if _is_part(name, OTHER_METHOD)]
+        return [own, *(self._other(own, name) for name in others if mass_g is not None)]
+
+    def _other(self, own: Reading, column: str) -> Reading:
+        """Another method's reading: the same case and session, measured without time."""
+        mass_g = self._number(column)
+        return replace(
+            own,
+            method=column.removeprefix(OTHER_METHOD),
+            mass_g=mass_g,
+            seconds=None,
+            stages={},
+            note="" if mass_g is not None else NO_MASS,
         )
 
     def _name(self, column: str) -> str:
@@ -200,7 +233,7 @@ class _Row:
         if mass_g is not None and mask:
             raise InputError(f"{self.place}: expected mass_g or mask, found both; leave one empty")
         if not mask:
-            note = self.cells.get("note", "") or "the table holds no mass"
+            note = self.cells.get("note", "") or NO_MASS
             return mass_g, "" if mass_g is not None else note
         from .masks import scar_mass_g
 
@@ -211,7 +244,9 @@ class _Row:
 
     def _stages(self) -> dict[str, float]:
         found = {
-            name.removeprefix(STAGE): self._number(name) for name in self.cells if _is_stage(name)
+            name.removeprefix(STAGE): self._number(name)
+            for name in self.cells
+            if _is_part(name, STAGE)
         }
         return {stage: seconds for stage, seconds in found.items() if seconds is not None}
 
@@ -231,8 +266,8 @@ class _Row:
         return value
 
 
-def _is_stage(column: str) -> bool:
-    return column.startswith(STAGE) and len(column) > len(STAGE)
+def _is_part(column: str, prefix: str) -> bool:
+    return column.startswith(prefix) and len(column) > len(prefix)
 
 
 def _check_once(study: Study) -> None:

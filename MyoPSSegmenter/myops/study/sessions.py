@@ -2,12 +2,14 @@
 
     FOLDER/<case>/<reader>/<session>/measurements.json     written by `myops segment | refine`
                                      session.json          the clicks and their time, optional
+                                     case.json             the work list's own record, optional
 
 Each session gives one reading for the interactive method (the corrected scar) and one for each
 conventional method, which was measured inside the same corrected myocardium. The image quality of a
 case is its scar-to-remote contrast to noise, the median over its sessions. The time of the
-interactive method is from the first to the end of the last step; "computing" is the machine's part
-of it. Conventional methods have no time.
+interactive method is what the work list's clock counted; without its record it is from the first to
+the end of the last step, and "computing" is the machine's part of it. Conventional methods have no
+time.
 """
 
 from __future__ import annotations
@@ -22,11 +24,15 @@ from statistics import median
 from typing import Any
 
 from ..errors import InputError
+from ..worklist.casefile import CASE_FILE, CaseFile, read_case_file
 from .analysis import INTERACTIVE
-from .readings import Reading, Study
+from .readings import Reading, Study, read_table
 
 MEASUREMENTS = "measurements.json"
 SESSION = "session.json"
+TABLE = "study.csv"
+# measurements.json is rounded.
+SAME_MASS_G = 0.01
 CONTRAST = "contrast_scar_remote"
 
 
@@ -38,28 +44,27 @@ def read_sessions(folder: str | Path) -> Study:
     """
     folder = Path(folder)
     found = sorted(folder.glob(f"*/*/*/{MEASUREMENTS}"))
+    if not found and (folder / TABLE).is_file():
+        return read_table(folder / TABLE)
     if not found:
         raise InputError(
             f"{folder}: expected case/reader/session/{MEASUREMENTS} below it, found none; "
             "sort the output folders of myops refine like that, or give a table"
         )
     readings: list[Reading] = []
-    for case, paths in groupby(found, key=lambda path: path.relative_to(folder).parts[0]):
+    for _, paths in groupby(found, key=lambda path: path.relative_to(folder).parts[0]):
         values = {path.parent: _json(path) for path in paths}
         quality = _quality(list(values.values()))
         for place, measured in values.items():
-            _, reader, session = place.relative_to(folder).parts
-            readings += _readings(
-                Reading(case, reader, session, "", None), place, measured, quality
-            )
-    return Study(tuple(readings), folder.name)
+            readings += _readings(_who(place), place, measured, quality)
+    return Study(tuple(readings), folder.name, warnings=_doubts(folder))
 
 
 def _readings(
     who: Reading, place: Path, measured: Mapping[str, Any], quality: str
 ) -> list[Reading]:
     """The interactive reading of a session, then the conventional ones."""
-    seconds, stages = _times(place / SESSION)
+    seconds, stages = _counted(place) or _times(place / SESSION)
     try:
         rules = {**(measured.get("fwhm") or {}), **(measured.get("conventional") or {})}
         masses = {INTERACTIVE: measured["tissues"]["scar"], **rules}
@@ -73,6 +78,49 @@ def _readings(
             f"found something else ({error!r})"
         ) from None
     return [replace(readings[0], seconds=seconds, stages=stages), *readings[1:]]
+
+
+def _doubts(folder: Path) -> tuple[str, ...]:
+    """Readings of the work list without measurements, or with those of an earlier mask."""
+    missing, earlier = [], []
+    for path in sorted(folder.glob(f"*/*/*/{CASE_FILE}")):
+        found = read_case_file(path, keep_aside=False)
+        name = f"{found.case} ({found.reader}, session {found.session})"
+        if not (path.parent / MEASUREMENTS).is_file():
+            missing.append(name)
+        elif _differ(found, _json(path.parent / MEASUREMENTS)):
+            earlier.append(name)
+    sentences = {
+        "readings without measurements, left out: ": missing,
+        "readings whose measurements are those of an earlier mask; open and save them again: ": (
+            earlier
+        ),
+    }
+    return tuple(words + ", ".join(names) for words, names in sentences.items() if names)
+
+
+def _differ(found: CaseFile, measured: Mapping[str, Any]) -> bool:
+    """Whether the work list's scar mass, which follows every click, is another one."""
+    noted = found.masses_g.get("scar")
+    scar_g = measured["tissues"]["scar"]["mass_g"]
+    return noted is not None and scar_g is not None and abs(noted - scar_g) > SAME_MASS_G
+
+
+def _who(place: Path) -> Reading:
+    """Case, reader and session: from the work list's record, or the names of the folders."""
+    if (place / CASE_FILE).is_file():
+        found = read_case_file(place, keep_aside=False)
+        return Reading(found.case, found.reader, found.session, "", None)
+    case, reader, session = place.parts[-3:]
+    return Reading(case, reader, session, "", None)
+
+
+def _counted(place: Path) -> tuple[float, dict[str, float]] | None:
+    """Seconds of a session and of its stages from the work list's record."""
+    if not (place / CASE_FILE).is_file():
+        return None
+    stages = read_case_file(place, keep_aside=False).seconds
+    return (sum(stages.values()), stages) if stages else None
 
 
 def _quality(measured: list[dict[str, Any]]) -> str:
