@@ -1,9 +1,8 @@
-"""The repository as a whole: imports stay light, CMake's list is complete, metadata agree."""
+"""The repository as a whole: imports stay light, metadata agree. CMake: test_cmake."""
 
 from __future__ import annotations
 
 import ast
-import fnmatch
 import json
 import re
 import struct
@@ -32,18 +31,6 @@ def loaded_after(module: str) -> set[str]:
     """Top-level names of all modules that importing `module` loads."""
     code = f"import {module}\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     return set(run_python(code).split())
-
-
-def is_cache(path: Path) -> bool:
-    """Whether a file is what tools leave behind, such as .ruff_cache and __pycache__."""
-    return any(part.startswith((".", "__pycache__")) for part in path.parts)
-
-
-def cmake_list(name: str) -> list[str]:
-    text = (MODULE / "CMakeLists.txt").read_text()
-    found = re.search(rf"set\({name}\n(.*?)\n\s*\)", text, re.DOTALL)
-    assert found, f"CMakeLists.txt has no list {name}"
-    return found.group(1).split()
 
 
 def imported_names(source: Path) -> set[str]:
@@ -84,38 +71,6 @@ def test_the_library_knows_no_screen(source: Path) -> None:
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(LIBRARY)))
 def test_nothing_in_the_library_unpickles_by_hand(source: Path) -> None:
     assert imported_names(source).isdisjoint({"pickle", "cloudpickle", "dill", "joblib"})
-
-
-def test_cmake_lists_every_script_of_the_library_once() -> None:
-    on_disk = sorted(str(path.relative_to(MODULE)) for path in SOURCES)
-    assert cmake_list("MYOPS_SCRIPTS") == on_disk, "paste:\n" + "\n".join(f"  {p}" for p in on_disk)
-
-
-def test_cmake_lists_every_other_file_of_the_library_once() -> None:
-    on_disk = sorted(
-        str(path.relative_to(MODULE))
-        for path in LIBRARY.rglob("*")
-        if path.is_file() and path.suffix != ".py" and not is_cache(path.relative_to(MODULE))
-    )
-    assert cmake_list("MYOPS_RESOURCES") == on_disk, "paste:\n" + "\n".join(
-        f"  {p}" for p in on_disk
-    )
-
-
-def test_every_resource_is_package_data() -> None:
-    text = (ROOT / "pyproject.toml").read_text()
-    lists = re.search(r"\[tool.setuptools.package-data\]\n(.*?)\n\n", text, re.DOTALL)
-    assert lists
-    patterns: list[str] = []
-    for package, globs in re.findall(r'^"?([\w.]+)"? = \[(.*)\]$', lists.group(1), re.MULTILINE):
-        folder = package.replace(".", "/")
-        patterns += [f"{folder}/{glob}" for glob in re.findall(r'"(.*?)"', globs)]
-    missing = [
-        name
-        for name in cmake_list("MYOPS_RESOURCES")
-        if not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
-    ]
-    assert missing == []
 
 
 def test_every_folder_of_the_library_with_scripts_is_a_package() -> None:

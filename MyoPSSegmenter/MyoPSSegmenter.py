@@ -1,0 +1,232 @@
+"""MyoPS Segmenter: myocardial scar and edema from bSSFP, LGE and T2 cardiac MR, in grams.
+
+The module file only names things and passes calls on: the panel is in MyoPSSegmenterLib/Panels, the
+logic in MyoPSSegmenterLib, the library in myops. Nothing outside Slicer is imported here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+USER_GUIDE = "https://github.com/MyoPSSegmenter/MyoPSSegmenter/blob/main/Docs/user-guide.md"
+# vtkCommand::ModifiedEvent; the name spares the import of vtk.
+MODIFIED = "ModifiedEvent"
+# Packages whose modules a reload has to read again.
+OWN_PACKAGES = ("MyoPSSegmenterLib", "myops")
+
+
+class MyoPSSegmenter(ScriptedLoadableModule):
+    """What Slicer shows of the module."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("MyoPS Segmenter")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
+        parent.dependencies = []
+        parent.contributors = ["The MyoPS Segmenter contributors"]
+        parent.helpText = _(
+            "Finds myocardial scar and edema in bSSFP, LGE and T2 cardiac MR, corrects them with a "
+            "few clicks, and measures them in grams. For research use only; not a medical device. "
+            '<a href="{guide}">User guide</a>'
+        ).format(guide=USER_GUIDE)
+        parent.acknowledgementText = _(
+            "The networks follow published work, which the user guide cites. Apache License 2.0."
+        )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Offer the sample patient in Slicer's Sample Data module."""
+    import SampleData
+
+    from MyoPSSegmenterLib.SampleData import registerSampleData as register
+
+    icon = Path(__file__).parent / "Resources" / "Icons" / "MyoPSSegmenter.png"
+    register(SampleData.SampleDataLogic, slicer.mrmlScene, icon, loaded=chooseVolumes)
+
+
+def chooseVolumes(volumes):
+    """Take volumes, by sequence, as the patient, if the panel was opened before."""
+    widget = getattr(slicer.modules, "MyoPSSegmenterWidget", None)
+    if widget is not None and widget.logic is not None:
+        widget.logic.myops.patient.setVolumes(**volumes)
+
+
+@parameterNodeWrapper
+class MyoPSSegmenterParameterNode:
+    """What the user chose; saved with the scene. Folders are not: they belong to a computer.
+
+    Attributes:
+        lgeVolume, bssfpVolume, t2Volume: the patient's sequences.
+        device, model: where and with what step 2 computes.
+        keepScarInside, allowBloodPool: rules of step 3.
+        stepMm: how far Expand and Shrink move an edge.
+        overlayOpacity: of the colors on the images.
+        reader: initials.
+        exportSegmentation, exportNifti, exportCsv, exportJson: files of step 6.
+        exportHtml, exportPdf: reports of step 6.
+    """
+
+    lgeVolume: slicer.vtkMRMLScalarVolumeNode
+    bssfpVolume: slicer.vtkMRMLScalarVolumeNode
+    t2Volume: slicer.vtkMRMLScalarVolumeNode
+    device: str = "auto"
+    model: str = "default"
+    keepScarInside: bool = True
+    allowBloodPool: bool = False
+    stepMm: Annotated[float, WithinRange(0.5, 5.0)] = 1.0
+    overlayOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    reader: str = ""
+    exportSegmentation: bool = True
+    exportNifti: bool = True
+    exportCsv: bool = True
+    exportJson: bool = True
+    exportHtml: bool = True
+    exportPdf: bool = True
+
+
+class MyoPSSegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The module's panel; what it does is in `MyoPSSegmenterLib.Panels.Workflow`."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.workflow = None
+        self._parameterNode = None
+        self._connection = None
+        self._entered = False
+
+    def setup(self):
+        """Load the panel; torch need not be there."""
+        ScriptedLoadableModuleWidget.setup(self)
+        from MyoPSSegmenterLib.Panels.Workflow import Workflow
+
+        self.logic = MyoPSSegmenterLogic()
+        self.workflow = Workflow(self.logic.myops, self.resourcePath)
+        self.layout.addWidget(self.workflow.root)
+        self.ui = self.workflow.ui
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+
+    def cleanup(self):
+        """End everything: timer, thread, observers, keys."""
+        self.setParameterNode(None)
+        self.removeObservers()
+        if self.workflow is not None:
+            self.workflow.cleanup()
+            self.logic.close()
+            self.workflow = None
+
+    def enter(self):
+        """The user came to the module."""
+        self._entered = True
+        self.initializeParameterNode()
+        self.workflow.enter()
+
+    def exit(self):
+        """The user left the module: its keys and tools are gone, its background work goes on."""
+        self._entered = False
+        if self.workflow is not None:
+            self.workflow.exit()
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event):
+        """The parameter node goes with the scene."""
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        """Begin anew if the panel is open."""
+        if self._entered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Take the scene's parameter node, or a new one."""
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode):
+        """Tie the widgets to a parameter node; None unties them."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._connection)
+            self.removeObserver(self._parameterNode, MODIFIED, self.onParametersModified)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._connection = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, MODIFIED, self.onParametersModified)
+        if self.workflow is not None:
+            self.workflow.setParameters(parameterNode)
+
+    def onParametersModified(self, caller=None, event=None):
+        """The user chose something."""
+        self.workflow.parametersChanged()
+
+    def onReload(self):
+        """Developer mode: read our own packages again too, not only this file."""
+        for name in list(sys.modules):
+            if name.split(".")[0] in OWN_PACKAGES:
+                del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+
+class MyoPSSegmenterLogic(ScriptedLoadableModuleLogic):
+    """The module's logic for scripts: `myops` does everything, see `MyoPSSegmenterLib.Logic`.
+
+    Attributes:
+        myops: the `MyoPSLogic` of Slicer's scene.
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        from MyoPSSegmenterLib.Logic import MyoPSLogic
+
+        self.myops = MyoPSLogic(slicer.mrmlScene)
+
+    def getParameterNode(self):
+        """The parameter node with typed values."""
+        return MyoPSSegmenterParameterNode(super().getParameterNode())
+
+    def close(self):
+        """End the background work and take back all observers."""
+        self.myops.close()
+
+
+class MyoPSSegmenterTest(ScriptedLoadableModuleTest):
+    """The self-test: the sample patient from loading to a mass in grams."""
+
+    def setUp(self):
+        """Begin with an empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """Run the whole test."""
+        self.setUp()
+        self.test_sample_patient_is_segmented_and_measured()
+
+    def test_sample_patient_is_segmented_and_measured(self):
+        """Load, segment, measure; skips the networks where torch is missing."""
+        from MyoPSSegmenterLib.SelfTest import segmentSamplePatient
+
+        self.delayDisplay(_("Segmenting the sample patient"))
+        logic = MyoPSSegmenterLogic()
+        try:
+            masses = segmentSamplePatient(logic.myops, slicer.app.temporaryPath)
+        finally:
+            logic.close()
+        if masses is not None:
+            self.assertGreater(masses["lv_myocardium"].mass_g, 20.0)
+        self.delayDisplay(_("Test passed"))

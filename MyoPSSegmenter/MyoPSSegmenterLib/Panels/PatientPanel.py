@@ -1,0 +1,198 @@
+"""Step 1: the patient's volumes, where they come from, and whether they fit together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .Panel import Panel, offer
+
+# In the order of the selectors; the parameter of each.
+SEQUENCES = {"lge": "lgeVolume", "bssfp": "bssfpVolume", "t2": "t2Volume"}
+TITLES = {"lge": "LGE", "bssfp": "bSSFP", "t2": "T2"}
+COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""}
+
+
+class PatientPanel(Panel):
+    """Selectors, folder, sample patient, swapping, and findings with their remedies."""
+
+    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+        super().__init__(logic, ui, root)
+        self._rows: list[Any] = []
+        self._rowButtons: list[Any] = []
+        self._shown: Any = None
+        # The selectors are being set from the logic, not by the user.
+        self._filling = False
+        self._laidOut: set[str] = set()
+        self._zoomed: Any = None
+        for name in SEQUENCES:
+            getattr(ui, f"{name}Selector").setMRMLScene(logic.scene)
+        self.connect(ui.loadFolderButton, "clicked()", self.chooseFolder)
+        self.connect(ui.sampleButton, "clicked()", self.loadSample)
+        self.connect(ui.layoutButton, "clicked()", self.showSideBySide)
+        self._menu = self._swapMenu()
+        self.listen("patient", self._patientChanged)
+        self.listen("clear", self._patientChanged)
+        for topic in ("automatic", "study"):
+            self.listen(topic, self._showHeart)
+
+    def update(self) -> None:
+        """Show the logic's state; harmless at any time."""
+        volumes = self.logic.patient.volumes
+        reason = None if len(volumes) > 1 else _("Waits for two sequences: choose them above.")
+        offer(self.ui.swapButton, reason, self.ui.swapButton.whatsThis)
+        reason = None if volumes else _("Waits for a patient: load a folder, or choose volumes.")
+        offer(self.ui.layoutButton, reason, self.ui.layoutButton.whatsThis)
+        self._showFindings()
+
+    def parametersChanged(self) -> None:
+        """The user chose a volume: a volume chosen twice changes places with the other one."""
+        if self._filling:
+            return
+        chosen = {name: getattr(self.parameters, key) for name, key in SEQUENCES.items()}
+        had = {name: self.logic.patient.volumes.get(name) for name in SEQUENCES}
+        if chosen == had:
+            return
+        for name in SEQUENCES:
+            for other in SEQUENCES:
+                same = chosen[name] is not None and chosen[name] is chosen[other]
+                if same and name != other and chosen[name] is not had[name]:
+                    chosen[other] = had[name]
+        self.logic.patient.setVolumes(**chosen)
+
+    def chooseFolder(self) -> None:
+        """Ask for a patient's folder and load it."""
+        title = _("Choose the folder of one patient")
+        folder = qt.QFileDialog.getExistingDirectory(self.root, title)
+        if folder:
+            self.loadFolder(folder)
+
+    def loadFolder(self, folder: str) -> None:
+        """Load a patient's folder; it is shown when the logic tells of it."""
+        self.logic.patient.loadFolder(folder)
+
+    def loadSample(self) -> None:
+        """Make the sample patient, or take the one made before, and show it."""
+        from ..SampleData import cacheFolder, makeSamplePatient, sampleFolder
+
+        self.say(_("Preparing the sample patient…"))
+        slicer.app.processEvents()
+        folder = sampleFolder(cacheFolder(self.logic.scene))
+        makeSamplePatient(folder)
+        self.loadFolder(str(folder))
+
+    def showSideBySide(self) -> None:
+        """Lay the sequences out side by side, linked, with the segmentation on top."""
+        from ..Views import showSequences
+
+        patient = self.logic.patient
+        if patient.volumes:
+            node = self.logic.correction.node
+            showSequences(self.logic.scene, patient.volumes, node, patient.case)
+
+    def _swapMenu(self) -> Any:
+        menu = qt.QMenu(self.ui.swapButton)
+        names = list(SEQUENCES)
+        self._actions = []
+        for first, second in ((names[0], names[1]), (names[0], names[2]), (names[1], names[2])):
+            title = _("{a} and {b}").format(a=TITLES[first], b=TITLES[second])
+            action = qt.QAction(title, menu)
+            menu.addAction(action)
+            self.connect(action, "triggered()", self._swapper(first, second))
+            self._actions.append(action)
+        self.ui.swapButton.setMenu(menu)
+        for button in (self.ui.swapButton, self.ui.layoutButton):
+            button.whatsThis = button.toolTip
+        return menu
+
+    def _swapper(self, first: str, second: str) -> Any:
+        return lambda: self.logic.patient.swap(first, second)
+
+    def _patientChanged(self, **_values: object) -> None:
+        """The logic has other volumes: show them in the selectors and, if new, in the views."""
+        self.fillSelectors()
+        patient = self.logic.patient
+        shown = {node.GetID() for node in patient.volumes.values()}
+        if patient.files is not None and shown and not shown & self._laidOut:
+            names = ", ".join(TITLES[name] for name in SEQUENCES if name in patient.volumes)
+            self.say(_("{patient}: {names} loaded.").format(patient=patient.caseName, names=names))
+            self.showSideBySide()
+        self._laidOut = shown
+        if self.logic.correction.session is None:
+            self._zoomed = None
+        self.update()
+
+    def _showHeart(self, **_values: object) -> None:
+        """A new segmentation: zoom in on it, once."""
+        correction = self.logic.correction
+        if correction.session is not self._zoomed:
+            self._zoomed = correction.session
+            if correction.session is not None:
+                self.showSideBySide()
+
+    def fillSelectors(self) -> None:
+        """Show the logic's volumes in the selectors."""
+        if self.parameters is None:
+            return
+        self._filling = True
+        try:
+            for name, key in SEQUENCES.items():
+                node = self.logic.patient.volumes.get(name)
+                if getattr(self.parameters, key) is not node:
+                    setattr(self.parameters, key, node)
+        finally:
+            self._filling = False
+
+    def _showFindings(self, **_values: object) -> None:
+        """One row per finding, with a button where the module can help or take its help back."""
+        patient = self.logic.patient
+        findings, problem = patient.findings(), patient.problem
+        state = (findings, problem, len(patient.volumes))
+        if state == self._shown:
+            return
+        self._shown = state
+        self._clearRows()
+        if problem:
+            self._addRow(problem, "attention")
+        for finding in findings:
+            self._addFinding(finding)
+        if not findings and not problem and len(patient.volumes) > 1:
+            self._addRow(_("The sequences lie on top of each other."), "good")
+
+    def _addFinding(self, finding: Any) -> None:
+        mood = "attention" if finding.isWarning else "plain"
+        if finding.resolvable:
+            title = _("Align") if finding.kind == "misalignment" else _("Resample")
+            self._addRow(finding.text, mood, title, lambda: self.logic.patient.resolve(finding))
+        elif finding.undoable:
+            self._addRow(finding.text, mood, _("Undo"), lambda: self.logic.patient.revert(finding))
+        else:
+            self._addRow(finding.text, mood)
+
+    def _addRow(self, text: str, mood: str, title: str = "", action: Any = None) -> None:
+        row = qt.QWidget()
+        layout = qt.QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        label = qt.QLabel(text)
+        label.setWordWrap(True)
+        label.setStyleSheet(COLORS[mood])
+        layout.addWidget(label, 1)
+        if action is not None:
+            button = qt.QPushButton(title)
+            button.setMinimumSize(90, 34)
+            self.connect(button, "clicked()", action)
+            layout.addWidget(button)
+            self._rowButtons.append(button)
+        self.ui.findingsBox.layout().addWidget(row)
+        self._rows.append(row)
+
+    def _clearRows(self) -> None:
+        self._ties = [tie for tie in self._ties if tie[0] not in self._rowButtons]
+        for row in self._rows:
+            row.hide()
+            row.setParent(None)
+            row.deleteLater()
+        self._rows, self._rowButtons = [], []

@@ -1,0 +1,138 @@
+"""Step 4: masses, conventional methods, remote region, bull's-eye and the plot by slice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ..BullsEye import bullsEyePlot, fitToView
+from ..MeasurementNodes import massTable, methodsTable
+from ..SlicePlot import slicePlot
+from .Panel import Panel, fillChoices, offer
+
+NONE = ""
+OF_MOVED_REMOTE = ("remoteAutomaticButton", "remoteWidthSpinBox")
+VIEWS = {"bullsEyeView": "MyoPSBullsEye", "slicePlotView": "MyoPSSlicePlot"}
+
+
+class QuantifyPanel(Panel):
+    """Tables and plots are nodes that the logic keeps up to date; here they are shown."""
+
+    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+        super().__init__(logic, ui, root)
+        self._views: dict[str, Any] = {}
+        self._tips = {name: getattr(ui, name).toolTip for name in OF_MOVED_REMOTE}
+        self.connect(ui.methodSelector, "currentIndexChanged(int)", self.showMethod)
+        self.connect(ui.remoteButton, "clicked()", self.showRemote)
+        self.connect(ui.remoteWidthSpinBox, "valueChanged(int)", self.setRemoteWidth)
+        self.connect(ui.remoteAutomaticButton, "clicked()", self.logic.quantify.clearRemote)
+        self.connect(ui.bullsEyeSelector, "currentIndexChanged(int)", self.setBullsEye)
+        self.connect(ui.plotTabs, "currentChanged(int)", self._fit)
+        quantities = [
+            ("scar", _("Scar, % of the segment")),
+            ("edema", _("Edema, % of the segment")),
+            ("transmurality", _("Transmurality of the scar, %")),
+        ]
+        fillChoices(ui.bullsEyeSelector, quantities, logic.quantify.bullsEyeQuantity)
+        for topic in ("numbers", "measurements", "labels", "clear"):
+            self.listen(topic, self.update)
+
+    def showNodes(self) -> None:
+        """Tie tables and plots to the scene's nodes; again after the scene was closed."""
+        scene, measurements = self.logic.scene, self.logic.quantify.measurements
+        for view, node in (("massTable", massTable(scene)), ("methodsTable", methodsTable(scene))):
+            widget = getattr(self.ui, view)
+            if widget.mrmlTableNode() is not node:
+                # Without a scene the view keeps nothing of its own in it.
+                widget.setMRMLTableNode(node)
+        if measurements is not None and not self._views:
+            quantity = self.logic.quantify.bullsEyeQuantity
+            self._showChart("bullsEyeView", bullsEyePlot(scene, measurements.regional, quantity))
+            self._showChart("slicePlotView", slicePlot(scene, measurements))
+            self._fit()
+
+    def update(self, **_values: object) -> None:
+        """Show the logic's state; harmless at any time."""
+        quantify = self.logic.quantify
+        if self.logic.correction.labels is None:
+            self._views = {}
+            self.ui.staleLabel.text = ""
+            return
+        if not self._views:
+            self.showNodes()
+        if quantify.problem:
+            self.ui.staleLabel.text = quantify.problem
+        else:
+            self.ui.staleLabel.text = (
+                _("Methods, segments and plots are being updated…") if quantify.stale else ""
+            )
+        self.ui.staleLabel.visible = bool(self.ui.staleLabel.text)
+        self._offerMethods()
+        automatic = _("The remote region is automatic: show it, and drag its point.")
+        for name, tip in self._tips.items():
+            offer(getattr(self.ui, name), automatic if quantify.sector is None else None, tip)
+        self._fit()
+
+    def showMethod(self) -> None:
+        """Show the chosen method's mask, and only that one."""
+        chosen = self.ui.methodSelector.currentData or NONE
+        for name in self.logic.quantify.shownMethods - {chosen}:
+            self.logic.quantify.showMethod(name, False)
+        if chosen:
+            self.logic.quantify.showMethod(chosen, True)
+
+    def showRemote(self) -> None:
+        """Show the remote region and the point that moves it, or hide them."""
+        self.logic.quantify.showRemote(self.ui.remoteButton.checked)
+
+    def setRemoteWidth(self, width: int) -> None:
+        """Widen or narrow a remote region that was moved by hand."""
+        sector = self.logic.quantify.sector
+        if sector is not None:
+            self.logic.quantify.setRemoteSector(sector.center_angle_deg, width)
+
+    def setBullsEye(self) -> None:
+        """Show another quantity in the bull's-eye."""
+        self.logic.quantify.setBullsEye(self.ui.bullsEyeSelector.currentData)
+
+    def _offerMethods(self) -> None:
+        methods = [(NONE, _("no method")), *self.logic.quantify.methods().items()]
+        box = self.ui.methodSelector
+        present = [(box.itemData(index), box.itemText(index)) for index in range(box.count)]
+        if present != methods:
+            shown = next(iter(self.logic.quantify.shownMethods), NONE)
+            fillChoices(box, methods, shown)
+
+    def _showChart(self, view: str, chart: Any) -> None:
+        """Show a chart in a view of the panel."""
+        scene, widget = self.logic.scene, getattr(self.ui, view)
+        node = singleton(scene, "vtkMRMLPlotViewNode", VIEWS[view])
+        node.SetLayoutName(VIEWS[view])
+        # A view with an owner is not the layout's: Slicer makes no second widget for it.
+        owner = singleton(scene, "vtkMRMLScriptedModuleNode", "MyoPSPlotViews")
+        node.SetAndObserveParentLayoutNodeID(owner.GetID())
+        node.SetPlotChartNodeID(chart.GetID())
+        widget.setMRMLScene(scene)
+        widget.setMRMLPlotViewNode(node)
+        self._views[view] = chart
+
+    def _fit(self) -> None:
+        """Keep the bull's-eye round in a view that is wider than tall."""
+        chart, view = self._views.get("bullsEyeView"), self.ui.bullsEyeView
+        if chart is not None and chart.GetScene() is not None:
+            fitToView(chart, view.width, view.height)
+
+
+def singleton(scene: Any, className: str, tag: str) -> Any:
+    """The one node of a tag, which is not saved; made when it is not there."""
+    node = scene.GetSingletonNode(tag, className)
+    if node is None:
+        made = scene.CreateNodeByClass(className)
+        made.UnRegister(None)
+        made.SetSingletonTag(tag)
+        made.SetName(tag)
+        made.SetSaveWithScene(False)
+        made.SetHideFromEditors(True)
+        node = scene.AddNode(made)
+    return node

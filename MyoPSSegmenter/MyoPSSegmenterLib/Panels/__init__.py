@@ -1,0 +1,1 @@
+"""The six steps of the module's panel: Qt in front, one logic behind each."""

@@ -1,0 +1,140 @@
+"""A synthetic patient to try the module with: made on this computer, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from myops.report.colors import SEQUENCE_NAMES
+
+from .PatientLogic import CASE_ATTRIBUTE
+from .SceneBridge import volumeFromImage
+
+if TYPE_CHECKING:
+    from myops.phantom.patient import PhantomConfig
+
+# What Slicer's Sample Data module shows, and what its script interface takes.
+CATEGORY = "MyoPS Segmenter"
+SAMPLE_NAME = "MyoPSPhantom"
+SEED = 11
+FOLDER = "MyoPSPhantom"
+
+
+def makeSamplePatient(folder: Path, seed: int = SEED) -> dict[str, Path]:
+    """Write a synthetic patient with a fresh infarct; takes about two seconds.
+
+    Args:
+        folder: gets bSSFP, LGE and T2 as NIfTI files, and the truth they were drawn from.
+        seed: of the patient; the same one gives the same files.
+
+    Returns:
+        "bssfp", "lge" and "t2" to their files. Files that are there already are kept.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    name = f"{FOLDER}_{seed}"
+    found = _sequencesIn(folder, name)
+    if set(found) == set(SEQUENCE_NAMES):
+        return found
+    from myops.phantom.files import write_patient
+    from myops.phantom.patient import generate_patient
+
+    write_patient(generate_patient(seed, _config()), folder, name)
+    return _sequencesIn(folder, name)
+
+
+def loadSamplePatient(
+    scene: slicer.vtkMRMLScene, cacheFolder: str | Path, seed: int = SEED
+) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    """Add the synthetic patient's volumes to the scene.
+
+    Args:
+        scene: gets three volume nodes.
+        cacheFolder: where the files are kept, in a folder of their own.
+        seed: of the patient.
+
+    Returns:
+        "bssfp", "lge" and "t2" to their nodes.
+
+    Raises:
+        OSError: the cache cannot be written.
+        InputError: a file in the cache is damaged; delete the folder then.
+    """
+    from myops.io import read_image
+
+    paths = makeSamplePatient(sampleFolder(cacheFolder, seed), seed)
+    images = {sequence: read_image(path) for sequence, path in paths.items()}
+    nodes = {}
+    for sequence, image in images.items():
+        nodes[sequence] = volumeFromImage(scene, image, f"{FOLDER} {SEQUENCE_NAMES[sequence]}")
+        nodes[sequence].SetAttribute(CASE_ATTRIBUTE, f"{FOLDER}_{seed}")
+    return nodes
+
+
+def sampleFolder(cacheFolder: str | Path, seed: int = SEED) -> Path:
+    """The folder of the synthetic patient; `PatientLogic.loadFolder` takes it."""
+    return Path(cacheFolder) / f"{FOLDER}_{seed}"
+
+
+def registerSampleData(
+    sampleDataLogic: Any,
+    scene: slicer.vtkMRMLScene,
+    thumbnail: str | Path | None = None,
+    loaded: Callable[[dict[str, slicer.vtkMRMLScalarVolumeNode]], object] | None = None,
+) -> None:
+    """Offer the synthetic patient in Slicer's Sample Data module.
+
+    Args:
+        sampleDataLogic: the class `SampleData.SampleDataLogic`.
+        scene: gets the volumes when the user asks for them; its cache keeps the files.
+        thumbnail: picture for the button.
+        loaded: called with the nodes, so that the module can choose them at once.
+    """
+
+    def load(_source: Any = None) -> list[slicer.vtkMRMLScalarVolumeNode]:
+        nodes = loadSamplePatient(scene, cacheFolder(scene))
+        if loaded is not None:
+            loaded(nodes)
+        return list(nodes.values())
+
+    names = [f"{FOLDER} {title}" for title in SEQUENCE_NAMES.values()]
+    sampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY,
+        sampleName=SAMPLE_NAME,
+        # Nothing is downloaded: Slicer only wants as many addresses as there are files.
+        uris=[""] * len(names),
+        fileNames=[f"{name}.nii.gz" for name in names],
+        nodeNames=names,
+        customDownloader=load,
+        thumbnailFileName=None if thumbnail is None else str(thumbnail),
+    )
+
+
+def cacheFolder(scene: slicer.vtkMRMLScene) -> Path:
+    """Slicer's folder for downloaded files; one for temporary files where it has none."""
+    import tempfile
+
+    manager = scene.GetCacheManager()
+    folder = manager.GetRemoteCacheDirectory() if manager is not None else None
+    return Path(folder or Path(tempfile.gettempdir()) / "MyoPSSegmenter")
+
+
+def _config() -> PhantomConfig:
+    """All three sequences, a fresh infarct, contrasts as in a clinical scan."""
+    from myops.phantom.patient import PhantomConfig
+
+    return PhantomConfig(
+        dropout=False, normal_share=0.0, acute_share=1.0, random_contrast_share=0.0, upright=True
+    )
+
+
+def _sequencesIn(folder: Path, name: str) -> dict[str, Path]:
+    """The patient's image files that are there."""
+    from myops.phantom.files import SUFFIXES
+
+    paths = {key: Path(folder) / f"{name}_{SUFFIXES[key]}.nii.gz" for key in SEQUENCE_NAMES}
+    return {key: path for key, path in paths.items() if path.is_file()}

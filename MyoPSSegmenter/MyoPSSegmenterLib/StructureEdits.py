@@ -1,0 +1,90 @@
+"""Edits of a whole structure as steps of a session: threshold, expand, shrink, smooth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from myops.errors import InputError
+
+if TYPE_CHECKING:
+    from myops.refine.session import Session
+
+Edit = Callable[["Session"], object]
+# Values of a slider that follow each other so fast are one step to undo.
+SAME_DRAG_S = 1.5
+
+
+class ThresholdEdits:
+    """Thresholds in a row: while the slider is dragged, each replaces the one before."""
+
+    def __init__(self) -> None:
+        self._lastAt = -SAME_DRAG_S
+        self._lastSession: Session | None = None
+
+    def edit(self, structure: str, value: float, slices: Sequence[int] | None) -> Edit:
+        """Make a structure what is at least this probable to the networks; see `at_threshold`."""
+
+        def act(session: Session) -> None:
+            title = f"{structure} threshold"
+            isSame = session is self._lastSession and time.monotonic() - self._lastAt < SAME_DRAG_S
+            joined = isSame and (session.history.undo_name or "").startswith(title)
+            if joined:
+                session.undo()
+            try:
+                self._apply(session, structure, value, slices, f"{title} {value:.2f}")
+            except InputError:
+                if joined:
+                    session.redo()
+                raise
+            self._lastAt, self._lastSession = time.monotonic(), session
+
+        return act
+
+    def _apply(
+        self,
+        session: Session,
+        structure: str,
+        value: float,
+        slices: Sequence[int] | None,
+        name: str,
+    ) -> None:
+        from myops.refine.edits import at_threshold
+
+        labels = at_threshold(
+            session.start, session.labels, structure, value, session.rules, slices
+        )
+        session.accept_labels(labels, name)
+
+
+def grownEdit(structure: str, mm: float, slices: Sequence[int] | None) -> Edit:
+    """Expand a structure (mm above 0), or shrink it; see `myops.refine.edits.grown`."""
+    from myops.refine.edits import grown
+
+    return _shaped(grown, structure, mm, slices, "expand" if mm > 0 else "shrink")
+
+
+def smoothedEdit(structure: str, mm: float, slices: Sequence[int] | None) -> Edit:
+    """Smooth a structure's border; see `myops.refine.edits.smoothed`."""
+    from myops.refine.edits import smoothed
+
+    return _shaped(smoothed, structure, mm, slices, "smooth")
+
+
+def _shaped(
+    function: Callable[..., np.ndarray],
+    structure: str,
+    mm: float,
+    slices: Sequence[int] | None,
+    verb: str,
+) -> Edit:
+    def act(session: Session) -> None:
+        spacing_mm = session.case.geometry.spacing_mm
+        chances = session.start.probabilities
+        labels = function(session.labels, structure, mm, spacing_mm, session.rules, slices, chances)
+        session.accept_labels(labels, f"{verb} {structure}")
+
+    return act

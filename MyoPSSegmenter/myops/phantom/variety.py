@@ -1,0 +1,101 @@
+"""Wider variety for training: what pictures of real hearts showed and the standard phantom lacks.
+
+`PhantomConfig(wide=True)` draws the standard patient first and changes it here, with random numbers
+of its own. Without it nothing changes, so the held-back patients stay the same to the last bit.
+What is changed and why: Docs/real-hearts.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .contrast import BLOOD
+from .heart import Heart
+from .infarct import Infarct
+from .tissue import LV_BLOOD, SCAR, SCAR_CHRONIC
+
+
+def widen_heart(rng: np.random.Generator, heart: Heart) -> Heart:
+    """Very small and large hearts, large right ventricles, thin scars, a smooth endocardium.
+
+    Experts draw the endocardium smooth and count trabeculae and papillary muscles as blood pool.
+    So the wall's rough edge becomes a spongy layer inside the cavity: muscle to look at, blood
+    pool in the truth.
+    """
+    size = rng.choice([1.0, rng.uniform(0.72, 0.95), rng.uniform(1.05, 1.25)], p=[0.6, 0.2, 0.2])
+    heart = replace(
+        heart,
+        radius_mm=heart.radius_mm * size,
+        length_mm=heart.length_mm * size,
+        trabecula_mm=0.3 * heart.trabecula_mm,
+        fraying_mm=0.5 * heart.fraying_mm,
+        trabecula_layer_mm=rng.choice([0.0, rng.uniform(1.0, 6.0)], p=[0.3, 0.7]),
+        papillary=[
+            (angle, min(share + rng.uniform(0, 0.2), 0.95), mm * rng.uniform(0.8, 1.5), top, end)
+            for angle, share, mm, top, end in heart.papillary
+        ],
+        infarcts=[_widen_infarct(rng, infarct) for infarct in heart.infarcts],
+        thinning=min(heart.thinning * rng.uniform(0.8, 1.5), 0.8),
+    )
+    return _enlarge_right_ventricle(rng, heart) if rng.random() < 0.35 else heart
+
+
+def _widen_infarct(rng: np.random.Generator, infarct: Infarct) -> Infarct:
+    kind = rng.random()
+    if kind < 0.3:  # thin and wide along the endocardium
+        width = np.deg2rad(rng.uniform(40, 150))
+        return replace(infarct, transmurality=rng.uniform(0.25, 0.55), half_width=width)
+    if kind < 0.5:  # through the whole wall and around the apex
+        width = np.deg2rad(rng.uniform(50, 170))
+        level, length = rng.uniform(0.5, 0.95), rng.uniform(0.4, 1.0)
+        return replace(
+            infarct,
+            transmurality=rng.uniform(0.8, 1.6),
+            half_width=width,
+            level=level,
+            half_length=length,
+        )
+    return infarct
+
+
+def _enlarge_right_ventricle(rng: np.random.Generator, heart: Heart) -> Heart:
+    """A dilated or thick-walled right ventricle, larger than the left and beyond its apex."""
+    return replace(
+        heart,
+        rv_across=rng.uniform(1.05, 1.8),
+        rv_reach=rng.uniform(1.2, 2.1),
+        rv_offset=rng.uniform(0.35, 0.9),
+        rv_apex=rng.uniform(0.85, 1.25),
+        rv_wall_mm=rng.uniform(1.5, 7.0),
+        septum_flattening=rng.uniform(0.0, 0.35),
+    )
+
+
+def widen_contrast(rng: np.random.Generator, sequence: str, table: np.ndarray) -> np.ndarray:
+    """Scar as bright as blood in LGE; blood that is hardly brighter than muscle in every sequence.
+
+    Args:
+        rng: source of randomness.
+        sequence: "bssfp", "lge" or "t2".
+        table: float (slices, tissue) signal; not changed.
+    """
+    table = table.copy()
+    if sequence == "lge" and rng.random() < 0.45:
+        same = table[:, LV_BLOOD] * rng.uniform(0.88, 1.15)
+        table[:, [SCAR, SCAR_CHRONIC]] = same[:, None]
+    if sequence != "lge" and rng.random() < 0.2:
+        table[:, list(BLOOD)] *= rng.uniform(0.75, 1.1)
+    return table
+
+
+def slice_gains(rng: np.random.Generator, slices: int) -> np.ndarray:
+    """Gain of each slice, float32 (z, 1, 1): stored slice by slice, or a step within the stack."""
+    gains = np.ones(slices)
+    kind = rng.random()
+    if kind < 0.2:
+        gains = np.exp(rng.normal(0, rng.uniform(0.05, 0.35), slices))
+    elif kind < 0.4:
+        gains[int(rng.integers(0, slices)) :] = rng.uniform(0.45, 2.2)
+    return gains.astype(np.float32)[:, None, None]

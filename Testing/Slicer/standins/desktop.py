@@ -1,0 +1,199 @@
+"""A desktop Slicer of stand-ins around a real scene, for tests of the panel and its pictures.
+
+    with desktop(scene) as slicer_:
+        panel = openPanel()
+        ...
+        closePanel(panel)
+
+`renderPanel(path)` draws the whole panel to a PNG.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import slicer
+from PySide6 import QtCore, QtGui, QtWidgets
+
+from . import parameters, scripted, widgets
+from .pythonqt import CtkModule, QtModule
+
+MODULE_FOLDER = Path(__file__).parents[3] / "MyoPSSegmenter"
+PANEL_WIDTH = 480
+FAKED = ("app", "modules", "mrmlScene")
+
+
+class Application:
+    """`slicer.app`: what it was asked for."""
+
+    def __init__(self) -> None:
+        self.cursors: list[Any] = []
+        self.temporaryPath = ""
+
+    def processEvents(self, *_: Any) -> None:
+        QtWidgets.QApplication.processEvents()
+
+    def testingEnabled(self) -> bool:
+        return False
+
+    def setOverrideCursor(self, cursor: Any) -> None:
+        self.cursors.append(cursor)
+
+    def restoreOverrideCursor(self) -> None:
+        self.cursors.pop()
+
+    def connect(self, *_: Any) -> None:
+        """`startupCompleted()` never comes: a test calls what it would call."""
+
+
+class Windows:
+    """What the user would see beside the panel: pop-ups, status messages, chosen modules."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.questions: list[str] = []
+        self.answer = True
+        self.status: list[str] = []
+        self.modules: list[str] = []
+
+    def errorDisplay(self, text: str, **_: Any) -> None:
+        self.errors.append(text)
+
+    def confirmYesNoDisplay(self, text: str, **_: Any) -> bool:
+        self.questions.append(text)
+        return self.answer
+
+    def showStatusMessage(self, text: str, duration: int = 0) -> None:
+        self.status.append(text)
+
+    def selectModule(self, name: str) -> None:
+        self.modules.append(name)
+
+
+def application() -> QtWidgets.QApplication:
+    """The one Qt application of this process."""
+    return QtWidgets.QApplication.instance() or QtWidgets.QApplication(["panel"])
+
+
+def _i18n() -> ModuleType:
+    made = ModuleType("slicer.i18n")
+    made.tr = lambda text: text  # type: ignore[attr-defined]
+    made.translate = lambda context, text: text  # type: ignore[attr-defined]
+    return made
+
+
+@contextlib.contextmanager
+def desktop(scene: Any) -> Iterator[Windows]:
+    """Make this process look like desktop Slicer with a scene; undone at the end."""
+    application()
+    windows = Windows()
+    modules = {
+        "qt": QtModule("qt"),
+        "ctk": CtkModule("ctk"),
+        "slicer.ScriptedLoadableModule": scripted.module(),
+        "slicer.parameterNodeWrapper": parameters.module(),
+        "slicer.i18n": _i18n(),
+    }
+    was = {name: sys.modules.get(name) for name in modules}
+    utilities = {
+        name: (getattr(slicer.util, name, None), getattr(windows, name))
+        for name in ("errorDisplay", "confirmYesNoDisplay", "showStatusMessage", "selectModule")
+    }
+    sys.modules.update(modules)
+    for name in ("ScriptedLoadableModule", "parameterNodeWrapper", "i18n"):
+        setattr(slicer, name, modules[f"slicer.{name}"])
+    for name, (_, standIn) in utilities.items():
+        setattr(slicer.util, name, standIn)
+    described = SimpleNamespace(path=str(MODULE_FOLDER / "MyoPSSegmenter.py"))
+    slicer.app, slicer.mrmlScene = Application(), scene
+    slicer.modules = SimpleNamespace(myopssegmenter=described)
+    try:
+        yield windows
+    finally:
+        for name, module in was.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
+        for name, (original, _) in utilities.items():
+            setattr(slicer.util, name, original)
+        for name in (*FAKED, "ScriptedLoadableModule", "parameterNodeWrapper", "i18n"):
+            if hasattr(slicer, name):
+                delattr(slicer, name)
+        _forgetModule()
+        widgets.forgetObservers()
+
+
+def _forgetModule() -> None:
+    """The next desktop imports the module file and the panels anew: they hold names of this one."""
+    for name in [n for n in sys.modules if n == "MyoPSSegmenter" or ".Panels" in n]:
+        del sys.modules[name]
+
+
+def openPanel(enter: bool = True) -> Any:
+    """Make the module's widget as Slicer does, and go to it."""
+    if str(MODULE_FOLDER) not in sys.path:
+        sys.path.insert(0, str(MODULE_FOLDER))
+    module = importlib.import_module("MyoPSSegmenter")
+    widget = module.MyoPSSegmenterWidget()
+    widget.setup()
+    if enter:
+        widget.enter()
+    return widget
+
+
+def closePanel(widget: Any) -> None:
+    """Leave the module and end it, as Slicer does when it closes."""
+    widget.exit()
+    widget.cleanup()
+    widget.parent.deleteLater()
+    QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+
+
+def grab(widget: Any, width: int = PANEL_WIDTH) -> QtGui.QPixmap:
+    """A picture of a whole widget, as tall as it wants to be."""
+    widget.setFixedWidth(width)
+    widget.ensurePolished()
+    for _ in range(3):  # word-wrapped labels settle
+        widget.layout().activate()
+        height = widget.layout().totalHeightForWidth(width)
+        height = height if height > 0 else widget.sizeHint().height()
+        QtWidgets.QWidget.setFixedHeight(widget, height)
+        QtWidgets.QWidget.show(widget)
+        QtWidgets.QApplication.processEvents()
+    return QtWidgets.QWidget.grab(widget)
+
+
+def renderPanel(
+    path: str | Path, panel: Any = None, section: str | None = None, width: int = PANEL_WIDTH
+) -> Path:
+    """Draw the panel to a PNG.
+
+    Args:
+        path: file to write.
+        panel: the module's widget, see `openPanel`; a new one over `slicer.mrmlScene` without it.
+        section: name of a section in the `.ui`, such as "correctSection", to draw alone.
+        width: width in pixels, as the user drags the module panel.
+    """
+    made = openPanel() if panel is None else panel
+    whole = made.parent
+    picture = grab(whole, width)
+    if section is not None:
+        part = whole.findChild(QtWidgets.QWidget, section)
+        corner = part.mapTo(whole, QtCore.QPoint(0, 0))
+        ratio = picture.devicePixelRatio()
+        area = QtCore.QRect(corner, QtWidgets.QWidget.size(part))
+        picture = picture.copy(QtCore.QRect(area.topLeft() * ratio, area.size() * ratio))
+    picture.save(str(path))
+    if panel is None:
+        closePanel(made)
+    return Path(path)

@@ -1,0 +1,131 @@
+"""The module file in a bare Python: stand-ins for slicer and qt, no vtk, no numpy, no torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+MODULE = Path(__file__).parents[2] / "MyoPSSegmenter"
+# Allows Python's own modules and this repository's; slicer and qt are empty shells.
+BARE = f"""
+import sys, types
+sys.path.insert(0, {str(MODULE)!r})
+
+class Bare:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        own = ("MyoPSSegmenter", "MyoPSSegmenterLib", "myops")
+        if top not in sys.stdlib_module_names and top not in own:
+            raise ModuleNotFoundError(f"{{name}} is not part of a bare Python", name=name)
+
+sys.meta_path.insert(0, Bare())
+
+def shell(name, **members):
+    module = types.ModuleType(name)
+    vars(module).update(members)
+    sys.modules[name] = module
+    return module
+
+class Base:
+    def __init__(self, parent=None):
+        self.parent = parent
+
+class Volume: ...
+class Application:
+    connected = []
+    def connect(self, signal, function):
+        self.connected.append((signal, function))
+
+slicer = shell("slicer", vtkMRMLScalarVolumeNode=Volume, app=Application())
+slicer.i18n = shell("slicer.i18n", tr=lambda t: t, translate=lambda c, t: t)
+slicer.util = shell("slicer.util", VTKObservationMixin=type("Mixin", (), {{}}))
+kinds = ("", "Widget", "Logic", "Test")
+slicer.ScriptedLoadableModule = shell("slicer.ScriptedLoadableModule",
+    **{{"ScriptedLoadableModule" + kind: type(kind or "Module", (Base,), {{}}) for kind in kinds}})
+slicer.parameterNodeWrapper = shell("slicer.parameterNodeWrapper",
+    parameterNodeWrapper=lambda cls: cls, WithinRange=lambda low, high: (low, high))
+shell("qt")
+shell("ctk")
+
+import MyoPSSegmenter
+"""
+
+
+def bare(code: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{BARE}\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_the_module_file_imports_in_a_bare_python() -> None:
+    loaded = bare("print(*sorted({name.split('.')[0] for name in sys.modules}))")
+    assert set(loaded).isdisjoint({"vtk", "numpy", "SimpleITK", "scipy", "torch", "PySide6"})
+
+
+def test_the_module_file_imports_nothing_of_ours_before_it_is_needed() -> None:
+    code = "print(*[n for n in sys.modules if n.startswith(('myops', 'MyoPSSegmenterLib'))])"
+    loaded = bare(code)
+    assert loaded == []
+
+
+def test_the_descriptor_names_the_module_and_offers_sample_data_later() -> None:
+    code = """
+from types import SimpleNamespace
+parent = SimpleNamespace()
+MyoPSSegmenter.MyoPSSegmenter(parent)
+print(parent.title.replace(" ", "_"), *parent.categories, slicer.app.connected[0][0])
+print("research" in parent.helpText)
+"""
+    assert bare(code) == ["MyoPS_Segmenter", "Cardiac", "startupCompleted()", "True"]
+
+
+def test_the_module_file_only_names_and_delegates() -> None:
+    source = (MODULE / "MyoPSSegmenter.py").read_text()
+    longest = max(
+        (node.end_lineno or 0) - node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef)
+    )
+    assert len(source.splitlines()) < 300
+    assert longest < 25
+
+
+def test_slicer_finds_the_four_classes_by_their_names() -> None:
+    classes = {
+        node.name
+        for node in ast.parse((MODULE / "MyoPSSegmenter.py").read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    expected = {f"MyoPSSegmenter{kind}" for kind in ("", "Widget", "Logic", "Test")}
+    assert expected <= classes
+
+
+def test_only_the_panels_know_qt() -> None:
+    for path in (MODULE / "MyoPSSegmenterLib").glob("*.py"):
+        names = {
+            alias.name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        assert names.isdisjoint({"qt", "ctk", "PySide6"}), path.name
+
+
+def test_the_logic_never_asks_for_the_application_or_its_scene() -> None:
+    for path in (MODULE / "MyoPSSegmenterLib").glob("*.py"):
+        used = {
+            node.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "slicer"
+        }
+        assert used.isdisjoint({"app", "modules", "mrmlScene"}), path.name

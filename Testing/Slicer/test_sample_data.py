@@ -1,0 +1,93 @@
+"""The sample patient is made without a network, once, and offered by Slicer's Sample Data."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from myops.case import load_case_folder
+from myops.worklist.patients import recognize
+from MyoPSSegmenterLib import SampleData
+from MyoPSSegmenterLib.SceneBridge import imageFromVolume
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a cache that holds the sample patient."""
+    folder = tmp_path_factory.mktemp("cache")
+    SampleData.makeSamplePatient(SampleData.sampleFolder(folder))
+    return folder
+
+
+class Sources:
+    """Stands in for SampleData.SampleDataLogic, which desktop Slicer has."""
+
+    registered: list[dict[str, Any]]
+
+    def __init__(self) -> None:
+        self.registered = []
+
+    def registerCustomSampleDataSource(self, **values: Any) -> None:
+        self.registered.append(values)
+
+
+def test_the_sample_has_three_sequences_and_an_infarct(cache: Path) -> None:
+    folder = SampleData.sampleFolder(cache)
+    case = load_case_folder(folder)
+    assert case.sequences == ("bssfp", "lge", "t2")
+    assert case.warnings == ()
+    assert "truth" in " ".join(path.name for path in folder.iterdir())
+
+
+def test_its_folder_is_recognized_without_questions(cache: Path) -> None:
+    files = recognize(SampleData.sampleFolder(cache))
+    assert set(files.sequences) == {"bssfp", "lge", "t2"}
+    assert (files.unrecognized, files.problems) == ((), ())
+
+
+def test_files_that_are_there_are_kept(cache: Path) -> None:
+    folder = SampleData.sampleFolder(cache)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    paths = SampleData.makeSamplePatient(folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert set(paths.values()) < set(before)
+
+
+def test_volumes_are_loaded_with_names_and_a_display(cache: Path, scene: Any) -> None:
+    nodes = SampleData.loadSamplePatient(scene, cache)
+    assert [node.GetName() for node in nodes.values()] == [
+        "MyoPSPhantom bSSFP",
+        "MyoPSPhantom LGE",
+        "MyoPSPhantom T2",
+    ]
+    assert all(node.GetDisplayNode() is not None for node in nodes.values())
+    case = load_case_folder(SampleData.sampleFolder(cache))
+    assert np.ptp(case.images["lge"]) > 0
+    assert imageFromVolume(nodes["lge"]).GetSize() == case.original.geometry.size_xyz
+
+
+def test_it_is_registered_and_made_when_asked_for(
+    cache: Path, scene: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("expected no network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(SampleData, "cacheFolder", lambda scene: cache)
+    sources, loaded = Sources(), []
+    SampleData.registerSampleData(sources, scene, tmp_path / "icon.png", loaded=loaded.append)
+    (source,) = sources.registered
+    assert source["sampleName"] == SampleData.SAMPLE_NAME
+    # Slicer wants lists of one length.
+    assert len(source["uris"]) == len(source["fileNames"]) == len(source["nodeNames"]) == 3
+    nodes = source["customDownloader"](source)
+    assert [node.GetName() for node in nodes] == source["nodeNames"]
+    assert set(loaded[0]) == {"bssfp", "lge", "t2"}
+
+
+def test_without_slicers_cache_a_temporary_folder_is_used(scene: Any) -> None:
+    assert SampleData.cacheFolder(scene).name

@@ -1,0 +1,925 @@
+"""The panel on stand-ins for Qt, CTK and qMRML widgets, over a real scene and the real logic.
+
+What this cannot show is how PythonQt and CTK behave; see the user guide on what was run where.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install PySide6-Essentials")
+
+import slicer
+import vtk
+from PySide6 import QtCore, QtGui, QtWidgets
+from standins.desktop import closePanel, desktop, openPanel, renderPanel
+from standins.widgets import forgetObservers
+
+HERE = Path(__file__).parent
+INTERACTIVE = (
+    "QPushButton",
+    "QToolButton",
+    "QComboBox",
+    "QCheckBox",
+    "QLineEdit",
+    "QSpinBox",
+    "QDoubleSpinBox",
+    "QTableWidget",
+    "QTabWidget",
+    "ctkSliderWidget",
+    "ctkPathLineEdit",
+    "qMRMLNodeComboBox",
+)
+
+
+@pytest.fixture
+def windows(scene: Any) -> Iterator[Any]:
+    """Give what the user would see beside the panel; the process looks like desktop Slicer."""
+    with desktop(scene) as made:
+        yield made
+
+
+@pytest.fixture
+def panel(windows: Any) -> Iterator[Any]:
+    """Give the module's widget, entered."""
+    made = openPanel()
+    yield made
+    failures = made.logic.myops.events.failures
+    if made.workflow is not None:
+        closePanel(made)
+    assert failures == []
+    assert windows.errors == []
+
+
+@pytest.fixture
+def loaded(panel: Any, phantomFolder: Path) -> Any:
+    """Give the widget with a patient."""
+    panel.workflow.panels["patient"].loadFolder(str(phantomFolder))
+    return panel
+
+
+@pytest.fixture
+def segmented(loaded: Any, segmentedCase: tuple[Any, Any]) -> Any:
+    """Give the widget with a patient and a segmentation."""
+    from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode
+
+    logic, patient = loaded.logic.myops, loaded.logic.myops.patient
+    node = createSegmentationNode(logic.scene, patient.case, patient.referenceNode, "Heart")
+    logic.correction.start(patient.case, segmentedCase[1], node)
+    return loaded
+
+
+def pump(panel: Any, until: Callable[[], bool], seconds: float = 30) -> None:
+    """Let the panel's timer work until something is so."""
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, "what was waited for did not come"
+        panel.workflow._tick()
+
+
+def named(panel: Any) -> dict[str, Any]:
+    """Every named widget of the panel that the user can act on."""
+    return {
+        name: widget
+        for name, widget in vars(panel.ui).items()
+        if type(widget).__name__ in INTERACTIVE and not name.startswith("qt_")
+    }
+
+
+def enabledSteps(panel: Any) -> set[str]:
+    from MyoPSSegmenterLib.Panels.Waiting import STEPS
+
+    return {name for name in STEPS if getattr(panel.ui, f"{name}Section").enabled}
+
+
+def shortcutsOf(panel: Any) -> list[QtGui.QShortcut]:
+    return panel.workflow.root.findChildren(QtGui.QShortcut)
+
+
+def press(panel: Any, key: str) -> None:
+    """Press a key of the panel."""
+    wanted = QtGui.QKeySequence(key)
+    next(s for s in shortcutsOf(panel) if s.property("key") == wanted).activated.emit()
+
+
+# Controls
+
+
+def test_every_control_does_something(panel: Any) -> None:
+    idle = [
+        name
+        for name, widget in named(panel).items()
+        if not widget.connected and not (name == "swapButton" and widget.menu() is not None)
+    ]
+    assert idle == []
+    assert len(named(panel)) > 40
+
+
+def test_every_control_says_what_it_does_or_waits_for(panel: Any) -> None:
+    silent = [
+        name
+        for name, widget in named(panel).items()
+        if not widget.toolTip and not isinstance(widget, QtWidgets.QTabWidget)
+    ]
+    assert silent == []
+
+
+def test_buttons_are_big_enough_to_hit(panel: Any) -> None:
+    small = [
+        name
+        for name, widget in named(panel).items()
+        if isinstance(widget, QtWidgets.QPushButton) and widget.minimumHeight < 34
+    ]
+    assert small == []
+
+
+def test_every_parameter_is_tied_to_a_control_or_chosen_in_a_list(panel: Any) -> None:
+    import MyoPSSegmenter
+
+    tied = {w.property("SlicerParameterName") for w in named(panel).values()} - {None}
+    hints = set(MyoPSSegmenter.MyoPSSegmenterParameterNode.HINTS)
+    assert hints - tied == {"device", "model"}
+
+
+def test_a_name_belongs_to_one_widget_in_all_steps() -> None:
+    names: list[str] = []
+    for path in (HERE.parents[1] / "MyoPSSegmenter" / "Resources" / "UI").glob("*.ui"):
+        names += re.findall(r'<widget class="\w+" name="(\w+)"', path.read_text())
+    assert len(names) == len(set(names))
+
+
+# Which step waits for what
+
+
+def test_at_first_only_the_patient_and_the_case_list_can_be_used(panel: Any) -> None:
+    assert enabledSteps(panel) == {"patient", "study"}
+
+
+def test_a_disabled_step_says_what_it_waits_for(panel: Any) -> None:
+    assert "LGE" in panel.ui.automaticSection.toolTip
+    for name in ("correct", "quantify", "export"):
+        section = getattr(panel.ui, f"{name}Section")
+        assert "Waits for a segmentation" in section.toolTip
+        assert section.text.endswith("waits for step 2")
+        assert section.collapsed
+
+
+def test_a_patient_opens_step_2(loaded: Any) -> None:
+    assert enabledSteps(loaded) == {"patient", "automatic", "study"}
+    assert not loaded.ui.automaticSection.collapsed
+    assert loaded.ui.automaticSection.toolTip == ""
+
+
+def test_a_segmentation_opens_the_other_steps(segmented: Any) -> None:
+    assert enabledSteps(segmented) == {
+        *("patient", "automatic", "correct", "quantify", "study", "export")
+    }
+    assert not segmented.ui.correctSection.collapsed
+    assert segmented.ui.patientSection.collapsed
+
+
+def test_closing_the_scene_brings_the_panel_back_to_its_beginning(segmented: Any) -> None:
+    slicer.mrmlScene.Clear(0)
+    assert enabledSteps(segmented) == {"patient", "study"}
+    assert segmented.ui.lgeSelector.currentNode() is None
+    assert segmented.ui.massLabel.text == ""
+    parameters = segmented.workflow.panels["patient"].parameters
+    assert parameters.parameterNode.GetScene() is slicer.mrmlScene
+
+
+def test_a_patient_can_be_loaded_after_the_scene_was_closed(
+    segmented: Any, phantomFolder: Path
+) -> None:
+    slicer.mrmlScene.Clear(0)
+    segmented.workflow.panels["patient"].loadFolder(str(phantomFolder))
+    assert enabledSteps(segmented) == {"patient", "automatic", "study"}
+
+
+# Step 1
+
+
+def test_a_folder_fills_the_selectors(loaded: Any) -> None:
+    for name in ("lge", "bssfp", "t2"):
+        node = getattr(loaded.ui, f"{name}Selector").currentNode()
+        assert node is loaded.logic.myops.patient.volumes[name]
+    assert "LGE, bSSFP, T2 loaded" in loaded.ui.statusLabel.text
+
+
+def test_a_volume_chosen_twice_changes_places(loaded: Any) -> None:
+    volumes = dict(loaded.logic.myops.patient.volumes)
+    loaded.ui.lgeSelector.setCurrentNode(volumes["t2"])
+    after = loaded.logic.myops.patient.volumes
+    assert (after["lge"], after["t2"]) == (volumes["t2"], volumes["lge"])
+    assert loaded.ui.t2Selector.currentNode() is volumes["lge"]
+
+
+def test_two_sequences_can_be_swapped_from_the_menu(loaded: Any) -> None:
+    volumes = dict(loaded.logic.myops.patient.volumes)
+    loaded.ui.swapButton.menu().actions()[0].trigger()
+    after = loaded.logic.myops.patient.volumes
+    assert (after["lge"], after["bssfp"]) == (volumes["bssfp"], volumes["lge"])
+    assert loaded.ui.lgeSelector.currentNode() is volumes["bssfp"]
+
+
+def test_a_sequence_can_be_left_out(loaded: Any) -> None:
+    loaded.ui.t2Selector.setCurrentNode(None)
+    assert set(loaded.logic.myops.patient.volumes) == {"lge", "bssfp"}
+    assert "automatic" in enabledSteps(loaded)
+
+
+def test_a_misaligned_sequence_is_shown_with_a_button(loaded: Any) -> None:
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    toParent = vtk.vtkMatrix4x4()
+    toParent.SetElement(0, 3, 15.0)
+    node.SetMatrixTransformToParent(toParent)
+    loaded.logic.myops.patient.volumes["t2"].SetAndObserveTransformNodeID(node.GetID())
+    loaded.workflow._tick()
+    first = loaded.workflow.panels["patient"]
+    texts = [row.findChild(QtWidgets.QLabel).text for row in first._rows]
+    assert any("beside" in text for text in texts), texts
+    assert any(button.text == "Align" for button in first._rowButtons)
+
+
+def test_a_folder_without_images_is_explained_on_the_status_line(
+    panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import qt
+
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    panel.ui.loadFolderButton.click()
+    assert "expected" in panel.ui.statusLabel.text
+    assert "c62828" in panel.ui.statusLabel.styleSheet
+
+
+def test_canceling_the_folder_dialog_changes_nothing(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import qt
+
+    before = dict(loaded.logic.myops.patient.volumes)
+    monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: "")
+    loaded.ui.loadFolderButton.click()
+    assert loaded.logic.myops.patient.volumes == before
+
+
+# Step 2
+
+
+def test_run_becomes_cancel_and_nothing_is_left_of_a_canceled_run(loaded: Any) -> None:
+    run, automatic = loaded.ui.runButton, loaded.logic.myops.automatic
+    run.click()
+    assert automatic.isRunning
+    assert run.text == "Cancel"
+    assert not loaded.ui.deviceSelector.enabled
+    assert loaded.ui.progressBar.isVisibleTo(loaded.workflow.root)
+    run.click()
+    assert run.text == "Run"
+    assert not automatic.isRunning
+    pump(loaded, lambda: not loaded.logic.myops.work.isBusy)
+    assert loaded.logic.myops.correction.labels is None
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_manual_work_is_superseded_only_after_a_yes(
+    segmented: Any, windows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    automatic, ran = segmented.logic.myops.automatic, []
+    monkeypatch.setattr(automatic, "run", lambda *chosen: ran.append(chosen))
+    monkeypatch.setattr(automatic, "needsQuestion", lambda: "Make a new version?")
+    windows.answer = False
+    segmented.ui.runButton.click()
+    assert (ran, windows.questions) == ([], ["Make a new version?"])
+    windows.answer = True
+    segmented.ui.runButton.click()
+    assert ran == [("auto", "default")]
+
+
+def test_the_chosen_device_is_remembered_with_the_scene(loaded: Any) -> None:
+    box = loaded.ui.deviceSelector
+    box.setCurrentIndex(box.findData("cpu"))
+    assert loaded.workflow.panels["automatic"].parameters.device == "cpu"
+
+
+def test_a_segmentation_of_a_saved_scene_can_be_corrected_further(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from MyoPSSegmenterLib.AutomaticLogic import NODE_ATTRIBUTE
+
+    automatic, resumed = loaded.logic.myops.automatic, []
+    monkeypatch.setattr(automatic, "resume", lambda *chosen: resumed.append(chosen))
+    assert not loaded.ui.resumeButton.isVisibleTo(loaded.workflow.root)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Saved")
+    node.SetAttribute(NODE_ATTRIBUTE, "1")
+    loaded.workflow.update()
+    assert loaded.ui.resumeButton.isVisibleTo(loaded.workflow.root)
+    loaded.ui.resumeButton.click()
+    assert resumed == [(node, "auto", "default")]
+
+
+def test_a_whole_run_opens_the_correction_and_zooms_in_on_the_heart(loaded: Any) -> None:
+    import MyoPSSegmenterLib.Views as views
+
+    logic = loaded.logic.myops
+    node = views._sliceNodeNamed(logic.scene, "MyoPSLge")
+    before = node.GetFieldOfView()[1]
+    loaded.ui.runButton.click()
+    pump(loaded, lambda: not logic.automatic.isRunning, seconds=120)
+    assert logic.correction.labels is not None
+    assert not loaded.ui.correctSection.collapsed
+    assert node.GetFieldOfView()[1] < before
+    assert loaded.ui.runButton.text == "Run"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(7.6, "8 s"), (200, "3 min 20 s"), (3900, "1 h 5 min"), (0, "0 s")]
+)
+def test_a_time_is_said_for_people(panel: Any, seconds: float, text: str) -> None:
+    from MyoPSSegmenterLib.Panels.AutomaticPanel import duration
+
+    assert duration(seconds) == text
+
+
+def test_progress_says_the_stage_and_the_remaining_time(panel: Any) -> None:
+    from MyoPSSegmenterLib.Panels.AutomaticPanel import progressText
+
+    task = SimpleNamespace(title="Segmenting", stage="finding the heart", remainingSeconds=8.2)
+    assert progressText(task) == "Finding the heart · about 8 s left"
+    task.stage, task.remainingSeconds = "", None
+    assert progressText(task) == "Segmenting"
+
+
+# Step 3
+
+
+def test_a_tool_is_taken_in_hand_and_laid_down_by_the_same_button(segmented: Any) -> None:
+    correction = segmented.logic.myops.correction
+    segmented.ui.removeButton.click()
+    assert correction.placing == "negative"
+    assert segmented.ui.removeButton.checked
+    assert not segmented.ui.addButton.checked
+    segmented.ui.removeButton.click()
+    assert correction.placing is None
+    assert not segmented.ui.removeButton.checked
+
+
+def test_polarity_falls_back_to_plus_after_a_structure_change(segmented: Any) -> None:
+    correction = segmented.logic.myops.correction
+    segmented.ui.removeButton.click()
+    segmented.ui.edemaButton.click()
+    assert correction.structure == "edema"
+    assert correction.placing == "positive"
+    assert segmented.ui.addButton.checked
+
+
+def test_a_structure_that_was_not_seen_cannot_be_corrected(
+    segmented: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    correction = segmented.logic.myops.correction
+    monkeypatch.setattr(correction, "structures", lambda: [("edema", "Edema", "No T2 image.")])
+    segmented.workflow.update()
+    assert not segmented.ui.edemaButton.enabled
+    assert segmented.ui.edemaButton.toolTip == "No T2 image."
+    press(segmented, "2")
+    assert correction.structure == "scar"
+
+
+def test_rules_and_opacity_reach_the_logic(segmented: Any) -> None:
+    correction = segmented.logic.myops.correction
+    segmented.ui.keepInsideCheckBox.click()
+    segmented.ui.allowBloodPoolCheckBox.click()
+    assert (correction.rules.keep_inside, correction.rules.allow_blood_pool) == (False, True)
+    segmented.ui.opacitySlider.setValue(0.2)
+    display = correction.node.GetDisplayNode()
+    assert display.GetOpacity() == pytest.approx(0.2)
+
+
+def test_expanding_changes_the_mass_at_once_and_undo_brings_it_back(segmented: Any) -> None:
+    before = segmented.ui.massLabel.text
+    assert re.match(r"Scar \d+\.\d g \(\d+\.\d %\) +Edema \d+\.\d g", before)
+    assert not segmented.ui.undoButton.enabled
+    segmented.ui.expandButton.click()
+    assert segmented.ui.massLabel.text != before
+    assert segmented.ui.undoButton.enabled
+    assert "expand scar" in segmented.ui.undoButton.toolTip
+    segmented.ui.undoButton.click()
+    assert segmented.ui.massLabel.text == before
+    assert segmented.ui.redoButton.enabled
+
+
+def test_the_threshold_goes_back_to_the_middle_with_another_structure(segmented: Any) -> None:
+    slider = segmented.ui.thresholdSlider
+    slider.setValue(0.3)
+    assert "threshold" in segmented.logic.myops.correction.undoName
+    segmented.ui.edemaButton.click()
+    assert slider.value == pytest.approx(0.5)
+    assert segmented.logic.myops.correction.undoName == "scar threshold 0.30"
+
+
+def test_accept_and_refuse_are_there_only_with_a_proposal(
+    segmented: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    correction = segmented.logic.myops.correction
+    frame, root = segmented.ui.proposalFrame, segmented.workflow.root
+    assert not frame.isVisibleTo(root)
+    carried = [SimpleNamespace(slice_index=2), SimpleNamespace(slice_index=4)]
+    proposals = [SimpleNamespace(slices=carried, structure="scar")]
+    monkeypatch.setattr(type(correction), "proposal", property(lambda _: (proposals or [None])[0]))
+    monkeypatch.setattr(correction, "refuseProposal", proposals.clear)
+    segmented.workflow.update()
+    assert frame.isVisibleTo(root)
+    assert "3, 5" in segmented.ui.proposalLabel.text
+    segmented.ui.refuseButton.click()
+    assert proposals == []
+    segmented.workflow.update()
+    assert not frame.isVisibleTo(root)
+
+
+def test_the_segment_editor_gets_the_same_segmentation(segmented: Any, windows: Any) -> None:
+    given: dict[str, Any] = {}
+    editor = SimpleNamespace(
+        setSegmentationNode=lambda node: given.update(node=node),
+        setSourceVolumeNode=lambda node: given.update(volume=node),
+    )
+    representation = SimpleNamespace(self=lambda: SimpleNamespace(editor=editor))
+    slicer.modules.segmenteditor = SimpleNamespace(widgetRepresentation=lambda: representation)
+    segmented.ui.segmentEditorButton.click()
+    assert windows.modules == ["SegmentEditor"]
+    assert given["node"] is segmented.logic.myops.correction.node
+    assert given["volume"] is segmented.logic.myops.patient.referenceNode
+
+
+# Keys
+
+
+def test_the_keys_are_listed_in_the_panel(panel: Any) -> None:
+    listed = re.findall(r"<b>(\w+)</b>", panel.ui.shortcutsLabel.text)
+    active = [shortcut.property("key").toString() for shortcut in shortcutsOf(panel)]
+    assert sorted(listed) == sorted(active)
+    assert len(listed) == len(set(listed)) == 15
+
+
+def test_keys_live_in_the_panel_only(panel: Any) -> None:
+    scope = QtCore.Qt.ShortcutContext.WidgetWithChildrenShortcut
+    assert {shortcut.property("context") for shortcut in shortcutsOf(panel)} == {scope}
+    assert {shortcut.parent() for shortcut in shortcutsOf(panel)} == {panel.workflow.root}
+
+
+def test_leaving_the_module_removes_its_keys_and_tools(segmented: Any) -> None:
+    segmented.ui.addButton.click()
+    segmented.exit()
+    QtWidgets.QApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    assert shortcutsOf(segmented) == []
+    assert segmented.workflow.shortcuts.installed == []
+    assert segmented.logic.myops.correction.placing is None
+    segmented.enter()
+    segmented.enter()
+    assert len(shortcutsOf(segmented)) == 15
+
+
+def test_keys_choose_structures_and_tools(segmented: Any) -> None:
+    correction = segmented.logic.myops.correction
+    press(segmented, "3")
+    assert correction.structure == "myocardium"
+    press(segmented, "R")
+    assert correction.placing == "negative"
+    press(segmented, "B")
+    assert correction.placing == "box"
+    press(segmented, "Esc")
+    assert correction.placing is None
+    display = correction.node.GetDisplayNode()
+    press(segmented, "H")
+    assert not display.GetVisibility()
+    press(segmented, "H")
+    assert display.GetVisibility()
+
+
+def test_keys_do_nothing_while_their_step_waits(panel: Any) -> None:
+    for key in ("1", "A", "R", "B", "Z", "Y", "C", "Return", "Esc", "N", "H"):
+        press(panel, key)
+    assert panel.logic.myops.correction.placing is None
+    assert panel.ui.statusLabel.text == "Load a patient to begin."
+
+
+def test_a_key_reaches_the_panel_when_it_has_the_focus_but_not_a_line_of_text(
+    segmented: Any,
+) -> None:
+    correction = segmented.logic.myops.correction
+    whole = segmented.parent
+    QtWidgets.QWidget.show(whole)
+    QtWidgets.QWidget.activateWindow(whole)
+    segmented.workflow.root.setFocus()
+    QtWidgets.QApplication.processEvents()
+    sendKey(segmented.workflow.root, QtCore.Qt.Key.Key_R, "r")
+    assert correction.placing == "negative"
+    segmented.ui.studySection.collapsed = False
+    segmented.ui.readerEdit.setFocus()
+    QtWidgets.QApplication.processEvents()
+    sendKey(segmented.ui.readerEdit, QtCore.Qt.Key.Key_A, "a")
+    assert correction.placing == "negative"
+    assert segmented.ui.readerEdit.text == "a"
+
+
+def sendKey(widget: Any, key: QtCore.Qt.Key, text: str) -> None:
+    """Type a key as the window system does, shortcuts included."""
+    from PySide6.QtTest import QTest
+
+    QTest.keyClick(widget.window().windowHandle(), key)
+    QtWidgets.QApplication.processEvents()
+    assert text
+
+
+# Step 4
+
+
+def test_tables_and_plots_show_the_nodes_of_the_measurements(segmented: Any) -> None:
+    quantify = segmented.logic.myops.quantify
+    assert segmented.ui.massTable.model().rowCount() == 6
+    pump(segmented, lambda: quantify.measurements is not None)
+    assert segmented.ui.methodsTable.model().rowCount() == len(quantify.methods())
+    for view in ("bullsEyeView", "slicePlotView"):
+        chart = getattr(segmented.ui, view).mrmlPlotViewNode().GetPlotChartNode()
+        assert chart.GetNumberOfPlotSeriesNodes() > 1
+    assert segmented.ui.staleLabel.text == ""
+
+
+def test_a_method_is_shown_alone_and_taken_away(segmented: Any) -> None:
+    quantify = segmented.logic.myops.quantify
+    pump(segmented, lambda: quantify.measurements is not None)
+    box = segmented.ui.methodSelector
+    box.setCurrentIndex(1)
+    first = box.currentData
+    assert quantify.shownMethods == {first}
+    box.setCurrentIndex(2)
+    assert quantify.shownMethods == {box.currentData}
+    box.setCurrentIndex(0)
+    assert quantify.shownMethods == frozenset()
+
+
+def test_the_remote_region_is_moved_by_hand_and_given_back(segmented: Any) -> None:
+    quantify = segmented.logic.myops.quantify
+    pump(segmented, lambda: quantify.measurements is not None)
+    assert not segmented.ui.remoteAutomaticButton.enabled
+    segmented.ui.remoteButton.click()
+    assert quantify.remoteNode is not None
+    quantify.setRemoteSector(90.0, 60.0)
+    segmented.ui.remoteWidthSpinBox.setValue(40)
+    assert (quantify.sector.center_angle_deg, quantify.sector.width_deg) == (90.0, 40.0)
+    segmented.workflow.update()
+    segmented.ui.remoteAutomaticButton.click()
+    assert quantify.sector is None
+    segmented.ui.remoteButton.click()
+    assert quantify.remoteNode is None
+
+
+def test_the_bulls_eye_shows_another_quantity(segmented: Any) -> None:
+    box = segmented.ui.bullsEyeSelector
+    box.setCurrentIndex(box.findData("transmurality"))
+    assert segmented.logic.myops.quantify.bullsEyeQuantity == "transmurality"
+
+
+# Step 5
+
+
+@pytest.fixture
+def patients(tmp_path: Path, phantomFolder: Path) -> Path:
+    """Give a folder with two patients."""
+    for name in ("anna", "bert"):
+        shutil.copytree(phantomFolder, tmp_path / "patients" / name)
+    return tmp_path / "patients"
+
+
+def openStudy(panel: Any, folder: Path) -> None:
+    panel.ui.readerEdit.setText("AB")
+    panel.ui.studyFolderEdit.setCurrentPath(str(folder))
+    panel.ui.openStudyButton.click()
+    pump(panel, lambda: panel.ui.caseTable.rowCount > 0)
+
+
+def test_a_case_list_waits_for_a_reader_and_a_folder(panel: Any, patients: Path) -> None:
+    button = panel.ui.openStudyButton
+    assert "initials" in button.toolTip
+    panel.ui.readerEdit.setText("AB")
+    assert not button.enabled
+    assert "folder" in button.toolTip
+    panel.ui.studyFolderEdit.setCurrentPath(str(patients))
+    assert button.enabled
+
+
+def test_the_case_list_is_walked_through(panel: Any, patients: Path) -> None:
+    openStudy(panel, patients)
+    assert panel.ui.caseTable.rowCount == 2
+    assert "new" in panel.ui.caseTable.item(0, 1).text()
+    assert not panel.ui.previousButton.enabled
+    panel.ui.nextButton.click()
+    assert panel.logic.myops.study.index == 0
+    assert panel.ui.lgeSelector.currentNode() is not None
+    assert not panel.ui.previousButton.enabled
+    panel.ui.nextButton.click()
+    assert panel.logic.myops.study.index == 1
+    assert not panel.ui.nextButton.enabled
+    assert panel.ui.nextButton.toolTip == "This is the last patient."
+    panel.ui.previousButton.click()
+    assert panel.logic.myops.study.index == 0
+    assert "Waits for a segmentation" in panel.ui.approveButton.toolTip
+
+
+def test_the_time_on_a_patient_is_shown(panel: Any, patients: Path) -> None:
+    openStudy(panel, patients)
+    panel.ui.caseTable.cellDoubleClicked.emit(1, 0)
+    assert panel.logic.myops.study.index == 1
+    panel.workflow.panels["study"].showTime()
+    assert re.match(r"Time on this patient: \d+ s · 0 clicks", panel.ui.timingLabel.text)
+    assert "study.csv" in panel.ui.savedLabel.text
+
+
+# Step 6
+
+
+def test_export_waits_for_a_folder_and_a_kind_of_file(segmented: Any, tmp_path: Path) -> None:
+    button = segmented.ui.exportButton
+    assert "folder" in button.toolTip
+    segmented.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    assert button.enabled
+    for box in boxes(segmented):
+        box.setChecked(False)
+    assert "tick at least one" in button.toolTip
+
+
+def boxes(panel: Any) -> list[Any]:
+    names = ("segmentation", "nifti", "csv", "json", "html", "pdf")
+    return [getattr(panel.ui, f"{name}CheckBox") for name in names]
+
+
+def test_export_writes_what_is_ticked(segmented: Any, tmp_path: Path) -> None:
+    for box in boxes(segmented)[4:]:
+        box.setChecked(False)
+    segmented.ui.exportFolderEdit.setCurrentPath(str(tmp_path))
+    segmented.ui.exportButton.click()
+    assert not segmented.ui.exportButton.enabled
+    pump(segmented, lambda: segmented.ui.openFolderButton.enabled)
+    written = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    assert {".nrrd", ".gz", ".csv", ".json"} <= written
+    assert not {".html", ".pdf"} & written
+    assert "Written" in segmented.ui.exportLabel.text
+    assert segmented.ui.exportButton.enabled
+
+
+# Errors
+
+
+def test_a_wrong_input_is_a_message_and_not_a_window(panel: Any, windows: Any) -> None:
+    from myops.errors import InputError
+
+    def fail() -> None:
+        raise InputError("expected this, found that; do so")
+
+    first = panel.workflow.panels["patient"]
+    first._guarded(fail)()
+    assert panel.ui.statusLabel.text == "expected this, found that; do so"
+    assert windows.errors == []
+
+
+def test_an_unexpected_error_is_a_window_and_the_panel_goes_on(panel: Any, windows: Any) -> None:
+    def fail() -> None:
+        raise KeyError("oops")
+
+    # Slicer shows the window and hands the error on: the console has the traceback.
+    with pytest.raises(KeyError):
+        panel.workflow.panels["patient"]._guarded(fail)()
+    assert windows.errors == ["This did not work.\n\n'oops'"]
+    windows.errors.clear()
+    assert panel.ui.loadFolderButton.enabled
+
+
+# Beginning and ending
+
+
+def test_the_timer_polls_every_30_ms_and_lets_the_worker_work(
+    panel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+    monkeypatch.setattr(panel.logic.myops, "poll", lambda giveMs=0: given.append(giveMs))
+    assert panel.workflow._timer.interval == 30
+    assert panel.workflow._timer.active
+    panel.workflow._tick()
+    assert given == [5]
+
+
+def test_a_failure_in_the_background_is_said_once_and_the_panel_goes_on(
+    panel: Any, windows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(giveMs: float = 0) -> None:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(panel.logic.myops, "poll", fail)
+    panel.workflow._tick()
+    assert panel.ui.statusLabel.text == "Something failed: oops"
+    assert windows.errors == []
+
+
+def test_a_moved_mouse_counts_as_activity(panel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    touched: list[int] = []
+    monkeypatch.setattr(panel.logic.myops.study, "activity", lambda: touched.append(1))
+    for place in ((5, 5), (5, 5), (9, 9)):
+        QtGui.QCursor.setPos(*place)
+        panel.workflow._ticked = 0.0
+        panel.workflow._tick()
+    assert len(touched) == 2
+
+
+def test_nothing_observes_listens_or_runs_after_cleanup(segmented: Any, windows: Any) -> None:
+    segmented.ui.addButton.click()
+    logic = segmented.logic.myops
+    parts = [logic, *vars(logic).values(), segmented.workflow]
+    parts += [*segmented.workflow.panels.values(), segmented.workflow.shortcuts]
+    parts = [part for part in parts if part is not slicer.mrmlScene]
+    left = {type(part).__name__: weakref.ref(part) for part in parts}
+    events = logic.events
+    closePanel(segmented)
+    assert events.listeners == 0
+    assert segmented.Observations == []
+    segmented.ui = segmented.logic = None
+    # A stand-in's own observers are not those of the panel.
+    forgetObservers()
+    del parts, logic
+    gc.collect()
+    # VTK keeps what observes a node alive: what is gone does not observe.
+    assert [name for name, found in left.items() if found() is not None and name != "Events"] == []
+    assert not any("MyoPS" in thread.name for thread in threading.enumerate())
+    segmented.logic = SimpleNamespace(myops=SimpleNamespace(events=events))
+
+
+def test_a_reload_takes_the_patient_over(loaded: Any, windows: Any) -> None:
+    volumes = dict(loaded.logic.myops.patient.volumes)
+    closePanel(loaded)
+    again = openPanel()
+    assert again.logic.myops.patient.volumes == volumes
+    assert enabledSteps(again) == {"patient", "automatic", "study"}
+    assert again.logic.myops.events.failures == []
+    closePanel(again)
+
+
+def test_a_reload_reads_our_own_packages_again(panel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    reloaded: list[str] = []
+    monkeypatch.setattr(slicer.util, "reloadScriptedModule", reloaded.append)
+    kept = {n: m for n, m in sys.modules.items() if n.startswith(("myops", "MyoPSSegmenterLib"))}
+    try:
+        panel.onReload()
+        assert reloaded == ["MyoPSSegmenter"]
+        assert not [n for n in sys.modules if n.startswith(("myops.", "MyoPSSegmenterLib"))]
+    finally:
+        sys.modules.update(kept)
+
+
+def test_setup_and_cleanup_without_ever_entering(windows: Any) -> None:
+    made = openPanel(enter=False)
+    assert shortcutsOf(made) == []
+    made.cleanup()
+    closePanel(made)
+
+
+# Sample data and the self-test
+
+
+def test_the_sample_patient_is_offered_and_chosen_in_the_open_panel(
+    panel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import MyoPSSegmenter
+
+    offered: dict[str, Any] = {}
+    sampleData = SimpleNamespace(
+        SampleDataLogic=SimpleNamespace(
+            registerCustomSampleDataSource=lambda **source: offered.update(source)
+        )
+    )
+    monkeypatch.setitem(sys.modules, "SampleData", sampleData)
+    monkeypatch.setattr(slicer.modules, "MyoPSSegmenterWidget", panel, raising=False)
+    MyoPSSegmenter.registerSampleData()
+    assert Path(offered["thumbnailFileName"]).is_file()
+    nodes = offered["customDownloader"](None)
+    assert set(nodes) == set(panel.logic.myops.patient.volumes.values())
+    assert "automatic" in enabledSteps(panel)
+
+
+def test_the_modules_own_test_passes(windows: Any, tmp_path: Path) -> None:
+    import MyoPSSegmenter
+
+    slicer.app.temporaryPath = str(tmp_path)
+    MyoPSSegmenter.MyoPSSegmenterTest().runTest()
+
+
+# Packages that are missing
+
+
+def test_without_torch_the_panel_opens_and_says_what_is_missing(
+    phantomFolder: Path, tmp_path: Path
+) -> None:
+    code = f"""
+import sys
+from importlib.machinery import PathFinder
+sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1] / "MyoPSSegmenter")!r}]
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        hidden = ("torch", "safetensors", "segment_anything", "matplotlib", "jinja2")
+        if name.partition(".")[0] in hidden:
+            return None
+        return PathFinder.find_spec(name, path, target)
+
+sys.meta_path = [Finder() if one is PathFinder else one for one in sys.meta_path]
+from conftest import Scene
+from standins.desktop import closePanel, desktop, openPanel
+holder = Scene({str(tmp_path)!r})
+with desktop(holder.scene) as windows:
+    panel = openPanel()
+    panel.workflow.panels["patient"].loadFolder({str(phantomFolder)!r})
+    ui, root = panel.ui, panel.workflow.root
+    print(ui.installFrame.isVisibleTo(root), ui.automaticSection.enabled)
+    print(ui.installLabel.text)
+    print(ui.automaticSection.toolTip)
+    print(ui.pdfCheckBox.toolTip, "|", ui.csvCheckBox.toolTip)
+    print(len(panel.logic.myops.events.failures), len(windows.errors), "torch" in sys.modules)
+    closePanel(panel)
+holder.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "True False"
+    assert "PyTorch (automatic segmentation)" in said[1]
+    assert "segment-anything (correction by clicks)" in said[1]
+    assert "press Install" in said[2]
+    pdf, csv = said[3].split("|")
+    assert "not installed" in pdf
+    assert "not installed" not in csv
+    assert said[4] == "0 0 False"
+
+
+def test_the_install_button_shows_progress_and_then_frees_the_steps(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from MyoPSSegmenterLib import Dependencies
+
+    absent = {"torch"}
+    monkeypatch.setattr(Dependencies, "isInstalled", lambda name: name not in absent)
+    loaded.workflow.update()
+    assert not loaded.ui.automaticSection.enabled
+    seen: list[str] = []
+
+    def install(progress: Callable[[float, str], None]) -> None:
+        progress(0.5, "PyTorch")
+        bar = loaded.ui.installProgress
+        seen.append(f"{bar.isVisibleTo(loaded.workflow.root)} {bar.value} {bar.maximum}")
+        seen.append(loaded.ui.statusLabel.text)
+        absent.clear()
+
+    monkeypatch.setattr(Dependencies, "install", install)
+    loaded.ui.installButton.click()
+    assert seen == ["True 500 1000", "Installing PyTorch…"]
+    assert not loaded.ui.installFrame.isVisibleTo(loaded.workflow.root)
+    assert loaded.ui.automaticSection.enabled
+
+
+def test_a_failed_installation_is_said_in_plain_words(
+    panel: Any, windows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from myops.errors import InputError
+    from MyoPSSegmenterLib import Dependencies
+
+    def install(progress: Callable[[float, str], None]) -> None:
+        raise InputError("The internet cannot be reached; press Install again.")
+
+    monkeypatch.setattr(Dependencies, "isInstalled", lambda name: False)
+    monkeypatch.setattr(Dependencies, "install", install)
+    panel.workflow.update()
+    panel.ui.installButton.click()
+    assert panel.ui.statusLabel.text == "The internet cannot be reached; press Install again."
+    assert panel.ui.installButton.enabled
+    assert not panel.ui.installProgress.isVisibleTo(panel.workflow.root)
+    assert windows.errors == []
+
+
+# Pictures
+
+
+def test_the_panel_is_drawn_to_a_picture(panel: Any, tmp_path: Path) -> None:
+    path = renderPanel(tmp_path / "panel.png", panel)
+    image = QtGui.QImage(str(path))
+    assert (image.width(), image.height() > 300) == (480, True)
+    part = QtGui.QImage(str(renderPanel(tmp_path / "part.png", panel, "patientSection")))
+    assert part.height() < image.height()
