@@ -138,7 +138,7 @@ class PromptNodes:
         selection.SetReferenceActivePlaceNodeClassName(CLASSES[kind])
         selection.SetActivePlaceNodeID(node.GetID())
         interaction = _singleton(self._scene, "vtkMRMLInteractionNode")
-        # Slicer still asks for the second corner after it was placed: the line goes when it is done.
+        # Slicer still asks for the second corner after it was placed: the line goes afterwards.
         self._observations.removeAll(interaction)
         self._observations.add(
             interaction, interaction.InteractionModeChangedEvent, self._placingChanged

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import slicer
 
-from myops.report.colors import SEQUENCE_NAMES, rgb
+from myops.report.colors import SEQUENCE_NAMES
 
 from .SceneBridge import (
     arrayOfMatrix,
@@ -220,7 +220,7 @@ def _showSegmentation(node: slicer.vtkMRMLSegmentationNode) -> None:
 def _heart(
     case: Case, segmentationNode: slicer.vtkMRMLSegmentationNode | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Middle (slice, row, column) and size (rows, columns) in mm of what is segmented, or of all."""
+    """Middle (slice, row, column) and size (rows, columns) in mm of what is segmented, or all."""
     shape = np.array(case.geometry.array_shape)
     low, high = np.zeros(3), shape - 1.0
     if segmentationNode is not None:

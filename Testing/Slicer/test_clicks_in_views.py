@@ -65,7 +65,7 @@ class Desk:
         return worldFromVoxel(self.case, self.index if index is None else index, row, column)
 
     def place(self, region, last=False):
-        """Voxel (row, column) of a region in this slice: the first one from the top, or the last."""
+        """Voxel (row, column) of a region in this slice: the middle one, or the last."""
         places = np.argwhere(region(self.labels)[self.index])
         return tuple(int(value) for value in places[-1 if last else len(places) // 2])
 
