@@ -160,9 +160,7 @@ def _sliceNodes(scene: slicer.vtkMRMLScene) -> Iterator[slicer.vtkMRMLSliceNode]
         yield nodes.GetItemAsObject(index)
 
 
-def _sliceNodeNamed(
-    scene: slicer.vtkMRMLScene, layoutName: str
-) -> slicer.vtkMRMLSliceNode | None:
+def _sliceNodeNamed(scene: slicer.vtkMRMLScene, layoutName: str) -> slicer.vtkMRMLSliceNode | None:
     found = [node for node in _sliceNodes(scene) if node.GetLayoutName() == layoutName]
     return found[0] if found else None
 
@@ -180,9 +178,7 @@ def _sliceNode(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLSliceNode
     return node
 
 
-def _compositeNode(
-    scene: slicer.vtkMRMLScene, name: str
-) -> slicer.vtkMRMLSliceCompositeNode:
+def _compositeNode(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLSliceCompositeNode:
     """What a view shows; slice logics look for theirs by the view's name."""
     nodes = scene.GetNodesByClass("vtkMRMLSliceCompositeNode")
     nodes.UnRegister(None)

@@ -8,8 +8,9 @@
 
 What is real: slice logic, volume layers, segmentation and markups display managers, the interactor
 style that hands mouse events to them, the layout logic that makes a layout's view nodes. What
-stands in: the actor that puts the slice's image into the window (desktop Slicer takes one of CTK) and the
-linking of views (its logic is not in slicer-core). VTK renders by EGL where there is no X server.
+stands in: the actor that puts the slice's image into the window (desktop Slicer takes one of CTK)
+and the linking of views (its logic is not in slicer-core). VTK renders by EGL where there is no X
+server.
 """
 
 from __future__ import annotations

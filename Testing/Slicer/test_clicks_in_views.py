@@ -114,9 +114,10 @@ def test_a_click_adds_scar_where_it_was_made_and_a_green_point_stands_there(desk
     assert np.abs(hit - (desk.index, row, column)).max() < CLICK_VOXELS
     assert desk.logic.status == ""
     assert regions.scar(desk.labels)[desk.index, row, column]
-    assert (desk.labels[np.arange(len(before)) != desk.index] == before[
-        np.arange(len(before)) != desk.index
-    ]).all()
+    assert (
+        desk.labels[np.arange(len(before)) != desk.index]
+        == before[np.arange(len(before)) != desk.index]
+    ).all()
     (point,) = points(desk.logic.prompts.positiveNode)
     assert voxelFromWorld(desk.case, point) == pytest.approx(hit, abs=1e-3)
     assert points(desk.logic.prompts.negativeNode) == []
