@@ -37,7 +37,7 @@ from myops.training.dae import corrupt
 from myops.training.export import export_weights
 from myops.training.prsn import EDEMA, NORMAL, OTHER, SCAR, candidates, prepare, to_classes
 from myops.training.stage import dice
-from myops.weights import load_network
+from myops.weights import SHIPPED_FOLDER, load_network
 
 LIBRARY = Path(__file__).resolve().parents[2] / "MyoPSSegmenter"
 TINY = {
@@ -268,6 +268,33 @@ def test_contrast_jitter_keeps_the_order_of_intensities(random, monkeypatch):
     changed = augment.jitter_contrast(ramp, random)
     assert (changed.diff(dim=3) >= 0).all()
     assert changed.min() >= -4 and changed.max() <= 4
+
+
+def test_wider_jitter_changes_gain_and_offset_further(random, monkeypatch):
+    monkeypatch.setattr(torch, "randn", lambda shape, **options: torch.zeros(shape, **options))
+    flat = torch.ones(400, 1, 4, 4)
+    plain = augment.jitter_contrast(flat, random)
+    wide = augment.jitter_contrast(flat, random, 2.0)
+    # Gain 0.8 to 1.25, offset 0.25 and curve 0.08; at width 2 gain 0.64 to 1.56 and offset 0.5.
+    assert plain.max() <= 1.08 * 1.25 + 0.25 and plain.min() >= 0.92 * 0.8 - 0.25
+    assert wide.max() <= 1.08 * 1.5625 + 0.5 and wide.min() >= 0.92 * 0.64 - 0.5
+    assert wide.std() > 1.7 * plain.std()
+
+
+def test_stretching_changes_the_aspect_within_its_limit(random):
+    theta = augment.random_affine(300, 0.0, random, 0.0, 0.0, 0.0, stretch=0.1)
+    columns, rows = theta[:, 0, 0], theta[:, 1, 1]
+    assert torch.allclose(rows, torch.ones(300))
+    assert 0.9 < columns.min() < 0.92 and 1.08 < columns.max() < 1.106
+
+
+def test_a_training_can_start_from_the_shipped_weights():
+    config = make_config("dae", {"start": "default", "threads": "1"})
+    state = loop.make_state(loop.STAGES["dae"], config, loop.make_fabric(config))
+    shipped = load_network("dae", SHIPPED_FOLDER / "dae.safetensors")
+    for name, value in shipped.state_dict().items():
+        torch.testing.assert_close(state.model.state_dict()[name], value)
+    assert loop.starting_weights("dae", "runs/x.pt") == Path("runs/x.pt")
 
 
 def test_lge_or_bssfp_always_stays_and_incomplete_patients_are_left_alone(random):

@@ -62,6 +62,7 @@ class Heart:
     pericardium_mm: float
     infarcts: list[Infarct]
     thinning: float
+    trabecula_layer_mm: float = 0.0  # spongy muscle inside the cavity, blood pool in the truth
 
 
 def sample_heart(rng: np.random.Generator, injury: str) -> Heart:
@@ -211,6 +212,9 @@ def draw_heart(
     tissue[ring] = MYOCARDIUM
     cavity = ring & (distance < endocardium)
     tissue[cavity] = LV_BLOOD
+    if heart.trabecula_layer_mm:
+        spongy = cavity & (distance > endocardium - heart.trabecula_layer_mm) & (patches > 0.2)
+        tissue[spongy] = PAPILLARY
     _draw_papillary(tissue, heart, x, y, level, cavity)
     depth = (distance - endocardium) / np.maximum(epicardium - endocardium, 0.5)
     muscle = ring & ~cavity

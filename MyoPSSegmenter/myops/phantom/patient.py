@@ -29,6 +29,7 @@ from .tissue import (
     SCAR_CHRONIC,
     sample_tissues,
 )
+from .variety import slice_gains, widen_contrast, widen_heart
 
 HEART = [MYOCARDIUM, LV_BLOOD, SCAR, EDEMA]
 # Where a slice is sampled: through its thickness (share) and inside the pixel (pixels y, x).
@@ -52,6 +53,7 @@ class PhantomConfig:
             rest is chronic.
         random_contrast_share: share of patients with random instead of physical contrasts.
         artifacts: shifts, padding, ghosts; off gives clean images.
+        wide: more variety than the held-back patients have, for training (phantom/variety.py).
         upright: septum left and inferior wall below, as a reader expects; otherwise turned by any
             angle and mirrored, so that no network relies on the orientation.
     """
@@ -63,6 +65,7 @@ class PhantomConfig:
     random_contrast_share: float = 0.25
     artifacts: bool = True
     upright: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,9 @@ def generate_patient(seed: int, config: PhantomConfig = PhantomConfig()) -> Phan
     rng = np.random.default_rng([seed, 20])
     injury = _draw_injury(rng, config)
     heart = sample_heart(rng, injury)
+    variety = np.random.default_rng([seed, 22]) if config.wide else None
+    if variety is not None:
+        heart = widen_heart(variety, heart)
     stack = _sample_stack(rng, heart, config)
     tissue = draw_thorax(
         rng, *stack.places(slice(None), slice(None)), stack.level_z_mm, stack.spacing_zyx
@@ -139,7 +145,7 @@ def generate_patient(seed: int, config: PhantomConfig = PhantomConfig()) -> Phan
     fine, region = _draw_fine_heart(rng, heart, stack, tissue, window)
     labels, mvo = _truth(fine, region, stack.shape, window)
     sequences = _draw_sequences(rng, config)
-    images = _images(rng, config, sequences, stack, tissue, fine, window)
+    images = _images(rng, variety, config, sequences, stack, tissue, fine, window)
     return PhantomPatient(
         images=images,
         labels=labels,
@@ -286,6 +292,7 @@ def _truth(
 
 def _images(
     rng: np.random.Generator,
+    variety: np.random.Generator | None,
     config: PhantomConfig,
     sequences: tuple[str, ...],
     stack: _Stack,
@@ -306,10 +313,15 @@ def _images(
             if random_values
             else PHYSICAL[sequence](rng, tissues, stack.shape[0])
         )
+        if variety is not None:
+            table = widen_contrast(variety, sequence, table)
         table = (table / np.abs(table[:, HEART]).max()).astype(np.float32)
         image = _signal(table, tissue, fine, window)
         image *= _texture(rng, stack, window)
         image *= acquisition.bias_field(rng, stack.shape, stack.spacing_zyx, rng.uniform(0, 0.45))
+        if variety is not None:
+            image *= slice_gains(variety, stack.shape[0])
+            noise *= variety.uniform(0.7, 1.6)
         image = acquisition.image_through_scanner(
             rng,
             image,

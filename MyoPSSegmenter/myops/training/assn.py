@@ -42,9 +42,9 @@ def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingC
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes; complete patients may lose sequences."""
-    theta = random_affine(len(batch["images"]), config.reorient, generator)
+    theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
     present = drop_sequences(batch["present"], config.dropout, generator)
-    images = jitter_contrast(warp(batch["images"], theta), generator)
+    images = jitter_contrast(warp(batch["images"], theta), generator, config.jitter)
     return {
         "images": images * present[:, :, None, None],
         "present": present,

@@ -21,6 +21,7 @@ def random_affine(
     degrees: float = 12.0,
     scale: float = 0.12,
     shift: float = 0.06,
+    stretch: float = 0.0,
 ) -> Tensor:
     """Random in-plane maps from output to input coordinates, float32 (count, 2, 3).
 
@@ -31,6 +32,7 @@ def random_affine(
         degrees: largest small rotation.
         scale: largest relative change of size.
         shift: largest shift, as a share of the image's side.
+        stretch: largest relative change of the columns' size against the rows'.
     """
     angle = uniform(count, -degrees, degrees, generator) * math.pi / 180
     turned = (torch.rand(count, generator=generator) < reorient).float()
@@ -43,7 +45,11 @@ def random_affine(
     # Coordinates run over -1..1, so that a share of the side counts twice.
     x, y = (uniform(count, -2 * shift, 2 * shift, generator) for _ in range(2))
     rows = torch.stack((sign * cosine, -sine, x, sign * sine, cosine, y), dim=1)
-    return rows.reshape(count, 2, 3)
+    theta = rows.reshape(count, 2, 3)
+    if stretch:
+        aspect = torch.exp(uniform(count, -stretch, stretch, generator))
+        theta[:, 0] = theta[:, 0] * aspect[:, None]
+    return theta
 
 
 def warp(images: Tensor, theta: Tensor, mode: str = "bilinear") -> Tensor:
@@ -52,12 +58,13 @@ def warp(images: Tensor, theta: Tensor, mode: str = "bilinear") -> Tensor:
     return functional.grid_sample(images, grid, mode=mode, align_corners=False)
 
 
-def jitter_contrast(images: Tensor, generator: torch.Generator) -> Tensor:
+def jitter_contrast(images: Tensor, generator: torch.Generator, width: float = 1.0) -> Tensor:
     """Change gain, offset, curvature and noise of every channel of normalized images.
 
     Args:
         images: float (B, C, H, W) in -4..4.
         generator: source of randomness (CPU).
+        width: of the ranges of gain, offset and noise; the curve stays monotonic.
 
     Returns:
         Float tensor of the same shape, in -4..4.
@@ -70,9 +77,10 @@ def jitter_contrast(images: Tensor, generator: torch.Generator) -> Tensor:
 
     # x + c x^2 is monotonic on -4..4 while |c| < 1/8: a gamma curve for signed values.
     curved = images + per_channel(-0.08, 0.08) * images.square()
-    changed = curved * per_channel(0.8, 1.25) + per_channel(-0.25, 0.25)
+    gain = per_channel(-0.2231 * width, 0.2231 * width).exp()
+    changed = curved * gain + per_channel(-0.25 * width, 0.25 * width)
     noise = torch.randn(images.shape, device=images.device, dtype=images.dtype)
-    return (changed + per_channel(0.0, 0.12) * noise).clamp(-4, 4)
+    return (changed + per_channel(0.0, 0.12 * width) * noise).clamp(-4, 4)
 
 
 def drop_sequences(present: Tensor, chance: float, generator: torch.Generator) -> Tensor:

@@ -47,8 +47,11 @@ class TrainingConfig:
         log_steps: steps between two lines of progress.
         dropout: chance that a slice of a complete patient loses sequences when it is drawn.
         reorient: chance that a slice is mirrored and turned by quarters when it is drawn.
+        jitter: width of the changes of contrast and noise when a slice is drawn, 1 = version 0.1.0.
+        stretch: largest relative change of aspect when a slice is drawn.
         widths: channels of the network's levels, comma-separated (empty = the builder's numbers).
-        start: checkpoint or safetensors file whose weights the training starts from ("" = random).
+        start: checkpoint or safetensors file whose weights the training starts from; "default" =
+            the shipped ones, "" = random.
     """
 
     steps: int = 20_000
@@ -75,6 +78,8 @@ class TrainingConfig:
     log_steps: int = 20
     dropout: float = 0.15
     reorient: float = 0.3
+    jitter: float = 1.0
+    stretch: float = 0.0
     widths: tuple[int, ...] = ()
     start: str = ""
     phantom: Mapping[str, Any] = field(default_factory=dict)

@@ -45,6 +45,7 @@ from myops.training.prsn import PRSN_STAGE
 from myops.training.refiner import REFINER_STAGE
 from myops.training.report import Reporter
 from myops.training.stage import Batch, Stage
+from myops.weights import SHIPPED_FOLDER
 
 STAGES = {s.name: s for s in (HEARTFINDER_STAGE, DAE_STAGE, ASSN_STAGE, PRSN_STAGE, REFINER_STAGE)}
 
@@ -111,12 +112,17 @@ def make_state(stage: Stage, config: TrainingConfig, fabric: Fabric) -> State:
     model = stage.build(config)
     model.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if config.start:
-        load_weights(Path(config.start), model)
+        load_weights(starting_weights(stage.name, config.start), model)
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema_decay else None
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     state = State(model, average, optimizer, Progress(), np.random.default_rng(), torch.Generator())
     seed_generators(state, config.seed, fabric.global_rank)
     return state
+
+
+def starting_weights(stage: str, start: str) -> Path:
+    """The file a training starts from; "default" names the network that is shipped."""
+    return SHIPPED_FOLDER / f"{stage}.safetensors" if start == "default" else Path(start)
 
 
 def seed_generators(state: State, seed: int, rank: int, step: int = 0) -> None:

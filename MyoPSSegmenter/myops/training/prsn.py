@@ -68,9 +68,9 @@ def to_classes(labels: np.ndarray) -> np.ndarray:
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes, lost sequences, candidate images."""
-    theta = random_affine(len(batch["images"]), config.reorient, generator)
+    theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
     return {
-        "images": jitter_contrast(warp(batch["images"], theta), generator),
+        "images": jitter_contrast(warp(batch["images"], theta), generator, config.jitter),
         "region": (warp(batch["region"], theta) > 0.5).float(),
         "labels": warp(batch["labels"].float(), theta, mode="nearest").round().long(),
         "present": drop_sequences(batch["present"], config.dropout, generator),

@@ -1,0 +1,108 @@
+"""The wider phantom that training uses; the held-back patients must not change with it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from myops.phantom.contrast import bssfp_contrast, lge_contrast
+from myops.phantom.heart import draw_heart, sample_heart
+from myops.phantom.patient import PhantomConfig, generate_patient
+from myops.phantom.tissue import (
+    LV_BLOOD,
+    MYOCARDIUM,
+    PAPILLARY,
+    SCAR,
+    SCAR_CHRONIC,
+    TISSUE_COUNT,
+    sample_tissues,
+)
+from myops.phantom.variety import slice_gains, widen_contrast, widen_heart
+
+WIDE = PhantomConfig(view="heart", wide=True)
+
+
+def fingerprint(patient) -> str:
+    digest = hashlib.sha256(patient.labels.tobytes())
+    for name in sorted(patient.images):
+        digest.update(np.round(patient.images[name]).astype(np.int32).tobytes())
+    return digest.hexdigest()
+
+
+def test_the_wide_phantom_is_the_same_for_the_same_seed_and_differs_from_the_standard_one():
+    first, second = generate_patient(5, WIDE), generate_patient(5, WIDE)
+    assert fingerprint(first) == fingerprint(second)
+    assert fingerprint(first) != fingerprint(generate_patient(5, PhantomConfig(view="heart")))
+
+
+def test_the_standard_heart_has_no_spongy_layer_and_the_same_random_numbers_as_before():
+    rng, again = np.random.default_rng(3), np.random.default_rng(3)
+    heart = sample_heart(rng, "acute")
+    widened = widen_heart(np.random.default_rng(1), sample_heart(again, "acute"))
+    assert heart.trabecula_layer_mm == 0
+    assert rng.random() == again.random()  # the widening draws from numbers of its own
+    assert widened.septum_angle == heart.septum_angle
+
+
+def test_wide_hearts_span_what_the_standard_ones_do_not():
+    hearts = [
+        widen_heart(np.random.default_rng(k), sample_heart(np.random.default_rng(k), "chronic"))
+        for k in range(200)
+    ]
+    assert min(h.radius_mm for h in hearts) < 25 and max(h.radius_mm for h in hearts) > 48
+    assert max(h.rv_reach for h in hearts) > 1.9 and max(h.rv_apex for h in hearts) > 1.1
+    assert min(i.transmurality for h in hearts for i in h.infarcts) < 0.35
+    assert all(share <= 0.95 for h in hearts for _, share, *_ in h.papillary)
+
+
+def test_the_spongy_layer_looks_like_muscle_inside_the_cavity_alone():
+    heart = sample_heart(np.random.default_rng(0), "none")
+    heart = heart.__class__(**{**heart.__dict__, "papillary": [], "trabecula_layer_mm": 6.0})
+    y, x = np.mgrid[-60:60, -60:60].astype(np.float32)
+    patches = np.full(x.shape, 0.3, np.float32)  # everywhere above the threshold
+    tissue = np.zeros(x.shape, np.uint8)
+    draw_heart(tissue, heart, x, y, np.full(x.shape, 0.4, np.float32), patches)
+    plain = np.zeros(x.shape, np.uint8)
+    heart = heart.__class__(**{**heart.__dict__, "trabecula_layer_mm": 0.0})
+    draw_heart(plain, heart, x, y, np.full(x.shape, 0.4, np.float32), patches)
+    spongy = tissue == PAPILLARY
+    assert spongy.any() and (plain[spongy] == LV_BLOOD).all()
+    np.testing.assert_array_equal(tissue == MYOCARDIUM, plain == MYOCARDIUM)
+    # About 6 mm of the cavity's edge: its area is the layer's length times 6 mm.
+    cavity_radius_mm = np.sqrt((plain == LV_BLOOD).sum() / np.pi)
+    expected_mm2 = np.pi * (cavity_radius_mm**2 - (cavity_radius_mm - 6) ** 2)
+    assert spongy.sum() == pytest.approx(expected_mm2, rel=0.1)
+
+
+def test_scar_is_as_bright_as_blood_in_a_part_of_the_lge_images_and_in_no_other():
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        table, _ = lge_contrast(rng, sample_tissues(rng), 4)
+        widened = widen_contrast(rng, "lge", table)
+        ratio = widened[:, SCAR] / widened[:, LV_BLOOD]
+        found.append(bool((widened[:, SCAR] != table[:, SCAR]).any()))
+        if found[-1]:
+            assert (ratio > 0.87).all() and (ratio < 1.16).all()
+            np.testing.assert_array_equal(widened[:, SCAR], widened[:, SCAR_CHRONIC])
+        np.testing.assert_array_equal(widened[:, MYOCARDIUM], table[:, MYOCARDIUM])
+    assert 0.2 < np.mean(found) < 0.7
+    rng = np.random.default_rng(0)
+    table, _ = bssfp_contrast(rng, sample_tissues(rng), 4)
+    widened = widen_contrast(rng, "bssfp", table)
+    assert widened.shape == (4, TISSUE_COUNT) and (widened[:, SCAR] == table[:, SCAR]).all()
+
+
+def test_slice_gains_are_positive_and_mostly_one():
+    gains = [slice_gains(np.random.default_rng(seed), 9) for seed in range(200)]
+    assert all(g.shape == (9, 1, 1) and g.dtype == np.float32 and (g > 0).all() for g in gains)
+    assert 0.5 < np.mean([bool((g == 1).all()) for g in gains]) < 0.75
+
+
+def test_wide_patients_have_the_labels_of_myops():
+    patient = generate_patient(8, PhantomConfig(view="heart", wide=True, normal_share=0.0))
+    assert set(np.unique(patient.labels)) <= {0, 200, 500, 600, 1220, 2221}
+    assert (patient.labels == 2221).any()
+    assert all(np.isfinite(image).all() for image in patient.images.values())
