@@ -1,0 +1,424 @@
+"""Draw the pictures of Docs/slicer-guide.md: the module's panel and slice views, step by step.
+
+    python Testing/draw_slicer_guide.py                  into Resources/Screenshots
+    python Testing/draw_slicer_guide.py --out FOLDER
+
+Needs slicer-core, PySide6 and torch. The views are Slicer's own, drawn without a screen; the panel
+is the real one over Qt stand-ins for Slicer's widgets (Testing/Slicer/standins). No picture comes
+from desktop Slicer. The patient is the sample patient.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent / "MyoPSSegmenter"), str(HERE / "Slicer")]
+
+import numpy as np  # noqa: E402 - the paths come first
+from PIL import Image, ImageDraw, ImageFont  # noqa: E402
+
+SCREENSHOTS = HERE.parent / "Resources" / "Screenshots"
+VIEW_SIZE = (400, 400)
+PANEL_WIDTH = 500
+GAP = 12
+BACKGROUND, TEXT, LABEL = (32, 33, 36), (235, 235, 235), (20, 20, 20)
+TIMEOUT_S = 300.0
+LARGEST_BYTES = 400_000
+OPACITY = 0.55
+
+
+def main() -> None:
+    """Draw everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=SCREENSHOTS, help="folder for the pictures")
+    options = parser.parse_args()
+    options.out = options.out.absolute()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, Studio(Path(folder)) as studio:
+        for name, picture in session(studio):
+            path = options.out / f"slicer_{name}.png"
+            write(picture, path)
+            print(f"{path}  {path.stat().st_size // 1000} kB")
+
+
+def session(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
+    """Work on a patient from loading to the work list; a picture of each step."""
+    studio.openStudy()
+    studio.show("patientSection")
+    yield "patient", beside(studio.panel("patientSection"), row(studio.views()))
+    studio.segment()
+    studio.goTo(studio.worstSlice())
+    studio.show("automaticSection")
+    yield "automatic", beside(studio.panel("automaticSection"), row(studio.views()))
+    before = titled(studio.view("lge"), "LGE, automatic")
+    masses = [studio.scarMass()]
+    studio.clickOnErrors()
+    masses.append(studio.scarMass())
+    after = titled(studio.view("lge"), "LGE, after the clicks")
+    studio.show("correctSection")
+    text = f"Scar {masses[0]:.1f} g before, {masses[1]:.1f} g after. The true infarct: {{:.1f}} g."
+    images = column([row([before, after]), caption(text.format(studio.trueMass()), 2 * 400 + GAP)])
+    yield "correct", beside(studio.panel("correctSection"), images)
+    if studio.propose():
+        yield "proposal", row(studio.neighbors())
+        studio.logic.correction.acceptProposal()
+    studio.goTo(studio.worst)
+    studio.measure()
+    studio.show("quantifySection")
+    yield "quantify", beside(studio.panel("quantifySection"), studio.numbers())
+    studio.finish()
+    studio.show("studySection")
+    yield "study", studio.panel("studySection")
+    studio.show("exportSection")
+    yield "export", studio.panel("exportSection")
+
+
+class Studio:
+    """The module with its panel and views over a scene, and a reader who uses it.
+
+    Attributes:
+        logic: the module's logic.
+        worst: slice with the most scar that the networks got wrong.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make a work list of three synthetic patients in a folder."""
+        from conftest import Scene
+        from offscreen import OffscreenViews
+        from standins.desktop import desktop
+
+        from MyoPSSegmenterLib.SampleData import SEED, makeSamplePatient
+
+        # The panel shows where things are: a short path, not that of a temporary folder.
+        self._before = Path.cwd()
+        os.chdir(folder)
+        self.folder = Path("Infarct study")
+        for number, seed in enumerate((SEED, 12, 13), start=1):
+            makeSamplePatient(self.folder / f"Patient {number:02d}", seed)
+        self._made = Scene(folder)
+        self.scene = self._made.scene
+        self._views = OffscreenViews(self._made, VIEW_SIZE)
+        self._desktop = desktop(self.scene)
+        self.worst = 0
+
+    def __enter__(self) -> Studio:
+        from standins.desktop import openPanel
+
+        self._desktop.__enter__()
+        self.widget = openPanel()
+        self.logic = self.widget.logic.myops
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        from standins.desktop import closePanel
+
+        closePanel(self.widget)
+        self._desktop.__exit__(None, None, None)
+        self._views.close()
+        self._made.close()
+        os.chdir(self._before)
+
+    # What the reader does
+
+    def openStudy(self) -> None:
+        """Open the folder as a work list, and its first patient."""
+        self.ui.readerEdit.text = "AB"
+        self.ui.studyFolderEdit.currentPath = str(self.folder)
+        self.logic.study.openFolder(self.folder, "AB")
+        self.wait(lambda: len(self.logic.study.entries) == 3)
+        self.logic.study.open(0)
+        self.settle()
+        self.showSequences()
+
+    def segment(self) -> None:
+        """Press Run, and wait for the result and for the slices to be ready for clicks."""
+        task = self.logic.automatic.run("cpu")
+        self.wait(lambda: task.isOver and self.logic.correction.session is not None)
+        slices = len(self.logic.correction.labels)
+        self.wait(lambda: len(self.logic.correction.encodedSlices) == slices)
+        self.logic.correction.setOpacity(OPACITY)
+        self.showSequences()
+        self.settle()
+
+    def clickOnErrors(self, count: int = 3) -> None:
+        """Click where scar is missing or too much, as the truth tells it."""
+        correction = self.logic.correction
+        for _ in range(count):
+            found = largestError(correction.labels[self.worst], self.truth()[self.worst])
+            if found is None:
+                break
+            place, positive = found
+            correction.startPlacing("positive" if positive else "negative")
+            self._views.view("MyoPSLge").click(self.ras(*place))
+            self.settle()
+        self._views.view("MyoPSLge").leave()
+        self.widget.workflow.update()
+
+    def propose(self) -> bool:
+        """Carry the correction to the neighbor slices; whether there is a proposal."""
+        self.logic.correction.stopPlacing()
+        self.logic.correction.proposeCarry()
+        self.settle()
+        return self.logic.correction.proposal is not None
+
+    def measure(self) -> None:
+        """Show FWHM's mask and the remote region beside the segmentation."""
+        self.logic.correction.stopPlacing()
+        self.logic.correction.prompts.show([])
+        self.settle()
+        name = next(n for n in self.logic.quantify.methods() if n.startswith("fwhm"))
+        self.logic.quantify.showMethod(name, True)
+        self.logic.quantify.showRemote(True)
+        self.settle()
+
+    def finish(self) -> None:
+        """Approve the patient and segment the second one."""
+        self.logic.study.approve()
+        self.logic.study.next()
+        self.settle()
+        task = self.logic.automatic.run("cpu")
+        self.wait(lambda: task.isOver)
+        self.settle()
+        self.logic.study.previous()
+        self.settle()
+
+    def goTo(self, index: int) -> None:
+        """Scroll to a slice."""
+        from MyoPSSegmenterLib.Views import setSlice
+
+        setSlice(self.scene, self.logic.patient.case, index)
+        self.logic.correction.setCurrentSlice(index)
+        self.settle()
+
+    # What there is to see
+
+    @property
+    def ui(self) -> Any:
+        """Every named widget of the panel."""
+        return self.widget.workflow.ui
+
+    def showSequences(self) -> None:
+        """Lay the views out, zoomed in on the heart if it is known."""
+        from MyoPSSegmenterLib.Views import showSequences
+
+        patient, node = self.logic.patient, self.logic.correction.node
+        showSequences(self.scene, patient.volumes, node, patient.case)
+
+    def show(self, section: str) -> None:
+        """Open a section of the panel."""
+        getattr(self.ui, section).collapsed = False
+        self.widget.workflow.update()
+        self.settle()
+
+    def panel(self, section: str) -> Image.Image:
+        """A section of the panel."""
+        from standins.desktop import renderPanel
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = renderPanel(Path(folder) / "panel.png", self.widget, section, PANEL_WIDTH)
+            return Image.open(path).convert("RGB")
+
+    def view(self, sequence: str) -> Image.Image:
+        """A slice view."""
+        from MyoPSSegmenterLib.Views import VIEWS
+
+        return Image.fromarray(self._views.view(VIEWS[sequence]).render())
+
+    def views(self) -> list[Image.Image]:
+        """All slice views, with their names and the slice's number."""
+        from myops.report.colors import SEQUENCE_NAMES
+        from MyoPSSegmenterLib.Views import VIEWS, currentSlice
+
+        index = currentSlice(self.scene, self.logic.patient.case)
+        shown = [name for name in VIEWS if name in self.logic.patient.volumes]
+        return [titled(self.view(n), f"{SEQUENCE_NAMES[n]}, slice {index + 1}") for n in shown]
+
+    def neighbors(self) -> list[Image.Image]:
+        """The corrected slice and the proposal on one of its neighbors, before it is accepted."""
+        proposal = self.logic.correction.proposal
+        proposed = min(proposal.slices, key=lambda k: abs(k - self.worst))
+        corrected = titled(self.view("lge"), f"LGE, slice {self.worst + 1}, corrected")
+        self.goTo(proposed)
+        title = f"LGE, slice {proposed + 1}, proposal in yellow"
+        self.ui.correctSection.collapsed = False
+        self.settle()
+        return [corrected, titled(self.view("lge"), title)]
+
+    def numbers(self) -> Image.Image:
+        """The image with both masks, the bull's-eye and the plot over the slices."""
+        from chart_picture import chart_picture
+
+        from MyoPSSegmenterLib.BullsEye import findChart
+        from MyoPSSegmenterLib.SlicePlot import slicePlot
+
+        measurements = self.logic.quantify.measurements
+        masks = titled(self.view("lge"), "LGE with FWHM and remote region")
+        bullsEye = self.logic.quantify.bullsEyePicture()
+        circle = (
+            Image.open(io.BytesIO(bullsEye)).convert("RGB")
+            if bullsEye
+            else Image.fromarray(chart_picture(findChart(self.scene), *VIEW_SIZE))
+        )
+        circle.thumbnail(VIEW_SIZE)
+        width = 2 * VIEW_SIZE[0] + GAP
+        bars = Image.fromarray(chart_picture(slicePlot(self.scene, measurements), width, 300))
+        return column([row([masks, circle]), bars])
+
+    def scarMass(self) -> float:
+        """Scar with MVO in g, as the live table shows it."""
+        return self.logic.quantify.masses["scar"].mass_g
+
+    def trueMass(self) -> float:
+        """The infarct that the phantom was made with, in g."""
+        from myops.quantify.mass import tissue_masses
+
+        case = self.logic.patient.case
+        assessed = frozenset({"scar"})
+        return tissue_masses(self.truth(), assessed, case.geometry.voxel_volume_ml)["scar"].mass_g
+
+    def truth(self) -> np.ndarray:
+        """The phantom's own label map on the case's grid."""
+        import SimpleITK as sitk
+
+        from myops.canonical import to_canonical
+
+        path = next(self.folder.glob("Patient 01/*_gd.nii.gz"))
+        array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        return to_canonical(array, self.logic.patient.case.original)
+
+    def worstSlice(self) -> int:
+        """The slice with the largest error of scar."""
+        from myops import labels as regions
+
+        wrong = regions.scar(self.logic.correction.labels) != regions.scar(self.truth())
+        self.worst = int(wrong.sum(axis=(1, 2)).argmax())
+        return self.worst
+
+    def ras(self, row: float, column: float) -> Sequence[float]:
+        """A pixel of the worst slice in the world."""
+        from MyoPSSegmenterLib.SceneBridge import worldFromVoxel
+
+        return worldFromVoxel(self.logic.patient.case, self.worst, row, column)
+
+    # Waiting
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        """Let the event loop run until something is so."""
+        end = time.monotonic() + TIMEOUT_S
+        while not until():
+            if time.monotonic() > end:
+                raise TimeoutError("expected the step to end, found it still running")
+            self.logic.poll(giveMs=20)
+        self.settle()
+
+    def settle(self) -> None:
+        """Let the event loop run until nothing is left to do."""
+        from PySide6 import QtWidgets
+
+        quiet = 0
+        end = time.monotonic() + TIMEOUT_S
+        while quiet < 25 and time.monotonic() < end:
+            self.logic.poll(giveMs=20)
+            busy = self.logic.work.isBusy or self.logic.quantify.stale
+            quiet = 0 if busy else quiet + 1
+        QtWidgets.QApplication.processEvents()
+
+
+def largestError(labels: np.ndarray, truth: np.ndarray) -> tuple[tuple[int, int], bool] | None:
+    """Middle (row, column) of the largest island of wrong scar in a slice, and whether it misses.
+
+    Args:
+        labels: MyoPS values (rows, columns).
+        truth: the same.
+    """
+    from scipy import ndimage
+
+    from myops import labels as regions
+
+    best: tuple[float, tuple[int, int], bool] | None = None
+    for positive in (True, False):
+        given, true = regions.scar(labels), regions.scar(truth)
+        wrong = (true & ~given) if positive else (given & ~true)
+        islands, count = ndimage.label(wrong)
+        for island in range(1, count + 1):
+            inside = islands == island
+            depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+            place = np.unravel_index(int(depth.argmax()), depth.shape)
+            if best is None or inside.sum() > best[0]:
+                best = (float(inside.sum()), (int(place[0]), int(place[1])), positive)
+    return None if best is None or best[0] < 3 else best[1:]
+
+
+# Putting pictures together
+
+
+def titled(picture: Image.Image, title: str) -> Image.Image:
+    """A view with its name in the upper left corner."""
+    made = picture.copy()
+    draw = ImageDraw.Draw(made)
+    draw.text((10, 8), title, font=font(17), fill=TEXT, stroke_width=2, stroke_fill=LABEL)
+    return made
+
+
+def caption(text: str, width: int) -> Image.Image:
+    """A line of text."""
+    made = Image.new("RGB", (width, 40), BACKGROUND)
+    ImageDraw.Draw(made).text((10, 8), text, font=font(18), fill=TEXT)
+    return made
+
+
+def font(size: int) -> Any:
+    """A font with minus signs, which comes with matplotlib."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return ImageFont.truetype(str(folder / "DejaVuSans.ttf"), size)
+
+
+def row(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures from left to right."""
+    width = sum(p.width for p in pictures) + GAP * (len(pictures) - 1)
+    made = Image.new("RGB", (width, max(p.height for p in pictures)), BACKGROUND)
+    left = 0
+    for picture in pictures:
+        made.paste(picture, (left, 0))
+        left += picture.width + GAP
+    return made
+
+
+def column(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures from top to bottom."""
+    height = sum(p.height for p in pictures) + GAP * (len(pictures) - 1)
+    made = Image.new("RGB", (max(p.width for p in pictures), height), BACKGROUND)
+    top = 0
+    for picture in pictures:
+        made.paste(picture, (0, top))
+        top += picture.height + GAP
+    return made
+
+
+def beside(panel: Image.Image, views: Image.Image) -> Image.Image:
+    """The panel to the left of the views, as in Slicer."""
+    return row([panel, views])
+
+
+def write(picture: Image.Image, path: Path) -> None:
+    """Write a small PNG: a palette where full color would be too large."""
+    picture.save(path, optimize=True)
+    if path.stat().st_size > LARGEST_BYTES:
+        picture.quantize(256, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    if path.stat().st_size > LARGEST_BYTES:
+        raise RuntimeError(f"{path} is larger than {LARGEST_BYTES} bytes; draw less")
+
+
+if __name__ == "__main__":
+    main()
