@@ -102,7 +102,7 @@ def main() -> None:
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Play a session and take its times."""
-    from conftest import Scene
+    from made_scene import Scene
     from offscreen import OffscreenViews
 
     from MyoPSSegmenterLib.Logic import MyoPSLogic

@@ -92,7 +92,7 @@ class Studio:
 
     def __init__(self, folder: Path) -> None:
         """Make a work list of three synthetic patients in a folder."""
-        from conftest import Scene
+        from made_scene import Scene
         from offscreen import OffscreenViews
         from standins.desktop import desktop
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from conftest import DOWN, RIGHT
+from oblique import DOWN, RIGHT
 from scipy.special import ellipe
 
 from myops.canonical import canonical_grid, to_canonical

@@ -8,14 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
-# A short-axis orientation measured on a patient: x to the left and back, y to the feet, z along
-# the left ventricle to the apex.
-RIGHT = np.array([0.733192, 0.660188, 0.163037])
-DOWN = np.array([-0.104592, 0.346381, -0.932245])
-OBLIQUE = tuple(np.stack([RIGHT, DOWN, np.cross(DOWN, RIGHT)], axis=1).ravel())
-
-REAL_HEARTS = Path(__file__).resolve().parents[3] / "shared" / "real"
+from oblique import OBLIQUE
+from real_folder import REAL_HEARTS
 
 
 @pytest.fixture

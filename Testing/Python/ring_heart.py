@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from conftest import DOWN, RIGHT
+from oblique import DOWN, RIGHT
 
 from myops.geometry import Geometry
 from myops.labels import MYOPS

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner
-from conftest import OBLIQUE
+from oblique import OBLIQUE
 
 from myops.case import load_case
 from myops.cli import cli

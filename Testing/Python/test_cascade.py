@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from conftest import OBLIQUE
+from oblique import OBLIQUE
 from scipy.ndimage import binary_erosion
 
 from myops.cascade import Cancelled, CascadeConfig, segment

@@ -4,7 +4,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import OBLIQUE
+from oblique import OBLIQUE
 
 from myops.case import case_from_images, load_case, load_case_folder, restore
 from myops.errors import InputError

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import OBLIQUE
+from oblique import OBLIQUE
 from scipy.ndimage import gaussian_filter
 
 from myops.compare import compare, compare_files, compare_masks, summarize, surface_distances_mm

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import OBLIQUE
+from oblique import OBLIQUE
 
 from myops.datasets import case_readers, find_cases, phantom_case, phantom_readers
 from myops.errors import InputError

@@ -3,7 +3,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import DOWN, OBLIQUE, RIGHT
+from oblique import DOWN, OBLIQUE, RIGHT
 
 from myops.canonical import canonical_grid, from_canonical, through_plane_axis, to_canonical
 from myops.geometry import Geometry, from_sitk, to_sitk

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import OBLIQUE
+from oblique import OBLIQUE
 from scipy.ndimage import gaussian_filter
 
 from myops.case import case_from_images, load_case_folder

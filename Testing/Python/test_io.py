@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import OBLIQUE
+from oblique import OBLIQUE
 
 from myops.errors import InputError
 from myops.io import read_image, write_atomic, write_image

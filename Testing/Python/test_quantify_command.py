@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 from circle_heart import circle_case, circle_labels, circle_lge, sitk_image
 from click.testing import CliRunner, Result
-from conftest import REAL_HEARTS
+from real_folder import REAL_HEARTS
 
 from myops.case import case_from_images
 from myops.cli import cli

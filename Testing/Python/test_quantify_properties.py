@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from conftest import OBLIQUE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from oblique import OBLIQUE
 
 from myops import labels as regions
 from myops.canonical import to_canonical

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from circle_heart import circle_labels, circle_lge
-from conftest import OBLIQUE
+from oblique import OBLIQUE
 
 from myops.canonical import to_canonical
 from myops.case import Case, case_from_images

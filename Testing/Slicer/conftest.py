@@ -10,19 +10,10 @@ from types import TracebackType
 from typing import Any
 
 import pytest
+from made_scene import Scene
 
 HERE = Path(__file__).parent
 HAS_SLICER = importlib.util.find_spec("slicer") is not None
-# The logics of desktop Slicer that the module relies on, in an order in which none misses another.
-LOGICS = (
-    "vtkSlicerVolumesLogic",
-    "vtkSlicerTransformLogic",
-    "vtkSlicerSubjectHierarchyModuleLogic",
-    "vtkSlicerSegmentationsModuleLogic",
-    "vtkSlicerMarkupsLogic",
-    "vtkSlicerTablesLogic",
-    "vtkSlicerPlotsLogic",
-)
 # Said by the core when it runs outside Slicer's own folder: its color files are not there.
 HARMLESS = ("FindDefaultColorFiles failed: HomeDirectory is not set",)
 
@@ -41,38 +32,6 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> Any:
     if HAS_SLICER or HERE not in module_path.parents:
         return None
     return SkippedModule.from_parent(parent, path=module_path)
-
-
-class Scene:
-    """A scene with the singletons and logics that desktop Slicer gives it at start."""
-
-    def __init__(self, cacheFolder: Path) -> None:
-        """Make them.
-
-        Args:
-            cacheFolder: where the scene unpacks .mrb files.
-        """
-        import slicer
-
-        self.scene = slicer.vtkMRMLScene()
-        # Makes the selection and interaction nodes.
-        self.applicationLogic = slicer.vtkMRMLApplicationLogic()
-        self.applicationLogic.SetMRMLScene(self.scene)
-        self.colorLogic = slicer.vtkMRMLColorLogic()
-        self.colorLogic.SetMRMLScene(self.scene)
-        self.logics = [getattr(slicer, name)() for name in LOGICS]
-        for logic in self.logics:
-            logic.SetMRMLApplicationLogic(self.applicationLogic)
-            logic.SetMRMLScene(self.scene)
-        self.remoteLogic = slicer.vtkMRMLRemoteIOLogic()
-        self.remoteLogic.GetCacheManager().SetRemoteCacheDirectory(str(cacheFolder))
-        self.remoteLogic.SetMRMLApplicationLogic(self.applicationLogic)
-        self.remoteLogic.SetMRMLScene(self.scene)
-        self.remoteLogic.AddDataIOToScene()
-
-    def close(self) -> None:
-        """Close the scene, as desktop Slicer does at its end."""
-        self.scene.Clear(1)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class OffscreenViews:
     """
 
     def __init__(self, sceneWithLogics: Any, size: tuple[int, int] = SIZE) -> None:
-        """Prepare a scene, see `conftest.Scene`, for views.
+        """Prepare a scene, see `made_scene.Scene`, for views.
 
         Args:
             sceneWithLogics: with `scene`, `applicationLogic` and `logics`.

@@ -280,7 +280,7 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = [{here!r}]
 import slicer
-from conftest import Scene
+from made_scene import Scene
 from dataclasses import replace
 from MyoPSSegmenterLib.Logic import MyoPSLogic
 from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode

@@ -840,7 +840,7 @@ class Finder:
         return PathFinder.find_spec(name, path, target)
 
 sys.meta_path = [Finder() if one is PathFinder else one for one in sys.meta_path]
-from conftest import Scene
+from made_scene import Scene
 from standins.desktop import closePanel, desktop, openPanel
 holder = Scene({str(tmp_path)!r})
 with desktop(holder.scene) as windows:
