@@ -1,11 +1,14 @@
 """Measure the shipped models on real hearts that they were not trained on, without human input.
 
     python Testing/evaluate_real.py ../shared/real --output runs/real
+    python Testing/evaluate_real.py ../shared/real --clicks     the simulated reader as well
 
 Sets (any that is missing is left out): `emidec/` (LGE alone), `acdc/` (cine bSSFP at ED and ES),
-`sunnybrook/` (one patient, cine DICOM at ED with manual contours). Writes `cases.csv`,
-`summary.json`, `summary.md` and a picture of the best, the median and the worst case of each set.
-A case in which no heart is found counts as Dice 0, never as missing.
+`sunnybrook/` (one patient, cine DICOM at ED with manual contours). Where there is an LGE also:
+scar in % of the myocardium against the expert's, conventional thresholds inside the expert's
+contours and inside ours, and with `--clicks` the scar after 1, 3 and 5 clicks in every slice.
+Writes `cases.csv`, `summary.json`, `summary.md` and a picture of the best, the median and the worst
+case of each set. A case in which no heart is found counts as Dice 0, never as missing.
 """
 
 from __future__ import annotations
@@ -19,27 +22,35 @@ import numpy as np
 import SimpleITK as sitk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from real_measures import CLICKS, dice_after_clicks, scar_percent, scar_summary, threshold_dice
 from scipy.stats import bootstrap
 
 from myops import labels as regions
 from myops.cascade import segment
-from myops.case import restore
+from myops.case import Case, restore
 from myops.compare import compare
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
-from myops.weights import load_models
+from myops.refine.clicking import Corrector
+from myops.refine.evaluation import load_corrector
+from myops.segmentation import Segmentation
+from myops.weights import Models, load_models
 
 # What a case of each set is ranked by in the pictures.
 RANKED_BY = {"emidec": "scar_dice", "acdc": "lv_region_dice", "sunnybrook": "lv_region_dice"}
+SHOWN = ("lv_region_dice", "myocardium_dice", "blood_pool_dice", "scar_dice")
 COLORS = {"lv_region": "#ffd400", "blood_pool": "#29b6f6", "scar": "#ff3b30"}
 
 
-def evaluate(real: LabeledCase, models: object) -> tuple[dict[str, object], np.ndarray]:
+def evaluate(
+    real: LabeledCase, models: Models, corrector: Corrector | None = None
+) -> tuple[dict[str, object], np.ndarray]:
     """Segment one case; its row of numbers and the labels on the image's own grid."""
     case = real.to_case()
     row: dict[str, object] = {"dataset": real.dataset, "case": real.name, "heart_found": True}
+    segmentation = None
     try:
-        segmentation = segment(case, models)  # type: ignore[arg-type]
+        segmentation = segment(case, models)
         found = sitk.GetArrayFromImage(restore(case, segmentation.labels))
         row["seconds"] = round(sum(segmentation.seconds.values()), 3)
     except InputError as error:
@@ -52,9 +63,11 @@ def evaluate(real: LabeledCase, models: object) -> tuple[dict[str, object], np.n
             row[f"{region}_dice"] = agreement.dice
             row[f"{region}_hd_mm"] = agreement.hd_mm
     if real.sequence == "lge":
-        row["scar_percent"] = _scar_percent(found)
-        row["scar_percent_expert"] = _scar_percent(truth)
+        row["scar_percent"] = scar_percent(found)
+        row["scar_percent_expert"] = scar_percent(truth)
         row["infarct"] = bool(regions.scar(truth).any())
+        if row["infarct"]:
+            row |= _scar_otherwise(real, case, segmentation, corrector)
     else:
         row.pop("scar_dice"), row.pop("scar_hd_mm")
     full = np.zeros(real.labels.shape, np.uint16)
@@ -62,9 +75,22 @@ def evaluate(real: LabeledCase, models: object) -> tuple[dict[str, object], np.n
     return row, full
 
 
-def _scar_percent(labels: np.ndarray) -> float:
-    """Scar in % of the myocardium; 0 without myocardium."""
-    return 100.0 * float(regions.scar(labels).sum()) / max(int(regions.myocardium(labels).sum()), 1)
+def _scar_otherwise(
+    real: LabeledCase, case: Case, segmentation: Segmentation | None, corrector: Corrector | None
+) -> dict[str, object]:
+    """Scar Dice of thresholds inside both contours, and after clicks; 0 where there is no heart."""
+    truth, drawn = real.truth_for(case)
+    ours = np.zeros_like(truth) if segmentation is None else segmentation.labels
+    row: dict[str, object] = {}
+    for whose, contours in (("expert", truth), ("our", ours)):
+        found = threshold_dice(case, contours, truth, drawn, by_expert=whose == "expert")
+        row |= {f"{name}_in_{whose}_contours_dice": value for name, value in found.items()}
+    if corrector is not None:
+        after: dict[int, float | None] = dict.fromkeys(CLICKS, 0.0)
+        if segmentation is not None:
+            after = dice_after_clicks(case, segmentation, truth, drawn, corrector)
+        row |= {f"scar_after_{count}_clicks_dice": value for count, value in after.items()}
+    return row
 
 
 def summarize(rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
@@ -86,8 +112,8 @@ def summarize(rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
         found["lv_region_hd_mm_median"] = (
             round(float(np.median(distances)), 2) if distances else None
         )
-        if dataset == "emidec":
-            found |= _scar_summary(own)
+        if all("scar_percent" in row for row in own):
+            found |= scar_summary(own)
         summary[dataset] = found
     return summary
 
@@ -106,19 +132,6 @@ def _interval(values: np.ndarray) -> dict[str, float | int]:
             "high": round(float(limits.high), 4),
         }
     return result
-
-
-def _scar_summary(rows: list[dict[str, object]]) -> dict[str, object]:
-    healthy = [float(row["scar_percent"]) for row in rows if not row["infarct"]]  # type: ignore[arg-type]
-    pairs = np.array(
-        [(row["scar_percent"], row["scar_percent_expert"]) for row in rows if row["infarct"]], float
-    )
-    return {
-        "false_scar_percent_without_infarct": [round(value, 2) for value in healthy],
-        "scar_percent_bias": round(float((pairs[:, 0] - pairs[:, 1]).mean()), 2)
-        if len(pairs)
-        else None,
-    }
 
 
 def picture(real: LabeledCase, found: np.ndarray, row: dict[str, object], path: Path) -> None:
@@ -164,7 +177,32 @@ def as_markdown(summary: dict[str, dict[str, object]]) -> str:
             + " | ".join(cells)
             + f" | {found['lv_region_hd_mm_median']} mm |"
         )
+    for dataset, found in summary.items():
+        if "scar_percent_ccc" in found:
+            lines += ["", *_scar_lines(dataset, found)]
     return "\n".join(lines) + "\n"
+
+
+def _scar_lines(dataset: str, found: dict[str, object]) -> list[str]:
+    """Scar beyond its Dice: percent of the myocardium, thresholds, clicks."""
+    ccc = found["scar_percent_ccc"]
+    assert isinstance(ccc, dict)
+    value, low, high = (
+        "–" if ccc[k] is None else f"{ccc[k]:.2f}" for k in ("value", "low", "high")
+    )
+    bias, spread = found["scar_percent_bias"], found["scar_percent_bias_sd"]
+    lines = [
+        f"| {dataset}: scar | value |",
+        "|---|---|",
+        f"| percent of the myocardium, CCC with the expert | {value} ({low}–{high}) |",
+        f"| bias, percentage points | {bias} ± {spread} |",
+        f"| without infarct, median percent | {found['false_scar_percent_median']} |",
+    ]
+    others = [n for n in found if n.endswith("_dice") and ("_contours_" in n or "_clicks_" in n)]
+    return lines + [
+        f"| {name.removesuffix('_dice').replace('_', ' ')}, Dice | {_cell(found[name])} |"
+        for name in others
+    ]
 
 
 def _cell(value: object) -> str:
@@ -183,18 +221,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/real"))
     parser.add_argument("--model", default="default", help="'default' or a folder of weights")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--clicks", action="store_true", help="the simulated reader as well")
     arguments = parser.parse_args()
     sitk.ProcessObject_SetGlobalWarningDisplay(False)
     models = load_models(arguments.device, arguments.model)
+    corrector = load_corrector("default", arguments.device) if arguments.clicks else None
     arguments.output.mkdir(parents=True, exist_ok=True)
     results = []
     for real in find_cases(arguments.folder):
-        row, found = evaluate(real, models)
+        row, found = evaluate(real, models, corrector)
         results.append((real, found, row))
         print(
             real.dataset,
             real.name,
-            {k: v for k, v in row.items() if k.endswith("_dice")},
+            {k: v for k, v in row.items() if k in SHOWN},
             flush=True,
         )
     write(results, arguments.output)

@@ -30,11 +30,13 @@ from myops.decision import (
     joint_probabilities,
     make_labels,
     uncertainty,
+    weigh_tissues,
 )
 from myops.models.device import inference_precision
 from myops.segmentation import Segmentation
 from myops.weights import Models
 
+LARGEST_LOGIT = 6.0
 # Where each step begins on the progress bar.
 PROGRESS = {"heart finder": 0.0, "ASSN": 0.2, "PRSN": 0.5, "labels": 0.95}
 
@@ -51,10 +53,18 @@ class CascadeConfig:
         chunk: slices in one batch: all of an ordinary patient, without a limit on memory.
         flips: average over the four in-plane flips: four times slower, and better on every set that
             was measured (Docs/results.md).
+        neighbors_sd: ASSN's logits are smoothed across slices by a Gaussian of this many slices (0
+            = not), so that a slice whose wall is as bright as what lies beside it follows its
+            neighbors.
+        scar_odds, edema_odds: factors on the odds of these tissues, for weights whose training
+            made them cautious; 1 = none (Docs/real-hearts.md).
     """
 
     chunk: int = 16
     flips: bool = True
+    neighbors_sd: float = 0.0
+    scar_odds: float = 1.0
+    edema_odds: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,22 @@ def _outline_region(case: Case, box: SquareBox, run: _Run) -> np.ndarray:
     """f(I), the probability of the LV epicardial region: float32 (z, y, x) on the Case's grid."""
     crops, present = _crop(case, box, run.models.sizes["assn"])
     logits = _predict(run, "ASSN", run.models.assn, assn_input(crops), present)
-    return uncrop_stack(_sigmoid(logits[:, 0]), box, case.geometry.array_shape)
+    smooth = smooth_across_slices(logits[:, 0], run.config.neighbors_sd)
+    return uncrop_stack(_sigmoid(smooth), box, case.geometry.array_shape)
+
+
+def smooth_across_slices(logits: np.ndarray, sd_slices: float) -> np.ndarray:
+    """Gaussian mean of logits (z, S, S) over neighboring slices, float32; the ends are repeated.
+
+    Logits beyond 6 (p = 0.998) are cut off: a sure slice must not outvote its neighbors for good.
+    """
+    if not sd_slices:
+        return logits
+    from scipy import ndimage
+
+    kept = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
+    mean: np.ndarray = ndimage.gaussian_filter1d(kept, sd_slices, axis=0, mode="nearest")
+    return mean
 
 
 def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) -> np.ndarray:
@@ -159,7 +184,9 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     crops, present = _crop(case, box, size)
     inside = crop_stack(region.astype(np.float32), box, size) > 0.5
     logits = _predict(run, "PRSN", run.models.prsn, prsn_input(crops, inside), present)
-    tissue = move_unassessable(_softmax(logits), present) * inside[:, None]
+    tissue = move_unassessable(_softmax(logits), present)
+    odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
+    tissue = weigh_tissues(tissue, odds) * inside[:, None]
     shape = case.geometry.array_shape
     share = np.maximum(uncrop_stack(inside.astype(np.float32), box, shape), 1e-6)
     restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]

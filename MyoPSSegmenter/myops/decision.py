@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from myops.cropping import largest_component
@@ -23,6 +25,21 @@ def clean_region(mask: np.ndarray) -> np.ndarray:
 
     kept = largest_component(mask)
     return np.stack([ndimage.binary_fill_holes(plane) for plane in kept])
+
+
+def weigh_tissues(tissue: np.ndarray, odds: Mapping[str, float]) -> np.ndarray:
+    """Multiply the odds of some tissues against all others, and make the sums 1 again.
+
+    Args:
+        tissue: float (z, 4, y, x), probabilities by `CLASSES`; a probability of 0 stays 0.
+        odds: class name to its factor; 1 changes nothing.
+
+    Returns:
+        float32 array of the same shape.
+    """
+    factors = np.array([odds.get(name, 1.0) for name in CLASSES], np.float32)
+    weighted = tissue * factors[:, None, None]
+    return weighted / np.maximum(weighted.sum(axis=1, keepdims=True), np.float32(1e-12))
 
 
 def make_labels(region: np.ndarray, tissue: np.ndarray, rv: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ import torch
 from oblique import OBLIQUE
 from scipy.ndimage import binary_erosion
 
-from myops.cascade import Cancelled, CascadeConfig, segment
+from myops.cascade import Cancelled, CascadeConfig, segment, smooth_across_slices
 from myops.case import case_from_images, restore
-from myops.decision import clean_region, make_labels, uncertainty
+from myops.decision import clean_region, make_labels, uncertainty, weigh_tissues
 from myops.errors import InputError
 from myops.labels import MYOPS
 from myops.models.build import build_assn, build_heartfinder, build_prsn
@@ -96,7 +96,8 @@ def test_a_crafted_heart_gets_its_own_labels_back():
     image, sector = heart(bright=True)
     plain, _ = heart()
     case = make_case(lge=image, t2=plain)
-    result = segment(case, SIMPLE)
+    # The factors belong to the shipped PRSN's caution; these networks say what they mean.
+    result = segment(case, SIMPLE, config=CascadeConfig(scar_odds=1, edema_odds=1))
     labels = sitk.GetArrayFromImage(restore(case, result.labels))
     assert dice(labels == SCAR_LABEL, sector) > 0.97
     # The half-bright pixels of the outer edge look like blood to the simple network.
@@ -248,6 +249,35 @@ def test_chunks_and_flips_do_not_change_what_simple_networks_find():
     expected = segment(case, SIMPLE).labels
     for config in (CascadeConfig(chunk=1), CascadeConfig(flips=False)):
         np.testing.assert_array_equal(segment(case, SIMPLE, config=config).labels, expected)
+
+
+def test_smoothing_across_slices_is_a_gaussian_mean_with_repeated_ends():
+    logits = np.zeros((5, 1, 1), np.float32)
+    logits[2] = 4
+    kernel = np.exp(-(np.arange(-2, 3) ** 2) / (2 * 0.6**2))
+    expected = 4 * kernel / kernel.sum()
+    found = smooth_across_slices(logits, 0.6)[:, 0, 0]
+    assert found[1:4] == pytest.approx(expected[1:4], abs=1e-5)
+    assert found[0] == pytest.approx(expected[0] + 0.0, abs=1e-5)
+    np.testing.assert_array_equal(smooth_across_slices(logits, 0), logits)
+    sure = np.full((3, 1, 1), -50, np.float32)
+    assert smooth_across_slices(sure, 0.6) == pytest.approx(-6)
+
+
+def test_an_unsure_slice_follows_its_neighbors_and_a_sure_one_does_not():
+    logits = np.array([5, -1, 5], np.float32)[:, None, None]
+    assert smooth_across_slices(logits, 0.6)[1] > 0
+    assert smooth_across_slices(np.where(logits < 0, -5, logits), 0.6)[1] < 0
+
+
+def test_odds_of_a_tissue_are_multiplied_and_the_sum_stays_one():
+    tissue = np.array([0.2, 0.5, 0.1, 0.2], np.float32).reshape(1, 4, 1, 1)
+    found = weigh_tissues(tissue, {"scar": 3.0})[0, :, 0, 0]
+    assert found == pytest.approx(np.array([0.2, 0.5, 0.1, 0.6]) / 1.4)
+    absent = np.array([0.3, 0.7, 0, 0], np.float32).reshape(1, 4, 1, 1)
+    np.testing.assert_allclose(weigh_tissues(absent, {"scar": 3.0, "edema": 2.0}), absent)
+    nothing = np.zeros((1, 4, 1, 1), np.float32)
+    np.testing.assert_array_equal(weigh_tissues(nothing, {"scar": 3.0}), nothing)
 
 
 def test_the_same_patient_gives_the_same_result_to_the_last_bit():
