@@ -11,7 +11,6 @@ from desktop Slicer. The patient is the sample patient.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 import tempfile
@@ -27,13 +26,15 @@ import numpy as np  # noqa: E402 - the paths come first
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SCREENSHOTS = HERE.parent / "Resources" / "Screenshots"
-VIEW_SIZE = (400, 400)
+VIEW_SIZE = (420, 420)
 PANEL_WIDTH = 500
 GAP = 12
 BACKGROUND, TEXT, LABEL = (32, 33, 36), (235, 235, 235), (20, 20, 20)
 TIMEOUT_S = 300.0
 LARGEST_BYTES = 400_000
-OPACITY = 0.55
+OPACITY = 0.9
+# Width of a view over the heart's on the clicked slice.
+ZOOM = 1.7
 
 
 def main() -> None:
@@ -55,30 +56,37 @@ def session(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
     studio.openStudy()
     studio.show("patientSection")
     yield "patient", beside(studio.panel("patientSection"), row(studio.views()))
-    studio.segment()
-    studio.goTo(studio.worstSlice())
+    running = studio.segment()
+    studio.goTo(studio.sliceWithMostScar())
     studio.show("automaticSection")
-    yield "automatic", beside(studio.panel("automaticSection"), row(studio.views()))
-    before = titled(studio.view("lge"), "LGE, automatic")
-    masses = [studio.scarMass()]
+    panels = column([running, studio.panel("automaticSection")])
+    yield "automatic", beside(panels, row(studio.views()))
+    studio.goTo(studio.worstSlice())
+    studio.zoom()
+    before, mass = titled(studio.view("lge"), "LGE, automatic"), studio.scarMass()
     studio.clickOnErrors()
-    masses.append(studio.scarMass())
     after = titled(studio.view("lge"), "LGE, after the clicks")
     studio.show("correctSection")
-    text = f"Scar {masses[0]:.1f} g before, {masses[1]:.1f} g after. The true infarct: {{:.1f}} g."
-    images = column([row([before, after]), caption(text.format(studio.trueMass()), 2 * 400 + GAP)])
-    yield "correct", beside(studio.panel("correctSection"), images)
-    if studio.propose():
-        yield "proposal", row(studio.neighbors())
-        studio.logic.correction.acceptProposal()
+    texts = [
+        f"Scar {mass:.1f} g before, {studio.scarMass():.1f} g after; "
+        f"the phantom's infarct: {studio.trueMass():.1f} g.",
+        "Green plus: belongs to the scar. Red square: does not.",
+    ]
+    lines = [caption(text, 2 * VIEW_SIZE[0] + GAP) for text in texts]
+    yield "correct", beside(studio.panel("correctSection"), column([row([before, after]), *lines]))
+    studio.propose()
+    panel = studio.panel("correctSection", "proposalFrame")
+    yield "proposal", beside(panel, row(studio.neighbors()))
+    studio.logic.correction.acceptProposal()
     studio.goTo(studio.worst)
     studio.measure()
     studio.show("quantifySection")
     yield "quantify", beside(studio.panel("quantifySection"), studio.numbers())
+    studio.hideMethods()
     studio.finish()
     studio.show("studySection")
-    yield "study", studio.panel("studySection")
-    studio.show("exportSection")
+    yield "study", beside(studio.panel("studySection"), row(studio.views()[:2]))
+    studio.export()
     yield "export", studio.panel("exportSection")
 
 
@@ -88,10 +96,11 @@ class Studio:
     Attributes:
         logic: the module's logic.
         worst: slice with the most scar that the networks got wrong.
+        corrected: slices that need no more clicks.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Make a work list of three synthetic patients in a folder."""
+        """Make a work list of three synthetic patients in a folder, and go there."""
         from made_scene import Scene
         from offscreen import OffscreenViews
         from standins.desktop import desktop
@@ -109,6 +118,7 @@ class Studio:
         self._views = OffscreenViews(self._made, VIEW_SIZE)
         self._desktop = desktop(self.scene)
         self.worst = 0
+        self.corrected: set[int] = set()
 
     def __enter__(self) -> Studio:
         from standins.desktop import openPanel
@@ -139,21 +149,40 @@ class Studio:
         self.settle()
         self.showSequences()
 
-    def segment(self) -> None:
-        """Press Run, and wait for the result and for the slices to be ready for clicks."""
+    def segment(self) -> Image.Image:
+        """Press Run, and wait for the result and for clicks; the panel while it was running."""
+        self.ui.automaticSection.collapsed = False
         task = self.logic.automatic.run("cpu")
+        self.waitShort(lambda: task.fraction > 0.3 or task.isOver)
+        self.widget.workflow.update()
+        running = self.panel("automaticSection")
         self.wait(lambda: task.isOver and self.logic.correction.session is not None)
         slices = len(self.logic.correction.labels)
         self.wait(lambda: len(self.logic.correction.encodedSlices) == slices)
+        self.ui.opacitySlider.value = OPACITY
         self.logic.correction.setOpacity(OPACITY)
         self.showSequences()
         self.settle()
+        return running
 
-    def clickOnErrors(self, count: int = 3) -> None:
-        """Click where scar is missing or too much, as the truth tells it."""
+    def zoom(self) -> None:
+        """Turn the wheel with Ctrl until the heart fills the views."""
+        places = np.argwhere(self.logic.correction.labels[self.worst])
+        middle = self.ras(*((places.min(axis=0) + places.max(axis=0)) / 2))
+        size = float((np.ptp(places, axis=0) + 1).max())
+        size_mm = ZOOM * size * self.logic.patient.case.geometry.spacing_mm[0]
+        for view in self._views.shown():
+            view.node.SetFieldOfView(size_mm, size_mm, 1)
+            view.node.UpdateMatrices()
+            view.node.JumpSliceByCentering(*middle)
+
+    def clickOnErrors(self, count: int = 3, least_depth: float = 1.0) -> None:
+        """Click where scar is missing or too much, as the truth tells it; see `largestError`."""
         correction = self.logic.correction
         for _ in range(count):
-            found = largestError(correction.labels[self.worst], self.truth()[self.worst])
+            found = largestError(
+                correction.labels[self.worst], self.truth()[self.worst], least_depth
+            )
             if found is None:
                 break
             place, positive = found
@@ -163,21 +192,50 @@ class Studio:
         self._views.view("MyoPSLge").leave()
         self.widget.workflow.update()
 
-    def propose(self) -> bool:
-        """Carry the correction to the neighbor slices; whether there is a proposal."""
-        self.logic.correction.stopPlacing()
-        self.logic.correction.proposeCarry()
-        self.settle()
-        return self.logic.correction.proposal is not None
+    def propose(self) -> None:
+        """Carry the correction to the neighbor slices; corrects more slices until there is one.
+
+        Raises:
+            RuntimeError: no slice leads to a proposal.
+        """
+        correction = self.logic.correction
+        for _ in range(len(correction.labels)):
+            correction.stopPlacing()
+            correction.proposeCarry()
+            self.settle()
+            if correction.proposal is not None:
+                self.widget.workflow.update()
+                return
+            self.corrected.add(self.worst)
+            self.goTo(self.worstSlice())
+            self.clickOnErrors(2, least_depth=2.0)
+        raise RuntimeError("expected a proposal, found none; choose another phantom")
 
     def measure(self) -> None:
         """Show FWHM's mask and the remote region beside the segmentation."""
         self.logic.correction.stopPlacing()
         self.logic.correction.prompts.show([])
         self.settle()
-        name = next(n for n in self.logic.quantify.methods() if n.startswith("fwhm"))
-        self.logic.quantify.showMethod(name, True)
+        names = list(self.logic.quantify.methods())
+        chosen = next(name for name in names if name.startswith("fwhm_half"))
+        self.ui.methodSelector.currentIndex = names.index(chosen) + 1
+        self.ui.remoteButton.checked = True
         self.logic.quantify.showRemote(True)
+        self.zoom()
+        self.settle()
+
+    def hideMethods(self) -> None:
+        """Put the methods' masks away."""
+        self.ui.methodSelector.currentIndex = 0
+        self.ui.remoteButton.checked = False
+        self.logic.quantify.showRemote(False)
+
+    def export(self) -> None:
+        """Write all files of the patient."""
+        self.show("exportSection")
+        self.ui.exportFolderEdit.currentPath = "Results"
+        self.settle()
+        self.ui.exportButton.click()
         self.settle()
 
     def finish(self) -> None:
@@ -190,6 +248,8 @@ class Studio:
         self.settle()
         self.logic.study.previous()
         self.settle()
+        self.showSequences()
+        self.goTo(self.sliceWithMostScar())
 
     def goTo(self, index: int) -> None:
         """Scroll to a slice."""
@@ -219,13 +279,19 @@ class Studio:
         self.widget.workflow.update()
         self.settle()
 
-    def panel(self, section: str) -> Image.Image:
-        """A section of the panel."""
+    def panel(self, section: str, until: str | None = None) -> Image.Image:
+        """A section of the panel, or its upper part with everything until a widget."""
+        from PySide6 import QtCore, QtWidgets
         from standins.desktop import renderPanel
 
         with tempfile.TemporaryDirectory() as folder:
             path = renderPanel(Path(folder) / "panel.png", self.widget, section, PANEL_WIDTH)
-            return Image.open(path).convert("RGB")
+            picture = Image.open(path).convert("RGB")
+        if until is None:
+            return picture
+        last, whole = getattr(self.ui, until), getattr(self.ui, section)
+        bottom = last.mapTo(whole, QtCore.QPoint(0, QtWidgets.QWidget.height(last))).y()
+        return picture.crop((0, 0, picture.width, bottom + 2))
 
     def view(self, sequence: str) -> Image.Image:
         """A slice view."""
@@ -244,34 +310,25 @@ class Studio:
 
     def neighbors(self) -> list[Image.Image]:
         """The corrected slice and the proposal on one of its neighbors, before it is accepted."""
-        proposal = self.logic.correction.proposal
-        proposed = min(proposal.slices, key=lambda k: abs(k - self.worst))
-        corrected = titled(self.view("lge"), f"LGE, slice {self.worst + 1}, corrected")
+        correction = self.logic.correction
+        carried = (one.slice_index for one in correction.proposal.slices)
+        proposed = min(carried, key=lambda k: abs(k - self.worst))
+        corrected = titled(self.view("lge"), f"LGE, slice {self.worst + 1}, as it is")
         self.goTo(proposed)
         title = f"LGE, slice {proposed + 1}, proposal in yellow"
-        self.ui.correctSection.collapsed = False
-        self.settle()
         return [corrected, titled(self.view("lge"), title)]
 
     def numbers(self) -> Image.Image:
-        """The image with both masks, the bull's-eye and the plot over the slices."""
+        """The image with both masks, and the plot over the slices."""
         from chart_picture import chart_picture
 
-        from MyoPSSegmenterLib.BullsEye import findChart
         from MyoPSSegmenterLib.SlicePlot import slicePlot
 
-        measurements = self.logic.quantify.measurements
-        masks = titled(self.view("lge"), "LGE with FWHM and remote region")
-        bullsEye = self.logic.quantify.bullsEyePicture()
-        circle = (
-            Image.open(io.BytesIO(bullsEye)).convert("RGB")
-            if bullsEye
-            else Image.fromarray(chart_picture(findChart(self.scene), *VIEW_SIZE))
-        )
-        circle.thumbnail(VIEW_SIZE)
-        width = 2 * VIEW_SIZE[0] + GAP
-        bars = Image.fromarray(chart_picture(slicePlot(self.scene, measurements), width, 300))
-        return column([row([masks, circle]), bars])
+        plain = titled(self.view("bssfp"), "bSSFP, same slice")
+        masks = titled(self.view("lge"), "LGE with FWHM mask and remote region")
+        chart = slicePlot(self.scene, self.logic.quantify.measurements)
+        images = row([masks, plain])
+        return column([images, Image.fromarray(chart_picture(chart, images.width, 340))])
 
     def scarMass(self) -> float:
         """Scar with MVO in g, as the live table shows it."""
@@ -300,8 +357,15 @@ class Studio:
         from myops import labels as regions
 
         wrong = regions.scar(self.logic.correction.labels) != regions.scar(self.truth())
+        wrong[list(self.corrected)] = False
         self.worst = int(wrong.sum(axis=(1, 2)).argmax())
         return self.worst
+
+    def sliceWithMostScar(self) -> int:
+        """The slice with the largest scar."""
+        from myops import labels as regions
+
+        return int(regions.scar(self.logic.correction.labels).sum(axis=(1, 2)).argmax())
 
     def ras(self, row: float, column: float) -> Sequence[float]:
         """A pixel of the worst slice in the world."""
@@ -320,6 +384,11 @@ class Studio:
             self.logic.poll(giveMs=20)
         self.settle()
 
+    def waitShort(self, until: Callable[[], bool]) -> None:
+        """Let the event loop run until something is so, not longer."""
+        while not until():
+            self.logic.poll(giveMs=10)
+
     def settle(self) -> None:
         """Let the event loop run until nothing is left to do."""
         from PySide6 import QtWidgets
@@ -333,12 +402,18 @@ class Studio:
         QtWidgets.QApplication.processEvents()
 
 
-def largestError(labels: np.ndarray, truth: np.ndarray) -> tuple[tuple[int, int], bool] | None:
+def largestError(
+    labels: np.ndarray, truth: np.ndarray, least_depth: float
+) -> tuple[tuple[int, int], bool] | None:
     """Middle (row, column) of the largest island of wrong scar in a slice, and whether it misses.
 
     Args:
         labels: MyoPS values (rows, columns).
         truth: the same.
+        least_depth: an island counts whose middle is so many pixels away from its edge.
+
+    Returns:
+        None if no island counts.
     """
     from scipy import ndimage
 
@@ -353,7 +428,7 @@ def largestError(labels: np.ndarray, truth: np.ndarray) -> tuple[tuple[int, int]
             inside = islands == island
             depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
             place = np.unravel_index(int(depth.argmax()), depth.shape)
-            if best is None or inside.sum() > best[0]:
+            if depth.max() >= least_depth and (best is None or inside.sum() > best[0]):
                 best = (float(inside.sum()), (int(place[0]), int(place[1])), positive)
     return None if best is None or best[0] < 3 else best[1:]
 

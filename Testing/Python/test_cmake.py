@@ -52,7 +52,7 @@ def on_disk(parts: tuple[str, ...], scripts: bool) -> list[str]:
 
 
 def cmake_list(name: str) -> list[str]:
-    text = (MODULE / "CMakeLists.txt").read_text()
+    text = (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
     found = re.search(rf"set\({name}\n(.*?)\n\s*\)", text, re.DOTALL)
     assert found, f"CMakeLists.txt has no list {name}"
     return found.group(1).split()
@@ -74,7 +74,7 @@ def test_no_file_of_the_module_belongs_to_no_list() -> None:
 
 
 def test_every_resource_is_package_data() -> None:
-    text = (ROOT / "pyproject.toml").read_text()
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     lists = re.search(r"\[tool.setuptools.package-data\]\n(.*?)\n\n", text, re.DOTALL)
     assert lists
     patterns: list[str] = []

@@ -157,7 +157,7 @@ def test_what_is_no_session_is_refused(session):
 def test_a_case_of_another_name_in_the_same_folder_is_not_overwritten(tmp_path):
     """As on file systems that take ANNA and Anna for one."""
     path = write_case_file(tmp_path, case_file("ANNA", note="first"))
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**values, "case": "Anna"}))
     with pytest.raises(InputError, match="found that of Anna, reader AB; rename one"):
         write_case_file(tmp_path, case_file("ANNA"))
@@ -196,7 +196,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_file_is_told_kept_aside_and_can_be_begun_anew(tmp_path, damage):
     path = write_case_file(tmp_path, worked())
-    content = DAMAGE[damage](json.loads(path.read_text()))
+    content = DAMAGE[damage](json.loads(path.read_text(encoding="utf-8")))
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"found a damaged one .* kept as case\.json\.damaged"):
         read_case_file(path)
@@ -213,7 +213,7 @@ def test_a_second_damaged_file_does_not_replace_the_first(tmp_path):
         with pytest.raises(InputError):
             read_case_file(path)
     kept = sorted(path.parent.glob("case.json.damaged*"))
-    assert [file.read_text() for file in kept] == ["one", "two", "three"]
+    assert [file.read_text(encoding="utf-8") for file in kept] == ["one", "two", "three"]
 
 
 def test_writing_over_a_damaged_file_keeps_it_aside(tmp_path):
@@ -221,7 +221,7 @@ def test_writing_over_a_damaged_file_keeps_it_aside(tmp_path):
     path.write_text("{")
     write_case_file(tmp_path, worked())
     assert read_case_file(path) == worked()
-    assert path.with_name("case.json.damaged").read_text() == "{"
+    assert path.with_name("case.json.damaged").read_text(encoding="utf-8") == "{"
 
 
 def test_a_damaged_file_can_be_left_where_it_is(tmp_path):
@@ -229,7 +229,7 @@ def test_a_damaged_file_can_be_left_where_it_is(tmp_path):
     path.write_text("{")
     with pytest.raises(InputError):
         read_case_file(path, keep_aside=False)
-    assert path.read_text() == "{"
+    assert path.read_text(encoding="utf-8") == "{"
 
 
 def test_a_newer_file_is_neither_damaged_nor_overwritten(tmp_path):
@@ -239,7 +239,7 @@ def test_a_newer_file_is_neither_damaged_nor_overwritten(tmp_path):
         read_case_file(path)
     with pytest.raises(InputError, match="found 2"):
         write_case_file(tmp_path, worked())
-    assert json.loads(path.read_text())["format"] == 2
+    assert json.loads(path.read_text(encoding="utf-8"))["format"] == 2
 
 
 def test_a_missing_file_is_told(tmp_path):

@@ -100,7 +100,7 @@ def test_a_damaged_case_file_is_named_and_the_others_are_written(tmp_path):
     done = write_study_table(tmp_path)
     assert [case.case for case in done.cases] == ["P1"]
     (problem,) = done.problems
-    assert "P2" in problem and damaged.read_text() == "{"
+    assert "P2" in problem and damaged.read_text(encoding="utf-8") == "{"
 
 
 def test_the_study_command_reads_the_table_without_a_warning(tmp_path):

@@ -26,14 +26,14 @@ class Installer:
         self.torchError: Exception | None = None
 
     def load_requirements(self, path: str) -> list[str]:
-        lines = Path(path).read_text().splitlines()
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
         return [line for line in lines if line and not line.startswith("#")]
 
     def pip_ensure(self, requirements: list[str], **options: Any) -> None:
         if self.error is not None:
             raise self.error
         self.asked |= {"requirements": requirements, **options}
-        self.constraints = Path(options["constraints"]).read_text()
+        self.constraints = Path(options["constraints"]).read_text(encoding="utf-8")
         self.absent -= {re.split("[>=]", name)[0].replace("-", "_") for name in requirements}
 
     def installTorch(self, **options: Any) -> object | None:
@@ -116,15 +116,15 @@ def test_a_replaced_simpleitk_is_said(
 
 
 def test_no_requirement_is_pinned_exactly() -> None:
-    text = Dependencies.REQUIREMENTS.read_text()
+    text = Dependencies.REQUIREMENTS.read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert lines == sorted(lines)
     assert all(re.fullmatch(r"[\w-]+>=[\d.]+", line) for line in lines)
 
 
 def test_the_requirements_are_those_of_the_pip_package() -> None:
-    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    for line in Dependencies.REQUIREMENTS.read_text().splitlines():
+    pyproject = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    for line in Dependencies.REQUIREMENTS.read_text(encoding="utf-8").splitlines():
         assert line.startswith("#") or f'"{line}"' in pyproject
     assert f'"torch{Dependencies.TORCH_REQUIREMENT}"' in pyproject
 

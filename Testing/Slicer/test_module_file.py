@@ -88,7 +88,7 @@ print("research" in parent.helpText)
 
 
 def test_the_module_file_only_names_and_delegates() -> None:
-    source = (MODULE / "MyoPSSegmenter.py").read_text()
+    source = (MODULE / "MyoPSSegmenter.py").read_text(encoding="utf-8")
     longest = max(
         (node.end_lineno or 0) - node.lineno
         for node in ast.walk(ast.parse(source))
@@ -101,7 +101,7 @@ def test_the_module_file_only_names_and_delegates() -> None:
 def test_slicer_finds_the_four_classes_by_their_names() -> None:
     classes = {
         node.name
-        for node in ast.parse((MODULE / "MyoPSSegmenter.py").read_text()).body
+        for node in ast.parse((MODULE / "MyoPSSegmenter.py").read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef)
     }
     expected = {f"MyoPSSegmenter{kind}" for kind in ("", "Widget", "Logic", "Test")}
@@ -112,7 +112,7 @@ def test_only_the_panels_know_qt() -> None:
     for path in (MODULE / "MyoPSSegmenterLib").glob("*.py"):
         names = {
             alias.name.split(".")[0]
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             if isinstance(node, ast.Import)
             for alias in node.names
         }
@@ -123,7 +123,7 @@ def test_the_logic_never_asks_for_the_application_or_its_scene() -> None:
     for path in (MODULE / "MyoPSSegmenterLib").glob("*.py"):
         used = {
             node.attr
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
             and node.value.id == "slicer"

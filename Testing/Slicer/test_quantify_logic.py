@@ -97,8 +97,8 @@ def test_all_numbers_equal_those_of_the_command_line(bench, infarctFolder, tmp_p
     command += ["--name", "infarct", "--output", str(tmp_path / "cli")]
     result = CliRunner().invoke(cli, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    theirs = json.loads((tmp_path / "cli" / "quantification.json").read_text())
-    ours = json.loads((tmp_path / "measurements.json").read_text())
+    theirs = json.loads((tmp_path / "cli" / "quantification.json").read_text(encoding="utf-8"))
+    ours = json.loads((tmp_path / "measurements.json").read_text(encoding="utf-8"))
     for apart in ("model_sha256", "seconds"):
         ours.pop(apart)
     assert ours == theirs

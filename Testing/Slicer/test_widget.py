@@ -157,7 +157,7 @@ def test_every_parameter_is_tied_to_a_control_or_chosen_in_a_list(panel: Any) ->
 def test_a_name_belongs_to_one_widget_in_all_steps() -> None:
     names: list[str] = []
     for path in (HERE.parents[1] / "MyoPSSegmenter" / "Resources" / "UI").glob("*.ui"):
-        names += re.findall(r'<widget class="\w+" name="(\w+)"', path.read_text())
+        names += re.findall(r'<widget class="\w+" name="(\w+)"', path.read_text(encoding="utf-8"))
     assert len(names) == len(set(names))
 
 
