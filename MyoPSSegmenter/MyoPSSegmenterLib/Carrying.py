@@ -78,4 +78,6 @@ class Carrying:
         self.proposal = proposal
         mask = REGIONS[proposal.structure](proposal.labels)
         mask[proposal.slice_index] = False
+        # What was said before, perhaps that there is nothing to carry, is no longer so.
+        self._correction.status = ""
         self._correction.showProposal(mask)

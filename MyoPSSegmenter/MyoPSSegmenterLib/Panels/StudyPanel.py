@@ -78,7 +78,9 @@ class StudyPanel(Panel):
         self.ui.timingLabel.text = _("Time on this patient: {time} · {clicks} clicks").format(
             time=spent, clicks=clicks
         )
-        saved = _("Saved") if study.lastSaved else _("Saved after the first change")
+        # A case that was worked on before is saved already when it is opened again.
+        isSaved = study.lastSaved or study.status not in (None, "new")
+        saved = _("Saved") if isSaved else _("Saved after the first change")
         where = study.csvPath
         self.ui.savedLabel.text = f"{saved}: {where}" if where is not None else saved
 
