@@ -19,6 +19,7 @@ from myops.errors import InputError
 from .BackgroundWork import inWords
 from .Devices import CPU, hasTorch, importTorch, knownDevices, usableDevice
 from .Observations import Observations
+from .SceneBridge import removeNode
 from .SegmentationNodes import createSegmentationNode, readLabels
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ class AutomaticLogic:
         try:
             self._correction.start(case, segmentation, node)
         except Exception:
-            self._remove(node)
+            removeNode(self._scene, node)
             raise
         node.SetAttribute(NODE_ATTRIBUTE, self._patient.caseName)
         self._putAway(old, keepOld)
@@ -285,7 +286,7 @@ class AutomaticLogic:
         if keep:
             self._keepAside(node)
         else:
-            self._remove(node)
+            removeNode(self._scene, node)
 
     def _keepAside(self, node: slicer.vtkMRMLSegmentationNode) -> None:
         """Hide a corrected segmentation, and name it so that it is found again."""
@@ -295,11 +296,6 @@ class AutomaticLogic:
         self._events.message(
             f"The corrected segmentation is kept, hidden, as {node.GetName()!r}.", "info"
         )
-
-    def _remove(self, node: slicer.vtkMRMLSegmentationNode) -> None:
-        for one in (node.GetDisplayNode(), node.GetStorageNode(), node):
-            if one is not None and self._scene.IsNodePresent(one):
-                self._scene.RemoveNode(one)
 
     def _failed(self, error: Exception) -> None:
         self.problem = NO_TORCH if isinstance(error, ImportError) else inWords(error)

@@ -10,7 +10,6 @@ STUDY/study.csv                                      one row per case, reader an
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myops.errors import InputError
-from myops.io import set_aside, write_atomic
-from myops.refine.record import SESSION_FILE, to_record
+from myops.io import set_aside, write_atomic, write_json
+from myops.refine.record import SESSION_FILE, session_images_sha256, to_record
 from myops.refine.saved import SavedState, read_state, save_state, to_state
 from myops.worklist.casefile import (
     CASE_FILE,
@@ -101,7 +100,7 @@ class KeptCase:
             measurements = self.toMeasure.measure()
         write_case_file(self.study, _withMethods(self.caseFile, measurements))
         if self.record is not None:
-            _writeJson(self.folder / SESSION_FILE, self.record)
+            write_json(self.folder / SESSION_FILE, self.record)
         self._writeMeasurements(measurements)
         return write_study_table(self.study).problems
 
@@ -143,7 +142,7 @@ def withNumbers(
         masses_g={name: masses[name].mass_g for name in MASSES if name in masses},
         methods_g={},
         note="" if "scar" not in masses else masses["scar"].reason or "",
-        images_sha256=to_state(session).images_sha256,
+        images_sha256=session_images_sha256(session),
         model=dict(session.start.model),
     )
 
@@ -216,8 +215,3 @@ def _keepVersion(path: Path) -> None:
     while (kept := path.with_name(f"{path.stem}-{number}{path.suffix}")).exists():
         number += 1
     write_atomic(kept, lambda beside: shutil.copyfile(path, beside))
-
-
-def _writeJson(path: Path, values: Mapping[str, Any]) -> None:
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))

@@ -16,7 +16,7 @@ from myops.report.colors import SEQUENCE_NAMES
 from .AlignmentNodes import alignedByMm, moveInWorld, removeAlignment, renameAlignment
 from .Findings import Finding, alignedFinding, findingsOfCase, resampledFinding, titled
 from .Observations import Observations
-from .SceneBridge import caseFromVolumes, volumeFromImage
+from .SceneBridge import caseFromVolumes, removeNode, volumeFromImage
 from .VolumeFingerprint import fingerprintOf
 
 if TYPE_CHECKING:
@@ -366,9 +366,7 @@ class PatientLogic:
         self._removing = True
         for node in nodes:
             removeAlignment(node)
-            for one in (node, node.GetDisplayNode()):
-                if one is not None and self.scene.IsNodePresent(one):
-                    self.scene.RemoveNode(one)
+            removeNode(self.scene, node)
         self._removing = False
 
 

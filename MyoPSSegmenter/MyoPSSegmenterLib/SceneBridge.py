@@ -75,6 +75,13 @@ def caseFromVolumes(volumes: Mapping[str, slicer.vtkMRMLScalarVolumeNode], name:
     return case_from_images({key: imageFromVolume(node) for key, node in volumes.items()}, name)
 
 
+def removeNode(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLDisplayableNode) -> None:
+    """Take a node out of the scene, with what shows and stores it; gone already is as well."""
+    for one in (node.GetDisplayNode(), node.GetStorageNode(), node):
+        if one is not None and scene.IsNodePresent(one):
+            scene.RemoveNode(one)
+
+
 def volumeFromImage(
     scene: slicer.vtkMRMLScene, image: sitk.Image, name: str
 ) -> slicer.vtkMRMLScalarVolumeNode:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from myops.errors import InputError
-from myops.worklist.casefile import STATUSES, CaseFile, session_folder
+from myops.worklist.casefile import CASE_FILE, STATUSES, CaseFile, session_folder
 from myops.worklist.names import check_reader, check_session
 from myops.worklist.patients import PatientFiles
 from myops.worklist.study_table import STUDY_TABLE
@@ -27,6 +27,7 @@ from .Autosave import Autosave, OpenMark
 from .BackgroundWork import inWords
 from .CaseKeeper import KeptCase, findCases, keptSession, readKept, withNumbers
 from .Observations import Observations
+from .SceneBridge import removeNode
 from .SegmentationNodes import createSegmentationNode
 
 if TYPE_CHECKING:
@@ -137,11 +138,7 @@ class StudyLogic:
                 self.clock.start("review")
         finally:
             self._isSwitching = False
-        problem = (
-            self._openMark.write(self.patients[self.index].name) if self.index is not None else None
-        )
-        if problem is not None:
-            self._events.message(problem, "error")
+        self._markOpen()
         self._events.emit("study")
 
     def next(self) -> None:
@@ -171,7 +168,7 @@ class StudyLogic:
 
     def caseJson(self, index: int) -> Path:
         """The JSON of a case; raises RuntimeError like `caseFolder`."""
-        return self.caseFolder(index) / "case.json"
+        return self.caseFolder(index) / CASE_FILE
 
     # The open case
 
@@ -308,7 +305,7 @@ class StudyLogic:
         try:
             self._correction.start(case, state.segmentation, node, saved=state)
         except InputError as error:  # other images than those that were corrected
-            self._scene.RemoveNode(node)
+            removeNode(self._scene, node)
             problems.append(str(error))
             return
         self._automatic.segmentation = state.segmentation
@@ -320,9 +317,7 @@ class StudyLogic:
         """Take the segmentations of the case before out of the scene: they are saved."""
         nodes, self._nodes = self._nodes, []
         for node in nodes:
-            for one in (node, node.GetDisplayNode(), node.GetStorageNode()):
-                if one is not None and self._scene.IsNodePresent(one):
-                    self._scene.RemoveNode(one)
+            removeNode(self._scene, node)
 
     def _leave(self) -> None:
         """Save the open case, if there is one."""
@@ -334,6 +329,13 @@ class StudyLogic:
         task = self._save(complete=True)
         if task is not None:
             self._work.waitFor(task)
+
+    def _markOpen(self) -> None:
+        if self._openMark is None or self.index is None:
+            return
+        problem = self._openMark.write(self.patients[self.index].name)
+        if problem is not None:
+            self._events.message(problem, "error")
 
     def _closeMark(self) -> None:
         if self._openMark is not None:

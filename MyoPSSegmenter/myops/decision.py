@@ -35,8 +35,10 @@ def weigh_tissues(tissue: np.ndarray, odds: Mapping[str, float]) -> np.ndarray:
         odds: class name to its factor; 1 changes nothing.
 
     Returns:
-        float32 array of the same shape.
+        Float array of the same shape.
     """
+    if all(factor == 1 for factor in odds.values()):
+        return tissue
     factors = np.array([odds.get(name, 1.0) for name in CLASSES], np.float32)
     weighted = tissue * factors[:, None, None]
     return weighted / np.maximum(weighted.sum(axis=1, keepdims=True), np.float32(1e-12))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -144,6 +145,16 @@ def write_image(image: sitk.Image, path: str | Path) -> Path:
     import SimpleITK as sitk
 
     return write_atomic(path, lambda beside: sitk.WriteImage(image, str(beside), True))
+
+
+def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
+    """Write JSON in UTF-8, in one step; raises InputError like `write_atomic`.
+
+    Raises:
+        ValueError: a number that JSON does not know (NaN, infinity).
+    """
+    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
 
 
 def set_aside(path: str | Path) -> Path:

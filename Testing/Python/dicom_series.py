@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def write_series(
         for tag, value in values.items():
             picture.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{number:02d}_{name:04d}.dcm"))
-        writer.Execute(picture)
+        _execute(writer, picture)
     return array
 
 
@@ -78,4 +79,11 @@ def write_movie(path: Path, array: np.ndarray, tags: Mapping[str, str], place: i
     writer.KeepOriginalImageUIDOn()
     writer.SetFileName(str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
+    _execute(writer, image)
+
+
+def _execute(writer: sitk.ImageFileWriter, image: sitk.Image) -> None:
+    """Write a file; GDCM's writer leaves the process in the C locale, and all tests after it."""
+    before = locale.setlocale(locale.LC_ALL)
     writer.Execute(image)
+    locale.setlocale(locale.LC_ALL, before)

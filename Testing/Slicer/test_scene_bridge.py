@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
+from directions import DIRECTIONS, OBLIQUE
 from vtk.util.numpy_support import vtk_to_numpy
 
 from myops.case import case_from_images, restore
@@ -27,18 +28,6 @@ from MyoPSSegmenterLib.SceneBridge import (
     worldFromVoxel,
 )
 
-# x to the left and back, y to the feet, z along the ventricle to the apex, as measured.
-RIGHT = np.array([0.733192, 0.660188, 0.163037])
-DOWN = np.array([-0.104592, 0.346381, -0.932245])
-OBLIQUE = np.linalg.qr(np.stack([RIGHT, DOWN, np.cross(DOWN, RIGHT)], axis=1))[0]
-DIRECTIONS = {
-    "axial": np.eye(3),
-    "oblique": OBLIQUE,
-    "flipped slices": OBLIQUE @ np.diag([1, 1, -1]),
-    "flipped rows": OBLIQUE @ np.diag([1, -1, 1]),
-    "axes swapped": OBLIQUE[:, [2, 0, 1]],
-    "coronal, left-handed": np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0]]),
-}
 SPACINGS = {"anisotropic": (1.25, 1.5, 9.5), "thin": (1.0, 1.0, 0.3), "isotropic": (1.4, 1.4, 1.4)}
 TURN_MM = (12.0, -7.0, 31.0)
 

@@ -13,6 +13,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 import vtk
+from directions import DIRECTIONS, OBLIQUE
 
 from myops.case import Case, case_from_images, restore
 from myops.errors import InputError
@@ -31,16 +32,6 @@ from MyoPSSegmenterLib.SegmentationNodes import (
     showMask,
 )
 
-RIGHT = np.array([0.733192, 0.660188, 0.163037])
-DOWN = np.array([-0.104592, 0.346381, -0.932245])
-OBLIQUE = np.linalg.qr(np.stack([RIGHT, DOWN, np.cross(DOWN, RIGHT)], axis=1))[0]
-DIRECTIONS = {
-    "axial": np.eye(3),
-    "oblique": OBLIQUE,
-    "flipped slices": OBLIQUE @ np.diag([1, 1, -1]),
-    "flipped rows": OBLIQUE @ np.diag([1, -1, 1]),
-    "axes swapped": OBLIQUE[:, [2, 0, 1]],
-}
 NORMAL, BLOOD, RV, EDEMA, SCAR = MYOPS.values()
 LABELMAP = "Binary labelmap"
 

@@ -70,6 +70,13 @@ def startCorrection(logic, segmentedCase) -> None:
     logic.work.waitForAll()
 
 
+def openFirst(logic, folder: Path, segmentedCase) -> None:
+    """Open the folder's first patient, with an automatic segmentation to correct."""
+    openStudy(logic, folder)
+    logic.study.next()
+    startCorrection(logic, segmentedCase)
+
+
 def click(logic, positive: bool = False) -> None:
     """Click into the slice with most scar, at its middle."""
     labels = logic.correction.labels
@@ -109,9 +116,7 @@ def test_a_folder_without_images_is_named_in_a_message(logic, tmp_path, said):
 
 
 def test_every_change_leaves_whole_files_behind(logic, folder, segmentedCase):
-    openStudy(logic, folder)
-    logic.study.next()
-    startCorrection(logic, segmentedCase)
+    openFirst(logic, folder, segmentedCase)
     assert logic.study.status == "automatic"
     click(logic)
     assert logic.study.status == "corrected"
@@ -133,9 +138,7 @@ def test_every_change_leaves_whole_files_behind(logic, folder, segmentedCase):
 
 
 def test_another_case_and_back_brings_masks_prompts_undo_and_time(logic, folder, segmentedCase):
-    openStudy(logic, folder)
-    logic.study.next()
-    startCorrection(logic, segmentedCase)
+    openFirst(logic, folder, segmentedCase)
     click(logic)
     labels = logic.correction.labels.copy()
     corrections = logic.correction.session.corrections
@@ -159,9 +162,7 @@ def test_another_case_and_back_brings_masks_prompts_undo_and_time(logic, folder,
 
 
 def test_a_change_after_the_approval_takes_it_back(logic, folder, segmentedCase):
-    openStudy(logic, folder)
-    logic.study.next()
-    startCorrection(logic, segmentedCase)
+    openFirst(logic, folder, segmentedCase)
     logic.study.approve()
     assert logic.study.entries[0][1] == "approved"
     click(logic)
@@ -177,9 +178,7 @@ def test_without_a_segmentation_there_is_nothing_to_approve(logic, folder, said)
 
 
 def test_another_run_keeps_the_readers_work_beside_the_new_state(logic, folder, segmentedCase):
-    openStudy(logic, folder)
-    logic.study.next()
-    startCorrection(logic, segmentedCase)
+    openFirst(logic, folder, segmentedCase)
     click(logic)
     settle(logic)
     by_hand = logic.correction.labels.copy()
@@ -192,9 +191,7 @@ def test_another_run_keeps_the_readers_work_beside_the_new_state(logic, folder, 
 
 
 def test_a_damaged_state_is_kept_aside_and_the_case_opens(logic, folder, segmentedCase, said):
-    openStudy(logic, folder)
-    logic.study.next()
-    startCorrection(logic, segmentedCase)
+    openFirst(logic, folder, segmentedCase)
     click(logic)
     logic.study.next()
     state = logic.study.caseFolder(0) / "state.npz"
@@ -207,9 +204,7 @@ def test_a_damaged_state_is_kept_aside_and_the_case_opens(logic, folder, segment
 
 
 def test_images_that_cannot_be_read_leave_the_open_case_open(logic, folder, segmentedCase, said):
-    openStudy(logic, folder)
-    logic.study.next()
-    startCorrection(logic, segmentedCase)
+    openFirst(logic, folder, segmentedCase)
     for path in (folder / "patient 1").iterdir():
         path.write_bytes(b"no image")
     logic.study.next()
@@ -222,9 +217,7 @@ def test_images_that_cannot_be_read_leave_the_open_case_open(logic, folder, segm
 
 
 def test_closing_the_scene_saves_first(logic, folder, segmentedCase):
-    openStudy(logic, folder)
-    logic.study.next()
-    startCorrection(logic, segmentedCase)
+    openFirst(logic, folder, segmentedCase)
     click(logic)
     labels = logic.correction.labels.copy()
     logic.scene.Clear(0)
@@ -246,9 +239,7 @@ def test_results_that_cannot_be_written_are_told_once(logic, folder, segmentedCa
 
 
 def test_saving_on_request_counts_to_its_own_stage(logic, folder, segmentedCase):
-    openStudy(logic, folder)
-    logic.study.next()
-    startCorrection(logic, segmentedCase)
+    openFirst(logic, folder, segmentedCase)
     click(logic)
     logic.work.waitFor(logic.study.save())
     assert logic.study.clock.stage == "correct"

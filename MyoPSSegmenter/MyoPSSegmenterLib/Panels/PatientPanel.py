@@ -8,11 +8,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from myops.report.colors import SEQUENCE_NAMES
+
 from .Panel import Panel, offer
 
 # In the order of the selectors; the parameter of each.
 SEQUENCES = {"lge": "lgeVolume", "bssfp": "bssfpVolume", "t2": "t2Volume"}
-TITLES = {"lge": "LGE", "bssfp": "bSSFP", "t2": "T2"}
 COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""}
 
 
@@ -98,7 +99,7 @@ class PatientPanel(Panel):
         names = list(SEQUENCES)
         self._actions = []
         for first, second in ((names[0], names[1]), (names[0], names[2]), (names[1], names[2])):
-            title = _("{a} and {b}").format(a=TITLES[first], b=TITLES[second])
+            title = _("{a} and {b}").format(a=SEQUENCE_NAMES[first], b=SEQUENCE_NAMES[second])
             action = qt.QAction(title, menu)
             menu.addAction(action)
             self.connect(action, "triggered()", self._swapper(first, second))
@@ -117,7 +118,7 @@ class PatientPanel(Panel):
         patient = self.logic.patient
         shown = {node.GetID() for node in patient.volumes.values()}
         if patient.files is not None and shown and not shown & self._laidOut:
-            names = ", ".join(TITLES[name] for name in SEQUENCES if name in patient.volumes)
+            names = ", ".join(SEQUENCE_NAMES[name] for name in SEQUENCES if name in patient.volumes)
             self.say(_("{patient}: {names} loaded.").format(patient=patient.caseName, names=names))
             self.showSideBySide()
         self._laidOut = shown

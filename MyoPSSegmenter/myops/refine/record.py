@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from myops import __version__
 from myops.errors import InputError
@@ -94,7 +95,7 @@ def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
         "software": f"myops {__version__}",
         "notice": NOTICE,
         "case": session.case.name,
-        "images_sha256": images_sha256(session.case),
+        "images_sha256": session_images_sha256(session),
         "start_sha256": sha256_of(session.start.labels),
         "refiner": {
             "name": session.refiner.model.name,
@@ -109,6 +110,17 @@ def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
 def images_sha256(case: Case) -> dict[str, str]:
     """Sequence name to the SHA-256 of its float32 voxels on the case's grid."""
     return {name: sha256_of(case.images[name]) for name in case.sequences}
+
+
+# A session never changes its images: they are read once, not at every save.
+_KNOWN_CHECKSUMS: WeakKeyDictionary[Session, dict[str, str]] = WeakKeyDictionary()
+
+
+def session_images_sha256(session: Session) -> dict[str, str]:
+    """`images_sha256` of a session's case, computed once for each session."""
+    if session not in _KNOWN_CHECKSUMS:
+        _KNOWN_CHECKSUMS[session] = images_sha256(session.case)
+    return _KNOWN_CHECKSUMS[session]
 
 
 def read_record(path: str | Path) -> Record:

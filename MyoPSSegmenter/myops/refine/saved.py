@@ -22,15 +22,20 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from myops import __version__
 from myops.errors import InputError
 from myops.io import write_atomic
+from myops.json_values import flag, text
 from myops.refine.history import History
-from myops.refine.record import from_record, images_sha256, step_values
+from myops.refine.record import (
+    from_record,
+    images_sha256,
+    session_images_sha256,
+    step_values,
+)
 from myops.refine.rules import Rules
 from myops.refine.saved_start import pack_start, start_values, unpack_start
 from myops.refine.saved_tables import Snapshots, StateTables, from_tables, to_tables
@@ -90,7 +95,7 @@ def to_state(session: Session) -> SavedState:
     """What `save_state` writes: taken in a moment, to be written in another thread."""
     return SavedState(
         session.case.name,
-        _checksums(session),
+        session_images_sha256(session),
         session.start,
         (session.start_rules, session.rules),
         session.refiner.model.name,
@@ -116,11 +121,11 @@ def save_state(path: str | Path, session: Session | SavedState) -> Path:
     planes = BytesIO()
     np.save(planes, np.frombuffer(b"".join(tables.planes), np.uint8))
     values = _values(state) | tables.values | {"planes": [len(p) for p in tables.planes]}
-    text = json.dumps(values, ensure_ascii=False, allow_nan=False)
+    state_json = json.dumps(values, ensure_ascii=False, allow_nan=False).encode("utf-8")
 
     def write(beside: Path) -> None:
         with zipfile.ZipFile(beside, "w") as archive:
-            archive.writestr(STATE, text.encode("utf-8"), zipfile.ZIP_DEFLATED, 1)
+            archive.writestr(STATE, state_json, zipfile.ZIP_DEFLATED, 1)
             archive.writestr(PLANES, planes.getvalue())  # packed already, like the next one
             archive.writestr(START, pack_start(state.segmentation))
 
@@ -195,16 +200,6 @@ DAMAGE = (
 )
 
 
-# Images never change within a session: they are read once, not at every click.
-_KNOWN_CHECKSUMS: WeakKeyDictionary[Session, dict[str, str]] = WeakKeyDictionary()
-
-
-def _checksums(session: Session) -> dict[str, str]:
-    if session not in _KNOWN_CHECKSUMS:
-        _KNOWN_CHECKSUMS[session] = images_sha256(session.case)
-    return _KNOWN_CHECKSUMS[session]
-
-
 def _values(state: SavedState) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -243,8 +238,8 @@ def _state(values: Any, planes: bytes, start: bytes) -> SavedState:
         {str(name): str(checksum) for name, checksum in values["images_sha256"].items()},
         segmentation,
         (_flags(first), _flags(present)),
-        _text(values["refiner"]["name"]),
-        None if values["refiner"]["sha256"] is None else _text(values["refiner"]["sha256"]),
+        text(values["refiner"]["name"]),
+        None if values["refiner"]["sha256"] is None else text(values["refiner"]["sha256"]),
         _steps(values["steps"]),
         from_tables(tables, (depth, rows, columns)),
         values["position"],
@@ -259,28 +254,19 @@ def _steps(rows: Any) -> tuple[Step, ...]:
         Step(
             step.action,
             step.arguments,
-            _text(step.time),
+            text(step.time),
             float(row["seconds"]),
             None if row["confidence"] is None else float(row["confidence"]),
             int(row["changed_voxels"]),
             int(row["refused_voxels"]),
-            _text(step.labels_sha256),
+            text(step.labels_sha256),
         )
         for step, row in zip(recorded, rows, strict=True)
     )
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"no text: {value!r}")
-    return value
-
-
 def _flags(values: Any) -> Rules:
-    """Rules from a file: "false" in quotes would count as true."""
-    if not all(isinstance(value, bool) for value in values.values()):
-        raise ValueError(f"no rules: {values!r}")
-    return Rules(**values)
+    return Rules(**{name: flag(value) for name, value in values.items()})
 
 
 def _cut(planes: bytes, lengths: Any) -> list[bytes]:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from myops.errors import InputError
+from myops.json_values import count, flag
 from myops.labels import MVO, MYOPS
 from myops.refine.correction import Correction, Stroke
 from myops.refine.history import Snapshot
@@ -118,44 +119,31 @@ def _stroke(row: Sequence[Any], planes: Sequence[bytes]) -> Stroke:
     kind, values, before = row
     prompt: Point | Box
     if kind == "point":
-        prompt = Point(float(values[0]), float(values[1]), _flag(values[2]))
+        prompt = Point(float(values[0]), float(values[1]), flag(values[2]))
     elif kind == "box" and len(values) == 4:
         prompt = Box(*(float(value) for value in values))
     else:
         raise ValueError(f"no prompt: {kind!r}")
-    return Stroke(prompt, planes[_index(before)])
+    return Stroke(prompt, planes[count(before)])
 
 
 def _correction(row: Sequence[Any], strokes: Sequence[Stroke]) -> Correction:
     structure, slice_index, numbers = row
-    return Correction(structure, _index(slice_index), tuple(strokes[_index(n)] for n in numbers))
+    return Correction(structure, count(slice_index), tuple(strokes[count(n)] for n in numbers))
 
 
 def _snapshot(
-    row: Sequence[Any], planes: Sequence[bytes], corrections: Sequence[Correction], count: int
+    row: Sequence[Any], planes: Sequence[bytes], corrections: Sequence[Correction], depth: int
 ) -> Snapshot[Mapping[int, Correction]]:
     name, slices, opened = row
-    if not isinstance(name, str) or len(slices) != count:
-        raise ValueError(f"no snapshot of {count} slices")
-    found = [corrections[_index(number)] for number in opened]
+    if not isinstance(name, str) or len(slices) != depth:
+        raise ValueError(f"no snapshot of {depth} slices")
+    found = [corrections[count(number)] for number in opened]
     return Snapshot(
         name,
-        tuple(planes[_index(number)] for number in slices),
+        tuple(planes[count(number)] for number in slices),
         {correction.slice_index: correction for correction in found},
     )
-
-
-def _index(value: Any) -> int:
-    """A number from 0; negative ones would count from the end."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"no index: {value!r}")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"neither true nor false: {value!r}")
-    return value
 
 
 def _check_plane(packed: bytes, shape_yx: tuple[int, ...]) -> None:

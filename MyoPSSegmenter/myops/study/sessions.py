@@ -51,20 +51,33 @@ def read_sessions(folder: str | Path) -> Study:
             f"{folder}: expected case/reader/session/{MEASUREMENTS} below it, found none; "
             "sort the output folders of myops refine like that, or give a table"
         )
+    measured = {path.parent: _json(path) for path in found}
+    records = {
+        path.parent: read_case_file(path, keep_aside=False)
+        for path in sorted(folder.glob(f"*/*/*/{CASE_FILE}"))
+    }
     readings: list[Reading] = []
-    for _, paths in groupby(found, key=lambda path: path.relative_to(folder).parts[0]):
-        values = {path.parent: _json(path) for path in paths}
-        quality = _quality(list(values.values()))
-        for place, measured in values.items():
-            readings += _readings(_who(place), place, measured, quality)
-    return Study(tuple(readings), folder.name, warnings=_doubts(folder))
+    for _, places in groupby(measured, key=lambda place: place.relative_to(folder).parts[0]):
+        case = {place: measured[place] for place in places}
+        quality = _quality(list(case.values()))
+        for place, values in case.items():
+            readings += _readings(place, values, records.get(place), quality)
+    return Study(tuple(readings), folder.name, warnings=_doubts(records, measured))
 
 
 def _readings(
-    who: Reading, place: Path, measured: Mapping[str, Any], quality: str
+    place: Path, measured: Mapping[str, Any], record: CaseFile | None, quality: str
 ) -> list[Reading]:
-    """The interactive reading of a session, then the conventional ones."""
-    seconds, stages = _counted(place) or _times(place / SESSION)
+    """The interactive reading of a session, then the conventional ones.
+
+    Name and times are those of the work list's record where there is one.
+    """
+    case, reader, session = (
+        place.parts[-3:] if record is None else (record.case, record.reader, record.session)
+    )
+    who = Reading(case, reader, session, "", None)
+    counted = {} if record is None else record.seconds
+    seconds, stages = (sum(counted.values()), counted) if counted else _times(place / SESSION)
     try:
         rules = {**(measured.get("fwhm") or {}), **(measured.get("conventional") or {})}
         masses = {INTERACTIVE: measured["tissues"]["scar"], **rules}
@@ -80,15 +93,16 @@ def _readings(
     return [replace(readings[0], seconds=seconds, stages=stages), *readings[1:]]
 
 
-def _doubts(folder: Path) -> tuple[str, ...]:
+def _doubts(
+    records: Mapping[Path, CaseFile], measured: Mapping[Path, Mapping[str, Any]]
+) -> tuple[str, ...]:
     """Readings of the work list without measurements, or with those of an earlier mask."""
     missing, earlier = [], []
-    for path in sorted(folder.glob(f"*/*/*/{CASE_FILE}")):
-        found = read_case_file(path, keep_aside=False)
+    for place, found in records.items():
         name = f"{found.case} ({found.reader}, session {found.session})"
-        if not (path.parent / MEASUREMENTS).is_file():
+        if place not in measured:
             missing.append(name)
-        elif _differ(found, _json(path.parent / MEASUREMENTS)):
+        elif _differ(found, measured[place]):
             earlier.append(name)
     sentences = {
         "readings without measurements, left out: ": missing,
@@ -104,23 +118,6 @@ def _differ(found: CaseFile, measured: Mapping[str, Any]) -> bool:
     noted = found.masses_g.get("scar")
     scar_g = measured["tissues"]["scar"]["mass_g"]
     return noted is not None and scar_g is not None and abs(noted - scar_g) > SAME_MASS_G
-
-
-def _who(place: Path) -> Reading:
-    """Case, reader and session: from the work list's record, or the names of the folders."""
-    if (place / CASE_FILE).is_file():
-        found = read_case_file(place, keep_aside=False)
-        return Reading(found.case, found.reader, found.session, "", None)
-    case, reader, session = place.parts[-3:]
-    return Reading(case, reader, session, "", None)
-
-
-def _counted(place: Path) -> tuple[float, dict[str, float]] | None:
-    """Seconds of a session and of its stages from the work list's record."""
-    if not (place / CASE_FILE).is_file():
-        return None
-    stages = read_case_file(place, keep_aside=False).seconds
-    return (sum(stages.values()), stages) if stages else None
 
 
 def _quality(measured: list[dict[str, Any]]) -> str:

@@ -11,7 +11,6 @@ Names of patients may hold what a file system refuses: `folder_name` writes such
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 import unicodedata
@@ -23,7 +22,8 @@ from typing import Any
 
 from .. import __version__
 from ..errors import InputError
-from ..io import set_aside, write_atomic
+from ..io import set_aside, write_json
+from ..json_values import amount, count, text
 from .names import check_reader, check_session, folder_name
 from .timing import ClickRecord, StageClock
 
@@ -136,10 +136,7 @@ def write_case_file(study: str | Path, case_file: CaseFile) -> Path:
     folder = session_folder(study, case_file.case, case_file.reader, case_file.session)
     _check_same_case(folder / CASE_FILE, case_file)
     _remove_unfinished(folder)
-    text = json.dumps(_values(case_file), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return write_atomic(
-        folder / CASE_FILE, lambda beside: beside.write_text(text, encoding="utf-8")
-    )
+    return write_json(folder / CASE_FILE, _values(case_file))
 
 
 def read_case_file(path: str | Path, keep_aside: bool = True) -> CaseFile:
@@ -236,19 +233,19 @@ def _values(found: CaseFile) -> dict[str, Any]:
 def _case_file(values: Mapping[str, Any]) -> CaseFile:
     clock = {name: values[name] for name in ("seconds", "idle_seconds", "idle_after_s")}
     return CaseFile(
-        _text(values["case"]),
-        _text(values["reader"]),
-        _text(values["session"]),
+        text(values["case"]),
+        text(values["reader"]),
+        text(values["session"]),
         tuple(_change(change) for change in values["status_changes"]),
         StageClock.from_dict(clock).to_dict(),
         tuple(ClickRecord.from_dict(click) for click in values["clicks"]),
-        _count(values["undos"]),
-        _count(values["redos"]),
+        count(values["undos"]),
+        count(values["redos"]),
         _masses(values["masses_g"]),
         _masses(values["methods_g"]),
-        _text(values["note"]),
-        {_text(name): _text(checksum) for name, checksum in values["images_sha256"].items()},
-        {_text(name): _text(checksum) for name, checksum in values["model"].items()},
+        text(values["note"]),
+        {text(name): text(checksum) for name, checksum in values["images_sha256"].items()},
+        {text(name): text(checksum) for name, checksum in values["model"].items()},
     )
 
 
@@ -256,28 +253,8 @@ def _change(values: Mapping[str, Any]) -> StatusChange:
     if values["status"] not in STATUSES:
         raise ValueError(f"no status: {values['status']!r}")
     datetime.fromisoformat(values["at"])
-    return StatusChange(values["status"], values["at"], check_reader(_text(values["by"])))
+    return StatusChange(values["status"], values["at"], check_reader(text(values["by"])))
 
 
 def _masses(values: Mapping[str, Any]) -> dict[str, float | None]:
-    return {_text(name): None if grams is None else _grams(grams) for name, grams in values.items()}
-
-
-def _grams(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"no mass: {value!r}")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"no mass: {value!r}")
-    return float(value)
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"no count: {value!r}")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"no text: {value!r}")
-    return value
+    return {text(name): None if grams is None else amount(grams) for name, grams in values.items()}

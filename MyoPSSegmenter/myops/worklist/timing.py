@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import InputError
+from ..json_values import amount
 
 # What a reading is divided into.
 STAGES = ("load", "automatic", "correct", "review", "save")
@@ -106,9 +107,9 @@ class StageClock:
             InputError: seconds that are no numbers, negative or of an unknown stage.
         """
         try:
-            clock = cls(now, _seconds(values.get("idle_after_s", IDLE_AFTER_S)))
-            clock._idle = _seconds(values.get("idle_seconds", 0.0))
-            clock._seconds = {n: _seconds(v) for n, v in dict(values["seconds"]).items()}
+            clock = cls(now, amount(values.get("idle_after_s", IDLE_AFTER_S)))
+            clock._idle = amount(values.get("idle_seconds", 0.0))
+            clock._seconds = {n: amount(v) for n, v in dict(values["seconds"]).items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"expected seconds by stage, found damaged ones ({error})") from None
         if unknown := sorted(set(clock._seconds) - set(STAGES)):
@@ -164,7 +165,7 @@ class ClickRecord:
             InputError: a value is missing or of another kind.
         """
         try:
-            times = {name: _seconds(values[name]) for name in TIMES_MS}
+            times = {name: amount(values[name]) for name in TIMES_MS}
             return cls(
                 str(values["structure"]),
                 int(values["slice_index"]),
@@ -177,12 +178,3 @@ class ClickRecord:
 
 
 TIMES_MS = ("decode_ms", "write_ms", "measure_ms", "total_ms")
-
-
-def _seconds(value: Any) -> float:
-    """A duration: a number not below 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"no number: {value!r}")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"no duration: {value!r}")
-    return float(value)
