@@ -22,6 +22,7 @@ from myops.cropping import (
     prsn_input,
     tissue_box,
     uncrop_stack,
+    with_neighbors,
 )
 from myops.decision import (
     CLASSES,
@@ -155,7 +156,9 @@ def _crop(case: Case, box: SquareBox, size: int) -> tuple[dict[str, np.ndarray],
 def _outline_region(case: Case, box: SquareBox, run: _Run) -> np.ndarray:
     """f(I), the probability of the LV epicardial region: float32 (z, y, x) on the Case's grid."""
     crops, present = _crop(case, box, run.models.sizes["assn"])
-    logits = _predict(run, "ASSN", run.models.assn, assn_input(crops), present)
+    network = run.models.assn
+    images = with_neighbors(assn_input(crops), network.planes)
+    logits = _predict(run, "ASSN", network, images, present)
     smooth = smooth_across_slices(logits[:, 0], run.config.neighbors_sd)
     return uncrop_stack(_sigmoid(smooth), box, case.geometry.array_shape)
 
@@ -183,7 +186,9 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     size = run.models.sizes["prsn"]
     crops, present = _crop(case, box, size)
     inside = crop_stack(region.astype(np.float32), box, size) > 0.5
-    logits = _predict(run, "PRSN", run.models.prsn, prsn_input(crops, inside), present)
+    network = run.models.prsn
+    images = with_neighbors(prsn_input(crops, inside), network.planes)
+    logits = _predict(run, "PRSN", network, images, present)
     tissue = move_unassessable(_softmax(logits), present)
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
     tissue = weigh_tissues(tissue, odds) * inside[:, None]

@@ -276,6 +276,24 @@ def prsn_input(crops: Mapping[str, np.ndarray], region: np.ndarray) -> np.ndarra
     return _channels(candidates)
 
 
+def with_neighbors(images: np.ndarray, planes: int) -> np.ndarray:
+    """Each slice with those around it, channel by channel; the stack's ends are repeated.
+
+    Args:
+        images: (z, C, S, S).
+        planes: odd count of slices seen at once; 1 changes nothing.
+
+    Returns:
+        (z, C * planes, S, S): all planes of the first channel, from the slice before to the one
+        after, then those of the second.
+    """
+    if planes == 1:
+        return images
+    places = np.arange(len(images))[:, None] + np.arange(planes) - planes // 2
+    found = images[np.clip(places, 0, len(images) - 1)]  # (z, planes, C, S, S)
+    return np.ascontiguousarray(found.swapaxes(1, 2)).reshape(len(images), -1, *images.shape[2:])
+
+
 def _channels(images: Mapping[str, np.ndarray]) -> np.ndarray:
     """Stack the sequences in their fixed order, zeros where one is absent: (z, 3, S, S)."""
     shape = next(iter(images.values())).shape

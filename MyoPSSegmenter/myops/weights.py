@@ -40,6 +40,9 @@ CASCADE = ("heartfinder", "assn", "dae", "prsn")
 # Pixels per side where a manifest's config does not say: the paper's 128; the PRSN's squares are
 # tighter around the region, see Docs/cascade-choices.md.
 DEFAULT_SIZES = {"heartfinder": 128, "assn": 128, "dae": 128, "prsn": 80, "refiner": 80}
+# Numbers beside the widths that a network is built with: the refiner's prompt encoder is made for one
+# size; ASSN and PRSN see so many slices at once.
+NUMBERS = ("size", "planes")
 # Training needs the DAE, segmentation does not.
 OPTIONAL = {"dae"}
 
@@ -149,7 +152,7 @@ def _filled(
     name: str, path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
 ) -> nn.Module:
     try:
-        numbers = {"size": int(metadata["size"])} if "size" in metadata else {}
+        numbers = {key: int(metadata[key]) for key in NUMBERS if key in metadata}
         module = BUILDERS[name](widths=tuple(json.loads(metadata["widths"])), **numbers)
         module.load_state_dict(tensors, strict=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -214,8 +217,7 @@ def save_weights(module: nn.Module, path: Path, metadata: Mapping[str, Any]) -> 
 
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
     texts["widths"] = json.dumps(list(module.widths))  # type: ignore[arg-type]
-    if hasattr(module, "size"):  # the refiner's prompt encoder is made for one size
-        texts["size"] = str(module.size)
+    texts |= {key: str(getattr(module, key)) for key in NUMBERS if hasattr(module, key)}
     # Kernels keep enough digits in half precision; running variances would not.
     tensors = {
         key: (value.half() if value.ndim > 1 else value).detach().cpu().contiguous()

@@ -116,11 +116,29 @@ class Decoder(nn.Module):
         return outputs
 
 
-def gate(features: Sequence[Tensor], present: Tensor) -> list[Tensor]:
-    """Silence the features of an absent sequence.
+def run_where_present(
+    part: Callable[[Tensor], Sequence[Tensor]], images: Tensor, present: Tensor
+) -> list[Tensor]:
+    """Run a sequence's part of a network where the sequence is present; zeros elsewhere.
+
+    Absent images cost nothing and do not enter the batch's statistics.
 
     Args:
-        features: feature maps (B, C, H, W) of one sequence.
+        part: images (B, C, H, W) to feature maps.
+        images: of one sequence, (B, C, H, W).
         present: float (B,), 1 where the patient has this sequence, else 0.
     """
-    return [feature * present.to(feature.dtype)[:, None, None, None] for feature in features]
+    rows = torch.nonzero(present > 0)[:, 0]
+    if len(rows) == len(images):
+        return list(part(images))
+    # A batch without the sequence runs one image for the shapes; nothing of it is kept.
+    shown = rows if len(rows) else rows.new_zeros(1)
+    kept = (present[shown] > 0)[:, None, None, None]
+    return [_spread(f * kept, shown, len(images)) for f in part(images[shown])]
+
+
+def _spread(features: Tensor, rows: Tensor, count: int) -> Tensor:
+    """Rows of a feature map at their places among `count`, zeros elsewhere."""
+    whole = features.new_zeros((count, *features.shape[1:]))
+    whole = whole.contiguous(memory_format=torch.channels_last)
+    return whole.index_copy(0, rows, features)

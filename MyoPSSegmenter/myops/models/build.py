@@ -15,9 +15,9 @@ def build_heartfinder(widths: Sequence[int] = (16, 32, 64, 96, 128)) -> HeartFin
     return HeartFinder(widths)
 
 
-def build_assn(widths: Sequence[int] = (16, 32, 64, 96, 128)) -> ASSN:
+def build_assn(widths: Sequence[int] = (16, 32, 64, 96, 128), planes: int = 1) -> ASSN:
     """ASSN: 5 levels in each of the three encoders and in the shared decoder."""
-    return ASSN(widths)
+    return ASSN(widths, planes)
 
 
 def build_dae(widths: Sequence[int] = (16, 32, 64, 32)) -> DAE:
@@ -25,6 +25,6 @@ def build_dae(widths: Sequence[int] = (16, 32, 64, 32)) -> DAE:
     return DAE(widths)
 
 
-def build_prsn(widths: Sequence[int] = (16, 32, 64, 128)) -> PRSN:
+def build_prsn(widths: Sequence[int] = (16, 32, 64, 128), planes: int = 1) -> PRSN:
     """PRSN: 4 levels in each of the four branches."""
-    return PRSN(widths)
+    return PRSN(widths, planes)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from myops.models.blocks import Decoder, Encoder, double_conv
+from myops.models.blocks import Decoder, Encoder, double_conv, run_where_present
 
 
 class CAFB(nn.Module):
@@ -51,24 +51,33 @@ class CAFB(nn.Module):
 class Branch(nn.Module):
     """U-Net of one sequence: B_bSSFP, B_LGE or B_T2."""
 
-    def __init__(self, widths: Sequence[int], classes: int) -> None:
+    def __init__(self, widths: Sequence[int], classes: int, planes: int) -> None:
         super().__init__()
-        self.encoder = Encoder(1, widths)
+        self.encoder = Encoder(planes, widths)
         self.decoder = Decoder(widths)
         self.head = nn.Conv2d(widths[0], classes, 1)
 
-    def forward(self, candidate: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return the branch's logits and its encoder features, finest first."""
+    def forward(self, candidate: Tensor, present: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the branch's logits and its encoder features, finest first; zeros if absent.
+
+        Args:
+            candidate: float (B, planes, H, W).
+            present: float (B,), 1 where the patient has this sequence, else 0.
+        """
+        logits, *encoded = run_where_present(self._run, candidate, present)
+        return logits, encoded
+
+    def _run(self, candidate: Tensor) -> list[Tensor]:
         encoded = self.encoder(candidate)
-        return self.head(self.decoder(encoded)[-1]).float(), encoded
+        return [self.head(self.decoder(encoded)[-1]).float(), *encoded]
 
 
 class MainBranch(nn.Module):
     """B_main: a U-Net whose encoder fuses the three branches by a CAFB at every level."""
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], planes: int) -> None:
         super().__init__()
-        inputs = (3, *widths[:-1])
+        inputs = (3 * planes, *widths[:-1])
         self.levels = nn.ModuleList(double_conv(a, b) for a, b in zip(inputs, widths, strict=True))
         self.fusions = nn.ModuleList(CAFB(4 * width, width) for width in widths)
         self.decoder = Decoder(widths)
@@ -88,21 +97,26 @@ class MainBranch(nn.Module):
 
 
 class PRSN(nn.Module):
-    """Four branches over the candidate images C_k = I_k (x) f(I)."""
+    """Four branches over the candidate images C_k = I_k (x) f(I).
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    With `planes` = 3 every branch also sees the slices on either side (2.5D), with 1 the paper's
+    one slice.
+    """
+
+    def __init__(self, widths: Sequence[int], planes: int = 1) -> None:
         super().__init__()
-        self.widths = tuple(widths)
-        self.bssfp = Branch(widths, classes=1)
-        self.lge = Branch(widths, classes=3)
-        self.t2 = Branch(widths, classes=3)
-        self.main = MainBranch(widths)
+        self.widths, self.planes = tuple(widths), planes
+        self.bssfp = Branch(widths, 1, planes)
+        self.lge = Branch(widths, 3, planes)
+        self.t2 = Branch(widths, 3, planes)
+        self.main = MainBranch(widths, planes)
 
     def forward(self, candidates: Tensor, present: Tensor) -> dict[str, Tensor]:
         """Return the logits of every branch.
 
         Args:
-            candidates: float (B, 3, H, W), channels bssfp, lge, t2; 0 outside the LV region.
+            candidates: float (B, 3 * planes, H, W), 0 outside the LV region; the planes of bssfp,
+                then those of lge, then those of t2, each from the slice before to the one after.
             present: float (B, 3), 1 for a sequence the patient has, else 0.
 
         Returns:
@@ -111,8 +125,9 @@ class PRSN(nn.Module):
             "lge" (B, 3, H, W): other, normal myocardium, scar (softmax);
             "t2" (B, 3, H, W): other, normal myocardium, edema (softmax).
         """
-        bssfp, features_bssfp = self.bssfp(candidates[:, 0:1])
-        lge, features_lge = self.lge(candidates[:, 1:2])
-        t2, features_t2 = self.t2(candidates[:, 2:3])
+        shown = candidates.split(self.planes, dim=1)
+        bssfp, features_bssfp = self.bssfp(shown[0], present[:, 0])
+        lge, features_lge = self.lge(shown[1], present[:, 1])
+        t2, features_t2 = self.t2(shown[2], present[:, 2])
         main = self.main(candidates, (features_bssfp, features_lge, features_t2), present)
         return {"main": main, "bssfp": bssfp, "lge": lge, "t2": t2}

@@ -29,7 +29,7 @@ from .tissue import (
     SCAR_CHRONIC,
     sample_tissues,
 )
-from .variety import slice_gains, widen_contrast, widen_heart
+from .variety import motion_blur, slice_gains, widen_contrast, widen_heart
 
 HEART = [MYOCARDIUM, LV_BLOOD, SCAR, EDEMA]
 # Where a slice is sampled: through its thickness (share) and inside the pixel (pixels y, x).
@@ -53,7 +53,8 @@ class PhantomConfig:
             rest is chronic.
         random_contrast_share: share of patients with random instead of physical contrasts.
         artifacts: shifts, padding, ghosts; off gives clean images.
-        wide: more variety than the held-back patients have, for training (phantom/variety.py).
+        wide: share of patients with more variety than the held-back ones, for training
+            (phantom/variety.py).
         upright: septum left and inferior wall below, as a reader expects; otherwise turned by any
             angle and mirrored, so that no network relies on the orientation.
     """
@@ -65,7 +66,7 @@ class PhantomConfig:
     random_contrast_share: float = 0.25
     artifacts: bool = True
     upright: bool = False
-    wide: bool = False
+    wide: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,9 @@ def generate_patient(seed: int, config: PhantomConfig = PhantomConfig()) -> Phan
     rng = np.random.default_rng([seed, 20])
     injury = _draw_injury(rng, config)
     heart = sample_heart(rng, injury)
-    variety = np.random.default_rng([seed, 22]) if config.wide else None
+    variety = np.random.default_rng([seed, 22])
+    if variety.random() >= config.wide:
+        variety = None
     if variety is not None:
         heart = widen_heart(variety, heart)
     stack = _sample_stack(rng, heart, config)
@@ -321,6 +324,7 @@ def _images(
         image *= acquisition.bias_field(rng, stack.shape, stack.spacing_zyx, rng.uniform(0, 0.45))
         if variety is not None:
             image *= slice_gains(variety, stack.shape[0])
+            image = motion_blur(variety, image, stack.pixel_mm)
             noise *= variety.uniform(0.7, 1.6)
         image = acquisition.image_through_scanner(
             rng,

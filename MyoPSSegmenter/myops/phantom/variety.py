@@ -44,10 +44,19 @@ def widen_heart(rng: np.random.Generator, heart: Heart) -> Heart:
 
 def _widen_infarct(rng: np.random.Generator, infarct: Infarct) -> Infarct:
     kind = rng.random()
-    if kind < 0.3:  # thin and wide along the endocardium
+    if kind >= 0.6:  # large and in one piece, as most infarcts of patients who are imaged
+        return replace(
+            infarct,
+            transmurality=rng.uniform(0.6, 1.4),
+            half_width=np.deg2rad(rng.uniform(30, 120)),
+            half_length=rng.uniform(0.4, 1.0),
+            edge=rng.uniform(0.05, 0.2),
+            patchiness=rng.choice([0.0, rng.uniform(0.05, 0.25)]),
+        )
+    if kind < 0.2:  # thin and wide along the endocardium
         width = np.deg2rad(rng.uniform(40, 150))
         return replace(infarct, transmurality=rng.uniform(0.25, 0.55), half_width=width)
-    if kind < 0.5:  # through the whole wall and around the apex
+    if kind < 0.4:  # through the whole wall and around the apex
         width = np.deg2rad(rng.uniform(50, 170))
         level, length = rng.uniform(0.5, 0.95), rng.uniform(0.4, 1.0)
         return replace(
@@ -88,6 +97,23 @@ def widen_contrast(rng: np.random.Generator, sequence: str, table: np.ndarray) -
     if sequence != "lge" and rng.random() < 0.2:
         table[:, list(BLOOD)] *= rng.uniform(0.75, 1.1)
     return table
+
+
+def motion_blur(rng: np.random.Generator, image: np.ndarray, pixel_mm: float) -> np.ndarray:
+    """Half of the images blurred in-plane, SD up to 2 mm: the heart moves while it is imaged.
+
+    Args:
+        rng: source of randomness.
+        image: float32 (z, y, x).
+        pixel_mm: in-plane pixel size.
+    """
+    from scipy import ndimage
+
+    sd_px = rng.choice([0.0, rng.uniform(0.4, 2.0) / pixel_mm])
+    if not sd_px:
+        return image
+    blurred: np.ndarray = ndimage.gaussian_filter(image, (0, sd_px, sd_px), mode="nearest")
+    return blurred
 
 
 def slice_gains(rng: np.random.Generator, slices: int) -> np.ndarray:

@@ -10,10 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from myops.cropping import assn_input
+from myops.cropping import assn_input, with_neighbors
 from myops.labels import lv_region
 from myops.models.build import build_assn
-from myops.training.augment import drop_sequences, jitter_contrast, random_affine, warp
+from myops.training.augment import (
+    drop_sequences,
+    jitter_contrast,
+    per_plane,
+    random_affine,
+    warp,
+)
 from myops.training.config import AssnConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_box, present_rows
 from myops.training.export import trained_network
@@ -27,14 +33,17 @@ if TYPE_CHECKING:
 
 def build(config: TrainingConfig) -> nn.Module:
     """The ASSN with random weights."""
-    return build_assn(config.widths) if config.widths else build_assn()
+    assert isinstance(config, AssnConfig)
+    widths = {"widths": config.widths} if config.widths else {}
+    return build_assn(**widths, planes=config.planes)
 
 
 def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop around the heart as the heart finder would, and normalize over the crop."""
+    assert isinstance(config, AssnConfig)
     crops, labels = crop_patient(patient, jittered_box(patient, rng), config.size)
     return {
-        "images": assn_input(crops).astype(np.float16),
+        "images": with_neighbors(assn_input(crops), config.planes).astype(np.float16),
         "region": lv_region(labels).astype(np.float16)[:, None],
         "present": present_rows(patient, len(labels)),
     }
@@ -46,7 +55,7 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
     present = drop_sequences(batch["present"], config.dropout, generator)
     images = jitter_contrast(warp(batch["images"], theta), generator, config.jitter)
     return {
-        "images": images * present[:, :, None, None],
+        "images": images * per_plane(present, images),
         "present": present,
         "region": (warp(batch["region"], theta) > 0.5).float(),
     }
@@ -78,7 +87,7 @@ def frozen_dae(config: AssnConfig, device: torch.device) -> nn.Module:
 
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     """Dice of the LV epicardial region over the patient's stack."""
-    images = batch["images"] * batch["present"][:, :, None, None]
+    images = batch["images"] * per_plane(batch["present"], batch["images"])
     predicted = network(images, batch["present"]) > 0
     return {"region_dice": dice(predicted, batch["region"] > 0.5)}
 

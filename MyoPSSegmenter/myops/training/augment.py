@@ -58,22 +58,25 @@ def warp(images: Tensor, theta: Tensor, mode: str = "bilinear") -> Tensor:
     return functional.grid_sample(images, grid, mode=mode, align_corners=False)
 
 
-def jitter_contrast(images: Tensor, generator: torch.Generator, width: float = 1.0) -> Tensor:
-    """Change gain, offset, curvature and noise of every channel of normalized images.
+def jitter_contrast(
+    images: Tensor, generator: torch.Generator, width: float = 1.0, sequences: int = 3
+) -> Tensor:
+    """Change gain, offset, curvature and noise of every sequence of normalized images.
 
     Args:
-        images: float (B, C, H, W) in -4..4.
+        images: float (B, C, H, W) in -4..4, the planes of each sequence side by side.
         generator: source of randomness (CPU).
         width: of the ranges of gain, offset and noise; the curve stays monotonic.
+        sequences: of the images; the planes of one are changed alike.
 
     Returns:
         Float tensor of the same shape, in -4..4.
     """
-    count = images.shape[0] * images.shape[1]
+    count = len(images) * sequences
 
     def per_channel(low: float, high: float) -> Tensor:
         values = uniform(count, low, high, generator).to(images)
-        return values.reshape(*images.shape[:2], 1, 1)
+        return per_plane(values.reshape(len(images), sequences), images)
 
     # x + c x^2 is monotonic on -4..4 while |c| < 1/8: a gamma curve for signed values.
     curved = images + per_channel(-0.08, 0.08) * images.square()
@@ -81,6 +84,12 @@ def jitter_contrast(images: Tensor, generator: torch.Generator, width: float = 1
     changed = curved * gain + per_channel(-0.25 * width, 0.25 * width)
     noise = torch.randn(images.shape, device=images.device, dtype=images.dtype)
     return (changed + per_channel(0.0, 0.12 * width) * noise).clamp(-4, 4)
+
+
+def per_plane(values: Tensor, images: Tensor) -> Tensor:
+    """Values (B, sequences) of each sequence for all its planes in images (B, C, H, W)."""
+    planes = images.shape[1] // values.shape[1]
+    return values.repeat_interleave(planes, dim=1)[:, :, None, None]
 
 
 def drop_sequences(present: Tensor, chance: float, generator: torch.Generator) -> Tensor:

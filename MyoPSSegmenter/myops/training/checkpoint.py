@@ -125,15 +125,42 @@ def restore_state(content: dict[str, Any], state: State) -> None:
 def load_weights(path: Path, network: nn.Module) -> None:
     """Load a network's weights from a checkpoint (its running mean, if any) or a safetensors file.
 
+    A network of several planes takes those of one plane: it starts as blind to the other planes
+    and answers just as the network that it starts from.
+
     Raises:
         InputError: missing or damaged file, or weights of another network.
     """
     weights = load_tensors(path) if path.suffix == ".safetensors" else trained_weights(path)
+    weights = widen_planes(weights, network)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: expected weights of this network, {reason}") from None
+
+
+def widen_planes(
+    weights: dict[str, torch.Tensor], network: nn.Module
+) -> dict[str, torch.Tensor]:
+    """Kernels of one plane as the middle of a network's several planes, zeros around them."""
+    planes = getattr(network, "planes", 1)
+    if planes == 1:
+        return weights
+    wanted = network.state_dict()
+    widened = dict(weights)
+    for name, kernel in weights.items():
+        needs_planes = (
+            kernel.ndim == 4
+            and name in wanted
+            and kernel.shape[1] * planes == wanted[name].shape[1]
+            and kernel.shape[0] == wanted[name].shape[0]
+        )
+        if needs_planes:
+            wide = torch.zeros_like(wanted[name])
+            wide[:, planes // 2 :: planes] = kernel.to(wide)
+            widened[name] = wide
+    return widened
 
 
 def trained_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -117,11 +117,13 @@ class AssnConfig(TrainingConfig):
     Attributes:
         dae_weight: weight of the shape term, 0.2 in the paper.
         dae: checkpoint or safetensors file of the trained DAE ("" = the shipped one).
+        planes: 3 = the slices on either side are seen too (2.5D), 1 = the paper's single slice.
         cross_entropy_weight: of a binary cross-entropy on f(I), 0 in the paper.
     """
 
     dae_weight: float = 0.2
     dae: str = ""
+    planes: int = 1
     cross_entropy_weight: float = 0.0
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
 
@@ -134,6 +136,7 @@ class PrsnConfig(TrainingConfig):
         bssfp_weight, lge_weight, t2_weight: weights of the branches' Dice losses, from the paper.
         cross_entropy_weight: of a cross-entropy on the main branch, 0 in the paper.
         region_pixels: largest growth or shrinkage of the true region, in pixels.
+        planes: 3 = the slices on either side are seen too (2.5D), 1 = the paper's single slice.
 
     The paper's squares have 128 pixels. Ours are tight around the region that ASSN has found, so
     that 80 pixels have about the same size in millimeters at 40 % of the cost.
@@ -145,6 +148,7 @@ class PrsnConfig(TrainingConfig):
     t2_weight: float = 0.5
     cross_entropy_weight: float = 0.0
     region_pixels: float = 3.0
+    planes: int = 1
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
 
 
@@ -260,12 +264,15 @@ def check_config(config: TrainingConfig) -> None:
         "devices": 0,
         "learning_rate": 0,
         "curve_patients": 0,
+        "planes": 1,
     }
     for name, least in smallest.items():
-        if getattr(config, name) < least:
+        if getattr(config, name, least) < least:
             raise InputError(f"{name} must be at least {least}, found {getattr(config, name)}")
     if config.steps_per_patient <= 0:
         raise InputError(f"steps_per_patient must be above 0, found {config.steps_per_patient}")
+    if getattr(config, "planes", 1) % 2 == 0:
+        raise InputError(f"planes must be odd, found {getattr(config, 'planes', 1)}")
     if config.size % 16:
         raise InputError(f"size must be a multiple of 16, found {config.size}")
 

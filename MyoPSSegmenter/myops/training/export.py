@@ -30,6 +30,8 @@ def trained_network(checkpoint: Path) -> nn.Module:
     numbers: dict[str, Any] = {"widths": config.widths} if config.widths else {}
     if stage == "refiner":  # its prompt encoder is made for one size
         numbers["size"] = config.size
+    if hasattr(config, "planes"):
+        numbers["planes"] = config.planes
     network = BUILDERS[stage](**numbers)
     load_weights(checkpoint, network)
     return network.eval()

@@ -15,11 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from myops.case import SEQUENCES
-from myops.cropping import candidate_image
+from myops.cropping import candidate_image, with_neighbors
 from myops.labels import MYOPS, lv_region
 from myops.models.build import build_prsn
 from myops.normalize import normalize
-from myops.training.augment import drop_sequences, jitter_contrast, random_affine, warp
+from myops.training.augment import (
+    drop_sequences,
+    jitter_contrast,
+    per_plane,
+    random_affine,
+    warp,
+)
 from myops.training.config import PrsnConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_tissue_box, perturb_region, present_rows
 from myops.training.losses import dice_loss
@@ -35,7 +41,9 @@ BSSFP, LGE, T2 = range(len(SEQUENCES))
 
 def build(config: TrainingConfig) -> nn.Module:
     """The PRSN with random weights."""
-    return build_prsn(config.widths) if config.widths else build_prsn()
+    assert isinstance(config, PrsnConfig)
+    widths = {"widths": config.widths} if config.widths else {}
+    return build_prsn(**widths, planes=config.planes)
 
 
 def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
@@ -50,8 +58,8 @@ def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingC
     kept = inside.any(axis=(1, 2))
     count = len(labels)
     return {
-        "images": images[kept],
-        "region": region.astype(np.float16)[kept, None],
+        "images": with_neighbors(images, config.planes)[kept],
+        "region": with_neighbors(region.astype(np.float16)[:, None], config.planes)[kept],
         "labels": to_classes(labels)[kept, None],
         "present": present_rows(patient, count)[kept],
         "acute": np.full(count, patient.acute, np.float32)[kept],
@@ -79,9 +87,16 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
 
 
 def candidates(batch: Batch) -> Tensor:
-    """C_k = I_k (x) f(I) for the present sequences."""
-    shown: Tensor = candidate_image(batch["images"], batch["region"])
-    return shown * batch["present"][:, :, None, None]
+    """C_k = I_k (x) f(I) for the present sequences, in every plane."""
+    regions = batch["region"].repeat(1, len(SEQUENCES), 1, 1)
+    shown: Tensor = candidate_image(batch["images"], regions)
+    return shown * per_plane(batch["present"], shown)
+
+
+def own_region(batch: Batch) -> Tensor:
+    """The region (B, 1, H, W) of the slices themselves, without their neighbors'."""
+    middle = batch["region"].shape[1] // 2
+    return batch["region"][:, middle : middle + 1]
 
 
 def main_target(labels: Tensor, present: Tensor, acute: Tensor) -> Tensor:
@@ -132,7 +147,7 @@ def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Lo
     labels, present = batch["labels"], batch["present"]
     target = main_target(labels, present, batch["acute"])
     branches = branch_targets(labels)
-    inside = (batch["region"] > 0).float()
+    inside = (own_region(batch) > 0).float()
     bssfp, lge, t2 = (inside * present[:, k, None, None, None] for k in (BSSFP, LGE, T2))
     scar_free = (labels != SCAR).float()
     parts = {
@@ -176,7 +191,7 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     target = main_target(batch["labels"].long(), batch["present"], batch["acute"])[:, 0]
     batch = batch | {"region": (batch["region"] > 0.5).float()}
     predicted = network(candidates(batch), batch["present"])["main"].argmax(dim=1)
-    predicted = predicted * (batch["region"][:, 0] > 0)
+    predicted = predicted * (own_region(batch)[:, 0] > 0)
     scores = {"myocardium_dice": dice(predicted != OTHER, target != OTHER)}
     if bool(batch["present"][0, LGE]):
         scores["scar_dice"] = dice(predicted == SCAR, target == SCAR)
