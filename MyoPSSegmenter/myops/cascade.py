@@ -34,6 +34,7 @@ from myops.decision import (
     weigh_tissues,
 )
 from myops.models.device import inference_precision
+from myops.plausibility import doubts
 from myops.segmentation import Segmentation
 from myops.weights import Models
 
@@ -122,7 +123,7 @@ def segment(
         assessed=assessed(case.sequences),
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
-        warnings=_warnings(case),
+        warnings=_warnings(case) + doubts(case, labels, lv),
     )
 
 
@@ -157,7 +158,7 @@ def _outline_region(case: Case, box: SquareBox, run: _Run) -> np.ndarray:
     """f(I), the probability of the LV epicardial region: float32 (z, y, x) on the Case's grid."""
     crops, present = _crop(case, box, run.models.sizes["assn"])
     network = run.models.assn
-    images = with_neighbors(assn_input(crops), network.planes)
+    images = with_neighbors(assn_input(crops), _planes(network))
     logits = _predict(run, "ASSN", network, images, present)
     smooth = smooth_across_slices(logits[:, 0], run.config.neighbors_sd)
     return uncrop_stack(_sigmoid(smooth), box, case.geometry.array_shape)
@@ -187,7 +188,7 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     crops, present = _crop(case, box, size)
     inside = crop_stack(region.astype(np.float32), box, size) > 0.5
     network = run.models.prsn
-    images = with_neighbors(prsn_input(crops, inside), network.planes)
+    images = with_neighbors(prsn_input(crops, inside), _planes(network))
     logits = _predict(run, "PRSN", network, images, present)
     tissue = move_unassessable(_softmax(logits), present)
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
@@ -215,6 +216,11 @@ def move_unassessable(tissue: np.ndarray, present: np.ndarray) -> np.ndarray:
         tissue[slices, instead] += tissue[slices, lost]
         tissue[slices, lost] = 0
     return tissue
+
+
+def _planes(network: nn.Module) -> int:
+    """Slices that a network sees at once."""
+    return int(getattr(network, "planes", 1))
 
 
 def _predict(

@@ -15,6 +15,7 @@ from myops.cropping import (
     prsn_input,
     tissue_box,
     uncrop_stack,
+    with_neighbors,
 )
 from myops.errors import InputError
 
@@ -167,3 +168,13 @@ def test_sequences_keep_their_channel_whatever_the_order_of_the_images():
     image = np.zeros((1, 2, 2), np.float32)
     assert present_flags({"t2": image, "bssfp": image}).tolist() == [1, 0, 1]
     assert present_flags({"lge": image}).tolist() == [0, 1, 0]
+
+
+def test_a_slice_with_its_neighbors_holds_the_channels_planes_side_by_side():
+    stack = np.arange(3 * 2, dtype=np.float32).reshape(3, 2, 1, 1)  # slice k: channels 2k, 2k + 1
+    found = with_neighbors(stack, 3)[:, :, 0, 0]
+    np.testing.assert_array_equal(
+        found, [[0, 0, 2, 1, 1, 3], [0, 2, 4, 1, 3, 5], [2, 4, 4, 3, 5, 5]]
+    )
+    assert with_neighbors(stack, 1) is stack
+    np.testing.assert_array_equal(with_neighbors(stack[:1], 3)[0, :, 0, 0], [0, 0, 0, 1, 1, 1])

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from myops.models.blocks import DecoderLevel
+from myops.models.blocks import DecoderLevel, run_where_present
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import available_devices, resolve_device
 from myops.models.prsn import CAFB
+from myops.training.checkpoint import load_weights
+from myops.weights import save_weights
 
 ALL = torch.ones(2, 3)
 
@@ -58,12 +60,70 @@ def test_what_an_absent_sequence_shows_changes_nothing(absent):
         torch.testing.assert_close(assn(images(), present), assn(other, present))
         assert not torch.equal(assn(images(), ALL), assn(other, ALL))
         # B_main also sees the candidates themselves, which are zero for an absent sequence.
-        branches = [(network(images()[:, k : k + 1])[1], network(other[:, k : k + 1])[1])
-                    for k, network in enumerate((prsn.bssfp, prsn.lge, prsn.t2))]  # fmt: skip
+        branches = [
+            tuple(network(shown[:, k : k + 1], present[:, k])[1] for shown in (images(), other))
+            for k, network in enumerate((prsn.bssfp, prsn.lge, prsn.t2))
+        ]
         first, second = (
             prsn.main(images(), [pair[i] for pair in branches], present) for i in (0, 1)
         )
         torch.testing.assert_close(first, second)
+
+
+def test_a_part_runs_on_the_images_that_have_the_sequence_alone():
+    seen = []
+
+    def part(shown):
+        seen.append(len(shown))
+        return [2 * shown, shown.sum(dim=(2, 3), keepdim=True)]
+
+    shown = images()[:, :1]
+    doubled, sums = run_where_present(part, shown, torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(doubled[1], 2 * shown[1])
+    torch.testing.assert_close(sums[1, 0, 0, 0], shown[1].sum())
+    assert not doubled[0].any() and not sums[0].any()
+    nothing = run_where_present(part, shown, torch.zeros(2))
+    assert [tuple(f.shape) for f in nothing] == [(2, 1, 32, 32), (2, 1, 1, 1)]
+    assert not any(f.any() for f in nothing)
+    assert seen == [1, 1]  # one image tells the shapes of a batch without the sequence
+
+
+def test_absent_images_do_not_enter_the_statistics_of_the_batch():
+    torch.manual_seed(6)
+    network = build_assn((4, 8)).train()
+    present = torch.tensor([[1.0, 1, 1], [0, 1, 1]])
+    network(images(), present)
+    mean = network.encoders[0].levels[0][0][1].running_mean.clone()
+    alone = build_assn((4, 8)).train()
+    alone.load_state_dict(network.state_dict())
+    alone.encoders[0].levels[0][0][1].running_mean.zero_()
+    alone(images()[:1], torch.ones(1, 3))
+    torch.testing.assert_close(mean, alone.encoders[0].levels[0][0][1].running_mean)
+
+
+@pytest.mark.parametrize(("build", "size"), [(build_assn, 32), (build_prsn, 32)])
+def test_a_network_of_three_planes_starts_as_the_network_of_one_and_then_sees_neighbors(
+    build, size, tmp_path
+):
+    torch.manual_seed(7)
+    one, three = build((4, 8)).eval(), build((4, 8), planes=3).eval()
+    save_weights(one, tmp_path / "one.safetensors", {"network": "any"})
+    load_weights(tmp_path / "one.safetensors", three)
+    stack = torch.randn(2, 9, size, size)
+    with torch.no_grad():
+        expected, found = one(stack[:, 1::3], ALL), three(stack, ALL)
+        for before, after in zip(as_list(expected), as_list(found), strict=True):
+            torch.testing.assert_close(before, after, atol=2e-3, rtol=2e-3)  # stored as float16
+        fresh = build((4, 8), planes=3).eval()
+        other = stack.clone()
+        other[:, 3] += 1  # the LGE of the slice before
+        same = [torch.equal(a, b) for a, b in zip(as_list(fresh(stack, ALL)),
+                as_list(fresh(other, ALL)), strict=True)]  # fmt: skip
+    assert not all(same)
+
+
+def as_list(output):
+    return list(output.values()) if isinstance(output, dict) else [output]
 
 
 def test_every_branch_of_the_prsn_sees_its_own_sequence_alone():

@@ -135,9 +135,8 @@ def generate_patient(seed: int, config: PhantomConfig = PhantomConfig()) -> Phan
     rng = np.random.default_rng([seed, 20])
     injury = _draw_injury(rng, config)
     heart = sample_heart(rng, injury)
-    variety = np.random.default_rng([seed, 22])
-    if variety.random() >= config.wide:
-        variety = None
+    wider = np.random.default_rng([seed, 22])
+    variety = wider if wider.random() < config.wide else None
     if variety is not None:
         heart = widen_heart(variety, heart)
     stack = _sample_stack(rng, heart, config)

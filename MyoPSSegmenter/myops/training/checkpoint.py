@@ -140,9 +140,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
         raise InputError(f"{path}: expected weights of this network, {reason}") from None
 
 
-def widen_planes(
-    weights: dict[str, torch.Tensor], network: nn.Module
-) -> dict[str, torch.Tensor]:
+def widen_planes(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
     """Kernels of one plane as the middle of a network's several planes, zeros around them."""
     planes = getattr(network, "planes", 1)
     if planes == 1:
