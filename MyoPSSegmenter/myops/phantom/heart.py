@@ -136,7 +136,7 @@ def wall_thickness(heart: Heart, angle: np.ndarray, level: np.ndarray) -> np.nda
     wall = np.float32(heart.wall_mm) * (1 + angular_wave(heart.wall_waves, angle, level))
     wall = wall * (1 - np.float32(heart.apex_thinning) * np.clip(level, 0, 1) ** 2)
     for infarct in heart.infarcts:
-        if heart.thinning > 0:
+        if heart.thinning != 0:  # below 0: a fresh infarct is swollen
             extent, _ = injury_extent(infarct, angle, level, 0.1)
             wall = wall * (1 - np.float32(heart.thinning * min(infarct.transmurality, 1)) * extent)
     return np.maximum(wall, 2.5)

@@ -29,7 +29,7 @@ from .tissue import (
     SCAR_CHRONIC,
     sample_tissues,
 )
-from .variety import motion_blur, slice_gains, widen_contrast, widen_heart
+from .variety import grade_scar, motion_blur, slice_gains, widen_contrast, widen_heart
 
 HEART = [MYOCARDIUM, LV_BLOOD, SCAR, EDEMA]
 # Where a slice is sampled: through its thickness (share) and inside the pixel (pixels y, x).
@@ -319,6 +319,8 @@ def _images(
             table = widen_contrast(variety, sequence, table)
         table = (table / np.abs(table[:, HEART]).max()).astype(np.float32)
         image = _signal(table, tissue, fine, window)
+        if variety is not None and sequence == "lge":
+            _dim_scar(variety, image, table, fine, window, stack)
         image *= _texture(rng, stack, window)
         image *= acquisition.bias_field(rng, stack.shape, stack.spacing_zyx, rng.uniform(0, 0.45))
         if variety is not None:
@@ -360,6 +362,23 @@ def _signal(
         image[k] = table[k][tissue[k]]
         image[k, window[0], window[1]] = table[k][fine[:, k]].mean(0)
     return image
+
+
+def _dim_scar(
+    variety: np.random.Generator,
+    image: np.ndarray,
+    table: np.ndarray,
+    fine: np.ndarray,
+    window: tuple[slice, slice],
+    stack: _Stack,
+) -> None:
+    """Take contrast from the scar of an LGE image where muscle has survived (in place)."""
+    share = np.isin(fine, (SCAR, SCAR_CHRONIC)).mean(0, dtype=np.float32)
+    if not share.any():
+        return
+    missing = grade_scar(variety, share, stack.spacing_zyx)
+    contrast = (table[:, MYOCARDIUM] - table[:, SCAR])[:, None, None]
+    image[:, window[0], window[1]] += missing * contrast
 
 
 def _texture(rng: np.random.Generator, stack: _Stack, window: tuple[slice, slice]) -> np.ndarray:
