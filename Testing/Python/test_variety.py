@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from myops.phantom.contrast import bssfp_contrast, lge_contrast
-from myops.phantom.heart import draw_heart, sample_heart
+from myops.phantom.heart import draw_heart, sample_heart, wall_thickness
 from myops.phantom.patient import PhantomConfig, generate_patient
 from myops.phantom.tissue import (
     LV_BLOOD,
@@ -19,7 +19,13 @@ from myops.phantom.tissue import (
     TISSUE_COUNT,
     sample_tissues,
 )
-from myops.phantom.variety import slice_gains, widen_contrast, widen_heart
+from myops.phantom.variety import (
+    grade_scar,
+    motion_blur,
+    slice_gains,
+    widen_contrast,
+    widen_heart,
+)
 
 WIDE = PhantomConfig(view="heart", wide=True)
 
@@ -53,7 +59,9 @@ def test_wide_hearts_span_what_the_standard_ones_do_not():
     ]
     assert min(h.radius_mm for h in hearts) < 25 and max(h.radius_mm for h in hearts) > 48
     assert max(h.rv_reach for h in hearts) > 1.9 and max(h.rv_apex for h in hearts) > 1.1
-    assert min(i.transmurality for h in hearts for i in h.infarcts) < 0.35
+    depths = [i.transmurality for h in hearts for i in h.infarcts]
+    assert min(depths) < 0.35 and max(depths) > 1.2
+    assert 0.5 < np.median(depths) < 0.8  # two thirds of the wall
     assert all(share <= 0.95 for h in hearts for _, share, *_ in h.papillary)
 
 
@@ -106,3 +114,46 @@ def test_wide_patients_have_the_labels_of_myops():
     assert set(np.unique(patient.labels)) <= {0, 200, 500, 600, 1220, 2221}
     assert (patient.labels == 2221).any()
     assert all(np.isfinite(image).all() for image in patient.images.values())
+
+
+def test_a_fresh_infarct_swells_the_wall_and_an_old_one_may_thin_it():
+    fresh, old = (
+        [widen_heart(np.random.default_rng(k), sample_heart(np.random.default_rng(k), kind))
+         for k in range(150)]
+        for kind in ("acute", "chronic")
+    )  # fmt: skip
+    assert all(-0.7 <= h.thinning <= 0 for h in fresh)
+    assert np.mean([h.thinning < 0 for h in fresh]) == pytest.approx(0.8, abs=0.1)
+    assert any(h.thinning > 0.3 for h in old) and any(h.thinning < 0 for h in old)
+    heart = next(h for h in fresh if h.thinning < -0.5 and h.infarcts[0].transmurality > 0.8)
+    infarct = heart.infarcts[0]
+    middle = np.array([infarct.angle], np.float32)
+    level = np.array([infarct.level], np.float32)
+    plain = heart.__class__(**{**heart.__dict__, "thinning": 0.0})
+    ratio = wall_thickness(heart, middle, level) / wall_thickness(plain, middle, level)
+    # In the middle of the scar the extent is 1: 1 - thinning x transmurality.
+    assert ratio[0] == pytest.approx(1 - heart.thinning * min(infarct.transmurality, 1), rel=1e-3)
+
+
+def test_surviving_muscle_takes_contrast_from_scar_alone_and_never_all_of_it():
+    share = np.zeros((4, 30, 30), np.float32)
+    share[:, 10:20, 10:20] = 1
+    share[:, 20:22, 10:20] = 0.5
+    found = [grade_scar(np.random.default_rng(k), share, (8.0, 1.5, 1.5)) for k in range(30)]
+    for missing in found:
+        assert not missing[share == 0].any()
+        assert missing.min() >= 0 and missing.max() <= 0.85
+        assert (missing[share == 0.5] <= 0.425).all()
+    means = [m[share == 1].mean() for m in found]
+    assert min(means) < 0.1 and max(means) > 0.25
+
+
+def test_motion_blurs_half_of_the_images_in_the_plane_and_keeps_their_sum():
+    point = np.zeros((3, 41, 41), np.float32)
+    point[1, 20, 20] = 1
+    blurred = [motion_blur(np.random.default_rng(k), point, 1.0) for k in range(60)]
+    changed = [b for b in blurred if b[1, 20, 20] < 1]
+    assert 0.3 < len(changed) / len(blurred) < 0.7
+    for image in changed:
+        assert not image[[0, 2]].any()  # never from slice to slice
+        assert image.sum() == pytest.approx(1, rel=1e-3)
