@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from other_things import BRAINS, SPACING_MM, THINGS, brain, draw
 
 from myops.cascade import segment
 from myops.case import case_from_images
 from myops.errors import InputError
 from myops.labels import MYOPS
-from myops.phantom.contrast import PHYSICAL
-from myops.phantom.fields import smooth_field
 from myops.phantom.patient import PhantomConfig, generate_patient
-from myops.phantom.thorax import draw_thorax
-from myops.phantom.tissue import sample_tissues
 from myops.plausibility import LIMITS, doubts, plausibility
 from myops.weights import load_models
 
@@ -139,63 +133,6 @@ def test_every_measure_has_limits_and_every_limit_a_measure():
 
 # --- images of other things, with the shipped networks -------------------------------------------
 
-PLACES = (10, 200, 200)
-
-
-def noise(rng):
-    return rng.normal(100, 20, PLACES)
-
-
-def clouds(rng):
-    return 100 + 30 * smooth_field(rng, PLACES, (8, 1.4, 1.4), rng.uniform(8, 40))
-
-
-def bottle(rng):
-    _, y, x = np.mgrid[: PLACES[0], : PLACES[1], : PLACES[2]]
-    inside = np.hypot(y - rng.uniform(90, 110), x - 100) < rng.uniform(25, 70)
-    return np.where(inside, 200, 5) * (1 + 0.1 * smooth_field(rng, PLACES, (8, 1.4, 1.4), 80))
-
-
-def tube_in_bottle(rng):
-    _, y, x = np.mgrid[: PLACES[0], : PLACES[1], : PLACES[2]]
-    radius = np.hypot(y - rng.uniform(90, 110), x - 100)
-    return np.where(radius < 70, np.where(radius < 60, 200.0, 90.0), 5.0)
-
-
-def abdomen(rng):
-    z, y, x = (a.astype(np.float32) for a in np.mgrid[: PLACES[0], : PLACES[1], : PLACES[2]])
-    below = np.linspace(60, 150, len(z)).astype(np.float32)  # mm below the heart's base
-    tissue = draw_thorax(rng, 1.6 * x - 100, 1.6 * y - 250, below, (8, 1.6, 1.6))
-    table, _ = PHYSICAL["lge"](rng, sample_tissues(rng), len(z))
-    image = np.stack([row[plane] for row, plane in zip(table, tissue, strict=True)])
-    return 200 * image / np.abs(image).max()
-
-
-def head(rng):
-    """Skull, brain and ventricles as ellipses (after Shepp and Logan, IEEE TNS 1974)."""
-    image = np.zeros(PLACES)
-    y, x = np.mgrid[: PLACES[1], : PLACES[2]] - 100.0
-    for k in range(PLACES[0]):
-        size = np.sqrt(1 - ((k - 4.5) / 6) ** 2)
-        for value, (cx, ry, rx) in (
-            (180, (0, 75, 58)), (60, (0, 69, 53)), (110, (0, 64, 48)),
-            (20, (-12, 22, 8)), (20, (12, 22, 8)),
-        ):  # fmt: skip
-            image[k][(y / (ry * size)) ** 2 + ((x - cx) / (rx * size)) ** 2 < 1] = value
-    return image * (1 + 0.08 * smooth_field(rng, PLACES, (8, 1.4, 1.4), 6))
-
-
-def brain(name):
-    """A real brain: the example files that nibabel carries (MIT license)."""
-    found = importlib.util.find_spec("nibabel")
-    if found is None or found.origin is None:
-        pytest.skip("nibabel, whose example brains are used, is not installed")
-    image = sitk.ReadImage(str(Path(found.origin).parent / "tests" / "data" / name))
-    if image.GetDimension() == 4:
-        image = image[..., 0]
-    array = sitk.GetArrayFromImage(image).astype(np.float32)
-    return as_case(array, image.GetSpacing())
-
 
 def noticed(case, models):
     """Refused, or told to be unlike a heart."""
@@ -206,17 +143,19 @@ def noticed(case, models):
     return any("unlike the hearts" in warning for warning in result.warnings)
 
 
-@pytest.mark.parametrize("thing", [noise, clouds, bottle, tube_in_bottle, abdomen, head])
+@pytest.mark.parametrize("name", THINGS)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_other_things_are_refused_or_doubted(thing, seed, models):
-    rng = np.random.default_rng(seed)
-    array = thing(rng) + rng.normal(0, 4, PLACES)
-    assert noticed(as_case(array, (1.4, 1.4, 8.0), ("lge", "bssfp")[seed]), models)
+def test_other_things_are_refused_or_doubted(name, seed, models):
+    sequence = ("lge", "bssfp")[seed]
+    assert noticed(as_case(draw(name, seed), SPACING_MM, sequence), models)
 
 
-@pytest.mark.parametrize("name", ["example4d.nii.gz", "anatomical.nii"])
+@pytest.mark.parametrize("name", BRAINS)
 def test_a_real_brain_is_refused_or_doubted(name, models):
-    assert noticed(brain(name), models)
+    found = brain(name)
+    if found is None:
+        pytest.skip("nibabel, whose example brains are used, is not installed")
+    assert noticed(as_case(*found), models)
 
 
 @pytest.mark.parametrize("seed", [970001, 970002, 970003])
