@@ -46,7 +46,17 @@ def widen_heart(rng: np.random.Generator, heart: Heart) -> Heart:
 def _widen_infarct(rng: np.random.Generator, infarct: Infarct) -> Infarct:
     """Most infarcts of patients who are imaged: wide, in one piece, two thirds of the wall deep."""
     kind = rng.random()
-    if kind < 0.6:
+    if kind < 0.15:  # a ring along the endocardium of the apex
+        return replace(
+            infarct,
+            transmurality=rng.uniform(0.35, 0.9),
+            half_width=np.deg2rad(rng.uniform(110, 200)),
+            level=rng.uniform(0.6, 1.0),
+            half_length=rng.uniform(0.3, 0.8),
+            edge=rng.uniform(0.05, 0.3),
+            patchiness=rng.choice([0.0, rng.uniform(0.05, 0.25)]),
+        )
+    if kind < 0.65:
         return replace(
             infarct,
             transmurality=rng.uniform(0.35, 1.0),
@@ -55,10 +65,10 @@ def _widen_infarct(rng: np.random.Generator, infarct: Infarct) -> Infarct:
             edge=rng.uniform(0.05, 0.25),
             patchiness=rng.choice([0.0, rng.uniform(0.05, 0.25)]),
         )
-    if kind < 0.75:  # thin and wide along the endocardium
+    if kind < 0.78:  # thin and wide along the endocardium
         width = np.deg2rad(rng.uniform(40, 150))
         return replace(infarct, transmurality=rng.uniform(0.25, 0.55), half_width=width)
-    if kind < 0.87:  # through the whole wall and around the apex
+    if kind < 0.88:  # through the whole wall and around the apex
         return replace(
             infarct,
             transmurality=rng.uniform(0.8, 1.6),
