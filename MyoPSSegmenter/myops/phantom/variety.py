@@ -15,7 +15,7 @@ from .contrast import BLOOD
 from .fields import smooth_field
 from .heart import Heart
 from .infarct import Infarct
-from .tissue import LV_BLOOD, SCAR, SCAR_CHRONIC
+from .tissue import LV_BLOOD, RV_BLOOD, SCAR, SCAR_CHRONIC
 
 
 def widen_heart(rng: np.random.Generator, heart: Heart) -> Heart:
@@ -40,7 +40,7 @@ def widen_heart(rng: np.random.Generator, heart: Heart) -> Heart:
         infarcts=[_widen_infarct(rng, infarct) for infarct in heart.infarcts],
         thinning=_widen_thinning(rng, heart),
     )
-    return _enlarge_right_ventricle(rng, heart) if rng.random() < 0.35 else heart
+    return _enlarge_right_ventricle(rng, heart) if rng.random() < 0.45 else heart
 
 
 def _widen_infarct(rng: np.random.Generator, infarct: Infarct) -> Infarct:
@@ -96,7 +96,7 @@ def _enlarge_right_ventricle(rng: np.random.Generator, heart: Heart) -> Heart:
     return replace(
         heart,
         rv_across=rng.uniform(1.05, 1.8),
-        rv_reach=rng.uniform(1.2, 2.1),
+        rv_reach=rng.uniform(1.2, 2.3),
         rv_offset=rng.uniform(0.35, 0.9),
         rv_apex=rng.uniform(0.85, 1.25),
         rv_wall_mm=rng.uniform(1.5, 7.0),
@@ -105,7 +105,7 @@ def _enlarge_right_ventricle(rng: np.random.Generator, heart: Heart) -> Heart:
 
 
 def widen_contrast(rng: np.random.Generator, sequence: str, table: np.ndarray) -> np.ndarray:
-    """Scar as bright as blood in LGE; blood that is hardly brighter than muscle in every sequence.
+    """Scar as bright as blood in LGE; dull blood; blood of the two ventricles unlike.
 
     Args:
         rng: source of randomness.
@@ -116,6 +116,8 @@ def widen_contrast(rng: np.random.Generator, sequence: str, table: np.ndarray) -
     if sequence == "lge" and rng.random() < 0.45:
         same = table[:, LV_BLOOD] * rng.uniform(0.88, 1.15)
         table[:, [SCAR, SCAR_CHRONIC]] = same[:, None]
+    if rng.random() < 0.4:  # inflow and contrast agent brighten one ventricle's blood
+        table[:, RV_BLOOD] *= rng.uniform(0.6, 1.25)
     if sequence != "lge" and rng.random() < 0.2:
         table[:, list(BLOOD)] *= rng.uniform(0.75, 1.1)
     return table
