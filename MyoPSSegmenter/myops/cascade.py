@@ -190,13 +190,13 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     network = run.models.prsn
     images = with_neighbors(prsn_input(crops, inside), _planes(network))
     logits = _predict(run, "PRSN", network, images, present)
-    tissue = move_unassessable(_softmax(logits), present)
-    odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
-    tissue = weigh_tissues(tissue, odds) * inside[:, None]
+    tissue = move_unassessable(_softmax(logits), present) * inside[:, None]
     shape = case.geometry.array_shape
     share = np.maximum(uncrop_stack(inside.astype(np.float32), box, shape), 1e-6)
     restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]
-    return np.clip(np.stack(restored, axis=1), 0, 1)
+    # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
+    odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
+    return np.clip(weigh_tissues(np.stack(restored, axis=1), odds), 0, 1)
 
 
 def move_unassessable(tissue: np.ndarray, present: np.ndarray) -> np.ndarray:
