@@ -233,6 +233,24 @@ def test_a_perturbed_region_is_wrong_at_the_edge_alone(patient):
         assert 0.75 < overlap < 1.0
 
 
+def test_a_bulge_takes_in_or_loses_a_disc_at_the_border_of_some_neighboring_slices(patient):
+    truth = np.zeros((8, 80, 80), bool)
+    y, x = np.mgrid[:80, :80]
+    truth[1:7] = (y - 40) ** 2 + (x - 40) ** 2 < 20**2
+    grown = 0
+    for seed in range(40):
+        found = crops._bulge(truth, np.random.default_rng(seed))
+        changed = np.flatnonzero((found != truth).any(axis=(1, 2)))
+        assert 1 <= len(changed) <= 4 and np.ptp(changed) == len(changed) - 1
+        assert not found[[0, 7]].any()  # no region, no border
+        more, less = (found & ~truth).any(), (truth & ~found).any()
+        assert more != less
+        grown += more
+        places = np.argwhere(found[changed[0]] != truth[changed[0]])
+        assert np.hypot(*(places - 40).T).max() < 20 + 3 + 14 + 1
+    assert 22 <= grown <= 38  # three of four
+
+
 def test_an_unperturbed_region_keeps_its_slices_within_one():
     truth = np.zeros((9, 32, 32), bool)
     truth[3:7, 8:24, 8:24] = True

@@ -136,6 +136,7 @@ class PrsnConfig(TrainingConfig):
         bssfp_weight, lge_weight, t2_weight: weights of the branches' Dice losses, from the paper.
         cross_entropy_weight: of a cross-entropy on the main branch, 0 in the paper.
         region_pixels: largest growth or shrinkage of the true region, in pixels.
+        bulges: chance that the region takes in, or loses, a piece at its border in some slices.
         planes: 3 = the slices on either side are seen too (2.5D), 1 = the paper's single slice.
 
     The paper's squares have 128 pixels. Ours are tight around the region that ASSN has found, so
@@ -148,6 +149,7 @@ class PrsnConfig(TrainingConfig):
     t2_weight: float = 0.5
     cross_entropy_weight: float = 0.0
     region_pixels: float = 3.0
+    bulges: float = 0.0
     planes: int = 1
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
 

@@ -67,13 +67,17 @@ def present_rows(patient: PhantomPatient, count: int) -> np.ndarray:
     return np.repeat(present_flags(patient.images)[None], count, axis=0)
 
 
-def perturb_region(region: np.ndarray, rng: np.random.Generator, largest_px: float) -> np.ndarray:
+def perturb_region(
+    region: np.ndarray, rng: np.random.Generator, largest_px: float, bulges: float = 0.0
+) -> np.ndarray:
     """Make of the true LV region what the ASSN might find: grown or shrunk, wavy, soft.
 
     Args:
         region: bool (z, S, S), the true region.
         rng: source of randomness.
         largest_px: largest growth or shrinkage of the stack in pixels.
+        bulges: chance that some neighboring slices take in a piece of what lies beside the
+            ventricle, or lose one of its own.
 
     Returns:
         float32 (z, S, S) in 0..1. Now and then the first or last slice is missed, or the region
@@ -82,6 +86,8 @@ def perturb_region(region: np.ndarray, rng: np.random.Generator, largest_px: flo
     from scipy import ndimage
 
     found = _miss_or_overrun(region, rng)
+    if rng.random() < bulges:
+        found = _bulge(found, rng)
     offset_px = np.clip(rng.normal(0, largest_px / 2.5), -largest_px, largest_px)
     softness_px = rng.uniform(0.15, 0.8)
     result = np.zeros(region.shape, np.float32)
@@ -94,6 +100,31 @@ def perturb_region(region: np.ndarray, rng: np.random.Generator, largest_px: flo
         result[k] = 1 / (1 + np.exp(-np.clip(edge, -30, 30)))
     result[result < 0.01] = 0
     return result
+
+
+def _bulge(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add (three of four) or take a disc at the border, in one to four neighboring slices.
+
+    ASSN takes a piece of the right ventricle in where it is as bright as the scar before it.
+    """
+    found = region.copy()
+    slices = np.flatnonzero(region.any(axis=(1, 2)))
+    if not len(slices):
+        return found
+    first = int(rng.choice(slices))
+    y, x = np.nonzero(region[first])
+    # From the middle through a random angle to the border, and a little to either side of it.
+    angle, row, column = rng.uniform(0, 2 * np.pi), y.mean(), x.mean()
+    along = (y - row) * np.sin(angle) + (x - column) * np.cos(angle)
+    reach, radius = along.max() + rng.uniform(-3, 3), rng.uniform(4, 14)
+    row, column = row + reach * np.sin(angle), column + reach * np.cos(angle)
+    rows, columns = np.ogrid[: region.shape[1], : region.shape[2]]
+    disc = (rows - row) ** 2 + (columns - column) ** 2 < radius**2
+    adds = rng.random() < 0.75
+    for k in range(first, min(first + int(rng.integers(1, 5)), len(region))):
+        if region[k].any():
+            found[k] = found[k] | disc if adds else found[k] & ~disc
+    return found
 
 
 def _miss_or_overrun(region: np.ndarray, rng: np.random.Generator) -> np.ndarray:

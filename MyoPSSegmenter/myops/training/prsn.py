@@ -50,7 +50,7 @@ def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingC
     """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
     assert isinstance(config, PrsnConfig)
     crops, labels = crop_patient(patient, jittered_tissue_box(patient, rng), config.size)
-    region = perturb_region(lv_region(labels), rng, config.region_pixels)
+    region = perturb_region(lv_region(labels), rng, config.region_pixels, config.bulges)
     inside = region > 0.5
     images = np.zeros((len(labels), len(SEQUENCES), *labels.shape[1:]), np.float16)
     for name, crop in crops.items():
