@@ -291,8 +291,8 @@ def test_contrast_jitter_keeps_the_order_of_intensities(random, monkeypatch):
 def test_wider_jitter_changes_gain_and_offset_further(random, monkeypatch):
     monkeypatch.setattr(torch, "randn", lambda shape, **options: torch.zeros(shape, **options))
     flat = torch.ones(400, 1, 4, 4)
-    plain = augment.jitter_contrast(flat, random)
-    wide = augment.jitter_contrast(flat, random, 2.0)
+    plain = augment.jitter_contrast(flat, random, sequences=1)
+    wide = augment.jitter_contrast(flat, random, 2.0, sequences=1)
     # Gain 0.8 to 1.25, offset 0.25 and curve 0.08; at width 2 gain 0.64 to 1.56 and offset 0.5.
     assert plain.max() <= 1.08 * 1.25 + 0.25 and plain.min() >= 0.92 * 0.8 - 0.25
     assert wide.max() <= 1.08 * 1.5625 + 0.5 and wide.min() >= 0.92 * 0.64 - 0.5
