@@ -276,6 +276,20 @@ def prsn_input(crops: Mapping[str, np.ndarray], region: np.ndarray) -> np.ndarra
     return _channels(candidates)
 
 
+def grow(region: np.ndarray, pixels: int) -> np.ndarray:
+    """A bool stack (z, S, S) grown in its plane by so many pixels; the same if 0."""
+    if not pixels:
+        return region
+    from scipy import ndimage
+
+    return np.stack(
+        [
+            ndimage.distance_transform_edt(~plane) <= pixels if plane.any() else plane
+            for plane in region
+        ]
+    )
+
+
 def with_neighbors(images: np.ndarray, planes: int) -> np.ndarray:
     """Each slice with those around it, channel by channel; the stack's ends are repeated.
 

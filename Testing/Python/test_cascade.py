@@ -48,6 +48,17 @@ class Tissue(torch.nn.Module):
         return {"main": torch.stack((blood, normal, edema, scar), dim=1)}
 
 
+class Beyond(Tissue):
+    """Sees three pixels beyond the region and calls what is as dark as lung there outside."""
+
+    margin = 3
+
+    def forward(self, candidates, present):
+        main = super().forward(candidates, present)["main"]
+        lung = torch.where(candidates.amax(dim=1, keepdim=True) < 0.65, 30.0, -30.0)
+        return {"main": torch.cat((main, lung), dim=1)}
+
+
 SIMPLE = Models(
     Finder(), Outline(), Tissue(), None, torch.device("cpu"), {"assn": "a", "prsn": "b"}
 )
@@ -112,6 +123,28 @@ def test_a_crafted_heart_gets_its_own_labels_back():
     assert result.geometry == case.geometry
     assert result.model == {"assn": "a", "prsn": "b"}
     assert set(result.seconds) == {"heart finder", "ASSN", "PRSN", "labels"}
+
+
+class Narrow(Outline):
+    """Finds the ventricle one pixel too small all around."""
+
+    def forward(self, images, present):
+        return -torch.nn.functional.max_pool2d(-super().forward(images, present), 3, 1, 1)
+
+
+def test_with_a_margin_the_prsn_draws_the_border_that_the_assn_missed():
+    plain, _ = heart()
+    case = make_case(lge=plain)
+    narrow = segment(case, replace(SIMPLE, assn=Narrow()))
+    beyond = segment(case, replace(SIMPLE, assn=Narrow(), prsn=Beyond()))
+    truth = plain != LUNG
+    found = [sitk.GetArrayFromImage(restore(case, s.labels)) != 0 for s in (narrow, beyond)]
+    assert found[0].sum() < 0.95 * truth.sum()
+    assert dice(found[1], truth) > 0.985 > dice(found[0], truth)
+    # The probability of the region is PRSN's, and no tissue is likely beyond it.
+    outside = beyond.probabilities["lv_region"] < 0.5
+    joint = sum(beyond.probabilities[n] for n in ("blood_pool", "normal_myocardium", "scar"))
+    assert joint[outside].max() < 0.5
 
 
 @pytest.mark.parametrize(

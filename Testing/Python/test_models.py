@@ -208,3 +208,16 @@ def test_an_unavailable_device_is_refused_with_the_list_of_those_there_are():
         resolve_device("gpu")
     assert resolve_device("cpu").type == "cpu"
     assert str(resolve_device("auto")) in available_devices()
+
+
+def test_a_prsn_with_a_margin_starts_as_the_one_without(tmp_path):
+    torch.manual_seed(1)
+    plain, beyond = build_prsn((4, 8)).eval(), build_prsn((4, 8), margin=3).eval()
+    save_weights(plain, tmp_path / "prsn.safetensors", {"network": "prsn"})
+    load_weights(tmp_path / "prsn.safetensors", beyond)
+    with torch.no_grad():
+        before, after = (n(images(), ALL)["main"].softmax(dim=1) for n in (plain, beyond))
+    stored_as_float16 = {"atol": 2e-3, "rtol": 2e-3}
+    torch.testing.assert_close(after[:, 1:4], before[:, 1:], **stored_as_float16)
+    torch.testing.assert_close(after[:, 0], after[:, 4])
+    torch.testing.assert_close(after[:, 0] + after[:, 4], before[:, 0], **stored_as_float16)

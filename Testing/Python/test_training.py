@@ -23,6 +23,7 @@ import torch
 from myops.compare import compare
 from myops.cropping import prsn_input
 from myops.errors import InputError
+from myops.labels import MYOPS
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
 from myops.training import augment, checkpoint, crops, data, loop
 from myops.training.config import (
@@ -35,7 +36,16 @@ from myops.training.config import (
 )
 from myops.training.dae import corrupt
 from myops.training.export import export_weights
-from myops.training.prsn import EDEMA, NORMAL, OTHER, SCAR, candidates, prepare, to_classes
+from myops.training.prsn import (
+    EDEMA,
+    NORMAL,
+    OTHER,
+    OUTSIDE,
+    SCAR,
+    candidates,
+    prepare,
+    to_classes,
+)
 from myops.training.stage import dice
 from myops.weights import SHIPPED_FOLDER, load_network
 
@@ -269,6 +279,22 @@ def test_images_and_masks_are_moved_together(random):
     nearest = augment.warp(image, theta, mode="nearest") > 0.5
     assert dice(moved, nearest) > 0.97
     assert not torch.equal(moved, image > 0.5)
+
+
+def test_with_a_margin_what_is_outside_has_its_own_class_and_the_region_is_grown():
+    labels = np.array([[[0, *MYOPS.values()]]], np.uint16)  # normal, blood, RV, edema, scar
+    assert to_classes(labels, True).ravel().tolist() == [
+        OUTSIDE, NORMAL, OTHER, OUTSIDE, EDEMA, SCAR
+    ]  # fmt: skip
+    truth = np.zeros((3, 64, 64), bool)
+    truth[:, 20:44, 20:44] = True
+    plain, grown = (
+        crops.perturb_region(truth, np.random.default_rng(3), 0.0, margin=m) > 0.5 for m in (0, 5)
+    )
+    # Five pixels on every side of a square of 24, rounded at the corners.
+    area = 34 * 34 - (100 - np.pi * 25)
+    ratio = grown[1].sum() / plain[1].sum()
+    assert ratio == pytest.approx(area / 24**2, rel=0.12)
 
 
 def test_a_quarter_turn_and_a_mirroring_are_exact():

@@ -25,6 +25,6 @@ def build_dae(widths: Sequence[int] = (16, 32, 64, 32)) -> DAE:
     return DAE(widths)
 
 
-def build_prsn(widths: Sequence[int] = (16, 32, 64, 128), planes: int = 1) -> PRSN:
+def build_prsn(widths: Sequence[int] = (16, 32, 64, 128), planes: int = 1, margin: int = 0) -> PRSN:
     """PRSN: 4 levels in each of the four branches."""
-    return PRSN(widths, planes)
+    return PRSN(widths, planes, margin)

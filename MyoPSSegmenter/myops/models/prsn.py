@@ -75,18 +75,18 @@ class Branch(nn.Module):
 class MainBranch(nn.Module):
     """B_main: a U-Net whose encoder fuses the three branches by a CAFB at every level."""
 
-    def __init__(self, widths: Sequence[int], planes: int) -> None:
+    def __init__(self, widths: Sequence[int], planes: int, classes: int) -> None:
         super().__init__()
         inputs = (3 * planes, *widths[:-1])
         self.levels = nn.ModuleList(double_conv(a, b) for a, b in zip(inputs, widths, strict=True))
         self.fusions = nn.ModuleList(CAFB(4 * width, width) for width in widths)
         self.decoder = Decoder(widths)
-        self.head = nn.Conv2d(widths[0], 4, 1)
+        self.head = nn.Conv2d(widths[0], classes, 1)
 
     def forward(
         self, candidates: Tensor, branches: Sequence[Sequence[Tensor]], present: Tensor
     ) -> Tensor:
-        """Return logits (B, 4, H, W): blood pool or other, normal myocardium, edema, scar."""
+        """Return logits (B, classes, H, W), see `PRSN.forward`."""
         fused: list[Tensor] = []
         for level, fuse, features in zip(
             self.levels, self.fusions, zip(*branches, strict=True), strict=True
@@ -100,16 +100,17 @@ class PRSN(nn.Module):
     """Four branches over the candidate images C_k = I_k (x) f(I).
 
     With `planes` = 3 every branch also sees the slices on either side (2.5D), with 1 the paper's
-    one slice.
+    one slice. With a `margin` it looks that many pixels beyond f(I) and has a fifth class,
+    "outside": it draws the border of the ventricle anew at its own, finer resolution.
     """
 
-    def __init__(self, widths: Sequence[int], planes: int = 1) -> None:
+    def __init__(self, widths: Sequence[int], planes: int = 1, margin: int = 0) -> None:
         super().__init__()
-        self.widths, self.planes = tuple(widths), planes
+        self.widths, self.planes, self.margin = tuple(widths), planes, margin
         self.bssfp = Branch(widths, 1, planes)
         self.lge = Branch(widths, 3, planes)
         self.t2 = Branch(widths, 3, planes)
-        self.main = MainBranch(widths, planes)
+        self.main = MainBranch(widths, planes, 5 if margin else 4)
 
     def forward(self, candidates: Tensor, present: Tensor) -> dict[str, Tensor]:
         """Return the logits of every branch.
@@ -120,7 +121,8 @@ class PRSN(nn.Module):
             present: float (B, 3), 1 for a sequence the patient has, else 0.
 
         Returns:
-            "main" (B, 4, H, W): blood pool or other, normal myocardium, edema, scar (softmax);
+            "main" (B, 4 or 5, H, W): blood pool or other, normal myocardium, edema, scar, and with
+            a margin outside (softmax);
             "bssfp" (B, 1, H, W): myocardium (sigmoid);
             "lge" (B, 3, H, W): other, normal myocardium, scar (softmax);
             "t2" (B, 3, H, W): other, normal myocardium, edema (softmax).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 from dataclasses import asdict, dataclass, field
@@ -126,13 +127,14 @@ def load_weights(path: Path, network: nn.Module) -> None:
     """Load a network's weights from a checkpoint (its running mean, if any) or a safetensors file.
 
     A network of several planes takes those of one plane: it starts as blind to the other planes
-    and answers just as the network that it starts from.
+    and answers just as the network that it starts from. A PRSN with a margin takes those of one
+    without.
 
     Raises:
         InputError: missing or damaged file, or weights of another network.
     """
     weights = load_tensors(path) if path.suffix == ".safetensors" else trained_weights(path)
-    weights = widen_planes(weights, network)
+    weights = add_outside(widen_planes(weights, network), network)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -159,6 +161,19 @@ def widen_planes(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[s
             wide[:, planes // 2 :: planes] = kernel.to(wide)
             widened[name] = wide
     return widened
+
+
+def add_outside(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights of a PRSN without a margin for one with it: half of "other" becomes "outside"."""
+    head = weights.get("main.head.weight")
+    if not getattr(network, "margin", 0) or head is None or len(head) != 4:
+        return weights
+    bias = weights["main.head.bias"].clone()
+    bias[0] -= math.log(2)
+    return weights | {
+        "main.head.weight": torch.cat((head, head[:1])),
+        "main.head.bias": torch.cat((bias, bias[:1])),
+    }
 
 
 def trained_weights(path: Path) -> dict[str, torch.Tensor]:

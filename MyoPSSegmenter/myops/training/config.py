@@ -138,6 +138,8 @@ class PrsnConfig(TrainingConfig):
         region_pixels: largest growth or shrinkage of the true region, in pixels.
         bulges: chance that the region takes in, or loses, a piece at its border in some slices.
         planes: 3 = the slices on either side are seen too (2.5D), 1 = the paper's single slice.
+        margin: pixels that PRSN sees beyond the region, where it decides itself what is outside;
+            0 = none, as in the paper.
 
     The paper's squares have 128 pixels. Ours are tight around the region that ASSN has found, so
     that 80 pixels have about the same size in millimeters at 40 % of the cost.
@@ -151,6 +153,7 @@ class PrsnConfig(TrainingConfig):
     region_pixels: float = 3.0
     bulges: float = 0.0
     planes: int = 1
+    margin: int = 0
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
 
 
@@ -267,6 +270,7 @@ def check_config(config: TrainingConfig) -> None:
         "learning_rate": 0,
         "curve_patients": 0,
         "planes": 1,
+        "margin": 0,
     }
     for name, least in smallest.items():
         if getattr(config, name, least) < least:

@@ -68,7 +68,11 @@ def present_rows(patient: PhantomPatient, count: int) -> np.ndarray:
 
 
 def perturb_region(
-    region: np.ndarray, rng: np.random.Generator, largest_px: float, bulges: float = 0.0
+    region: np.ndarray,
+    rng: np.random.Generator,
+    largest_px: float,
+    bulges: float = 0.0,
+    margin: int = 0,
 ) -> np.ndarray:
     """Make of the true LV region what the ASSN might find: grown or shrunk, wavy, soft.
 
@@ -78,6 +82,7 @@ def perturb_region(
         largest_px: largest growth or shrinkage of the stack in pixels.
         bulges: chance that some neighboring slices take in a piece of what lies beside the
             ventricle, or lose one of its own.
+        margin: pixels by which what ASSN might find is grown.
 
     Returns:
         float32 (z, S, S) in 0..1. Now and then the first or last slice is missed, or the region
@@ -88,7 +93,7 @@ def perturb_region(
     found = _miss_or_overrun(region, rng)
     if rng.random() < bulges:
         found = _bulge(found, rng)
-    offset_px = np.clip(rng.normal(0, largest_px / 2.5), -largest_px, largest_px)
+    offset_px = margin + np.clip(rng.normal(0, largest_px / 2.5), -largest_px, largest_px)
     softness_px = rng.uniform(0.15, 0.8)
     result = np.zeros(region.shape, np.float32)
     for k in np.flatnonzero(found.any(axis=(1, 2))):

@@ -30,8 +30,9 @@ def trained_network(checkpoint: Path) -> nn.Module:
     numbers: dict[str, Any] = {"widths": config.widths} if config.widths else {}
     if stage == "refiner":  # its prompt encoder is made for one size
         numbers["size"] = config.size
-    if hasattr(config, "planes"):
-        numbers["planes"] = config.planes
+    for name in ("planes", "margin"):
+        if hasattr(config, name):
+            numbers[name] = getattr(config, name)
     network = BUILDERS[stage](**numbers)
     load_weights(checkpoint, network)
     return network.eval()

@@ -34,8 +34,9 @@ from myops.training.stage import Batch, Loss, Slices, Stage, dice
 if TYPE_CHECKING:
     from myops.phantom.patient import PhantomPatient
 
-# Classes of the main branch, in the order of its channels.
-OTHER, NORMAL, EDEMA, SCAR = range(4)
+# Classes of the main branch, in the order of its channels; the last with a margin alone, without it
+# what is outside counts as "other".
+OTHER, NORMAL, EDEMA, SCAR, OUTSIDE = range(5)
 BSSFP, LGE, T2 = range(len(SEQUENCES))
 
 
@@ -43,14 +44,16 @@ def build(config: TrainingConfig) -> nn.Module:
     """The PRSN with random weights."""
     assert isinstance(config, PrsnConfig)
     widths = {"widths": config.widths} if config.widths else {}
-    return build_prsn(**widths, planes=config.planes)
+    return build_prsn(**widths, planes=config.planes, margin=config.margin)
 
 
 def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
     assert isinstance(config, PrsnConfig)
     crops, labels = crop_patient(patient, jittered_tissue_box(patient, rng), config.size)
-    region = perturb_region(lv_region(labels), rng, config.region_pixels, config.bulges)
+    region = perturb_region(
+        lv_region(labels), rng, config.region_pixels, config.bulges, config.margin
+    )
     inside = region > 0.5
     images = np.zeros((len(labels), len(SEQUENCES), *labels.shape[1:]), np.float16)
     for name, crop in crops.items():
@@ -60,15 +63,20 @@ def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingC
     return {
         "images": with_neighbors(images, config.planes)[kept],
         "region": with_neighbors(region.astype(np.float16)[:, None], config.planes)[kept],
-        "labels": to_classes(labels)[kept, None],
+        "labels": to_classes(labels, config.margin > 0)[kept, None],
         "present": present_rows(patient, count)[kept],
         "acute": np.full(count, patient.acute, np.float32)[kept],
     }
 
 
-def to_classes(labels: np.ndarray) -> np.ndarray:
-    """MyoPS labels to the main branch's classes, uint8 of the same shape."""
+def to_classes(labels: np.ndarray, margin: bool = False) -> np.ndarray:
+    """MyoPS labels to the main branch's classes, uint8 of the same shape.
+
+    With a margin what is outside the LV region has a class of its own.
+    """
     classes = np.zeros(labels.shape, np.uint8)
+    if margin:
+        classes[~lv_region(labels)] = OUTSIDE
     for number, name in ((NORMAL, "normal_myocardium"), (EDEMA, "edema"), (SCAR, "scar")):
         classes[labels == MYOPS[name]] = number
     return classes
@@ -125,9 +133,11 @@ def main_target(labels: Tensor, present: Tensor, acute: Tensor) -> Tensor:
 def branch_targets(labels: Tensor) -> dict[str, Tensor]:
     """One-hot targets of the branches, float (B, C, H, W).
 
-    B_bSSFP sees the whole myocardium. B_LGE sees scar; edema is normal to it. B_T2 sees edema;
-    scar is left out of its loss by `scar_free`, for a label does not tell whether it is edematous.
+    What is outside counts as "other". B_bSSFP sees the whole myocardium. B_LGE sees scar; edema is
+    normal to it. B_T2 sees edema; scar is left out of its loss by `scar_free`, for a label does not
+    tell whether it is edematous.
     """
+    labels = labels.masked_fill(labels == OUTSIDE, OTHER)
     lge = labels.masked_fill(labels == EDEMA, NORMAL).masked_fill(labels == SCAR, 2)
     t2 = labels.masked_fill(labels == SCAR, NORMAL)
     return {"bssfp": (labels != OTHER).float(), "lge": one_hot(lge, 3), "t2": one_hot(t2, 3)}
@@ -141,8 +151,8 @@ def one_hot(classes: Tensor, count: int) -> Tensor:
 def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Loss:
     """L_main + 0.3 L_bSSFP + 0.5 L_LGE + 0.5 L_T2, each a Dice loss over its tissue classes.
 
-    "Other" (blood, outside) is what is left of the softmax and has no term of its own. A branch
-    whose sequence is absent from a slice gives no loss there.
+    "Other" (blood; without a margin also outside) is what is left of the softmax and has no term of
+    its own. A branch whose sequence is absent from a slice gives no loss there.
     """
     labels, present = batch["labels"], batch["present"]
     target = main_target(labels, present, batch["acute"])
@@ -151,7 +161,7 @@ def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Lo
     bssfp, lge, t2 = (inside * present[:, k, None, None, None] for k in (BSSFP, LGE, T2))
     scar_free = (labels != SCAR).float()
     parts = {
-        "main": tissue_dice(logits["main"], one_hot(target, 4), inside),
+        "main": tissue_dice(logits["main"], one_hot(target, logits["main"].shape[1]), inside),
         "bssfp": dice_loss(torch.sigmoid(logits["bssfp"]), branches["bssfp"], bssfp),
         "lge": tissue_dice(logits["lge"], branches["lge"], lge),
         "t2": tissue_dice(logits["t2"], branches["t2"], t2 * scar_free),
@@ -191,13 +201,15 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     target = main_target(batch["labels"].long(), batch["present"], batch["acute"])[:, 0]
     batch = batch | {"region": (batch["region"] > 0.5).float()}
     predicted = network(candidates(batch), batch["present"])["main"].argmax(dim=1)
-    predicted = predicted * (own_region(batch)[:, 0] > 0)
-    scores = {"myocardium_dice": dice(predicted != OTHER, target != OTHER)}
+    predicted = predicted.masked_fill(own_region(batch)[:, 0] == 0, OUTSIDE)
+    walls = [(p >= NORMAL) & (p <= SCAR) for p in (predicted, target)]
+    scores = {"myocardium_dice": dice(*walls)}
     if bool(batch["present"][0, LGE]):
         scores["scar_dice"] = dice(predicted == SCAR, target == SCAR)
     if bool(batch["present"][0, T2]):
         scores["edema_dice"] = dice(predicted == EDEMA, target == EDEMA)
-        scores["scar_or_edema_dice"] = dice(predicted >= EDEMA, target >= EDEMA)
+        injured = [(p == EDEMA) | (p == SCAR) for p in (predicted, target)]
+        scores["scar_or_edema_dice"] = dice(*injured)
     return scores
 
 
