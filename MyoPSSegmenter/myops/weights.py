@@ -41,8 +41,9 @@ CASCADE = ("heartfinder", "assn", "dae", "prsn")
 # tighter around the region, see Docs/cascade-choices.md.
 DEFAULT_SIZES = {"heartfinder": 128, "assn": 128, "dae": 128, "prsn": 80, "refiner": 80}
 # Numbers beside the widths that a network is built with: the refiner's prompt encoder is made for
-# one size; ASSN and PRSN see so many slices at once, PRSN so many pixels beyond the region.
-NUMBERS = ("size", "planes", "margin")
+# one size; ASSN and PRSN see so many slices at once, PRSN so many pixels beyond the region; the
+# refiner may see what a flood from the click reaches.
+NUMBERS = ("size", "planes", "margin", "floods")
 # Training needs the DAE, segmentation does not.
 OPTIONAL = {"dae"}
 

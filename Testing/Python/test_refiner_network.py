@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +14,12 @@ from myops.models.refiner import (
     RefinerNetwork,
     build_refiner,
     contrast_planes,
+    flood_planes,
     prompt_planes,
 )
 from myops.models.segment_anything_parts import modeling
+from myops.training.checkpoint import load_weights
+from myops.weights import save_weights
 
 SIZE = 32
 
@@ -185,6 +189,61 @@ def test_contrast_planes_compare_every_pixel_with_what_was_pointed_at():
         torch.tensor([0]), torch.zeros(1, 1, 2), torch.tensor([[-1]]), 0 * mask, 0 * tissues
     )
     assert contrast_planes(images, nothing).abs().max() == 0
+
+
+def two_islands() -> torch.Tensor:
+    """Two bright squares of 8 pixels, 8 pixels apart: (1, 1, SIZE, SIZE)."""
+    islands = torch.zeros(1, 1, SIZE, SIZE)
+    islands[..., 12:20, 4:12] = 1
+    islands[..., 12:20, 20:28] = 1
+    return islands
+
+
+@pytest.mark.parametrize("sign", [1, 0])
+def test_a_flood_reaches_what_is_alike_and_connected(sign):
+    islands = two_islands()
+    images = torch.zeros(1, 3, SIZE, SIZE)
+    images[:, 1:2] = 2.0 * islands - 1.0
+    tissues = torch.zeros(1, 4, SIZE, SIZE)
+    tissues[:, 1:2] = islands  # the wall is in two pieces
+    click = torch.tensor([[[8.0, 16.0]]])  # into the left one
+    mask = islands if sign == 0 else 0 * islands
+    said = PromptBatch(torch.tensor([0]), click, torch.tensor([[sign]]), mask, tissues)
+    planes = flood_planes(images, said)
+    left, right, between = (planes[0, :, 16, x] for x in (8, 24, 16))
+    # LGE: alike on the left; the right is as bright, but the way there leads over a step of 2.
+    assert left[1] == pytest.approx(1.0)
+    assert right[1] == between[1] == pytest.approx(0.5 / (0.5 + 2.0))
+    assert planes[0, [0, 2]].abs().max() == 0  # absent sequences
+    # The island that was clicked into, and it alone.
+    assert left[3] == pytest.approx(1.0)
+    assert right[3] < 0.1 and between[3] < 0.1
+    # It goes with the image: turned by a quarter, the flood is turned.
+    turned = PromptBatch(
+        said.structure, click.flip(2), said.signs, mask.transpose(2, 3), tissues.transpose(2, 3)
+    )
+    again = flood_planes(images.transpose(2, 3), turned)
+    torch.testing.assert_close(again, planes.transpose(2, 3))
+
+
+def test_without_a_click_nothing_is_flooded():
+    nothing = replace(prompts(), signs=torch.full((1, 2), -1))
+    assert flood_planes(torch.ones(1, 3, SIZE, SIZE), nothing).abs().max() == 0
+
+
+def test_a_refiner_with_floods_starts_as_the_one_without(network, tmp_path):
+    save_weights(network, tmp_path / "r.safetensors", {"network": "refiner"})
+    plain, flooding = (
+        build_refiner((4, 8, 12, 16), SIZE, 16, floods=floods).eval() for floods in (0, 1)
+    )
+    for refiner in (plain, flooding):
+        load_weights(tmp_path / "r.safetensors", refiner)
+    with torch.no_grad():
+        before = plain.decode(encode(plain), prompts())
+        torch.testing.assert_close(flooding.decode(encode(flooding), prompts()), before)
+        # A trained weight of a flood's plane changes the answer.
+        flooding.head.fine[0][0].weight[:, -1] = 1.0
+        assert not torch.allclose(flooding.decode(encode(flooding), prompts())[0], before[0])
 
 
 def test_a_box_is_drawn_between_its_corners():

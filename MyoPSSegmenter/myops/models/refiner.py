@@ -39,6 +39,11 @@ CLICK_SIGMAS = (1.5, 5.0)
 STROKE_LOGIT = 2 * MASK_LOGIT
 STROKE_PIXELS = (1.0, 4.0)
 EMBEDDING_STRIDE = 4
+# A flood from the newest click: pixels of half the resolution that it can reach, enough for a long
+# crescent, and the difference of signals (in robust SDs of the slice) that halves its plane.
+FLOOD_STEPS = 40
+FLOOD_HALF = 0.5
+FLOOD_PLANES = SEQUENCES + 1
 
 
 @dataclass(frozen=True)
@@ -99,17 +104,20 @@ class PromptBatch:
 class RefinerNetwork(nn.Module):
     """The embedded refiner: small enough for a click in milliseconds on a processor."""
 
-    def __init__(self, widths: Sequence[int], size: int, embedding: int = 128) -> None:
+    def __init__(
+        self, widths: Sequence[int], size: int, embedding: int = 128, floods: int = 0
+    ) -> None:
         """Build it with random weights.
 
         Args:
             widths: channels at full size, 1/2, 1/4 and 1/8.
             size: pixels per side of the squares, a multiple of 8.
             embedding: channels of SAM's image embedding, tokens and transformer.
+            floods: 1 = the head also sees `flood_planes`.
         """
         super().__init__()
         sam = modeling()
-        self.widths, self.size = tuple(widths), size
+        self.widths, self.size, self.floods = tuple(widths), size, floods
         # Group normalization: with batch normalization the answer to a click depended on which
         # structures and clicks were trained in the same batch.
         self.encoder = Encoder(2 * SEQUENCES + TISSUES, widths, group_norm)
@@ -130,7 +138,7 @@ class RefinerNetwork(nn.Module):
         # There is always a mask prompt, the present mask.
         self.prompts.no_mask_embed.requires_grad_(False)
         self.structures = nn.Embedding(STRUCTURES, embedding)
-        self.head = ClickHead(widths, embedding)
+        self.head = ClickHead(widths, embedding, floods)
 
     def forward(
         self,
@@ -217,10 +225,12 @@ class RefinerNetwork(nn.Module):
 class ClickHead(nn.Module):
     """A small U-Net at full resolution: what the prompts change in the present mask."""
 
-    def __init__(self, widths: Sequence[int], embedding: int) -> None:
+    def __init__(self, widths: Sequence[int], embedding: int, floods: int) -> None:
         super().__init__()
+        self.floods = floods
         full, half, quarter = widths[:3]
         planes = 2 * len(CLICK_SIGMAS) + 2 + 1 + 1 + TISSUES + STRUCTURES + 3 * SEQUENCES + 1
+        planes += FLOOD_PLANES * floods  # the last ones: see `checkpoint.add_planes`
         self.fine = double_conv(full + embedding // 8 + 1 + planes, full, group_norm)
         self.middle = double_conv(full + half, half, group_norm)
         self.coarse = double_conv(half + embedding, quarter, group_norm)
@@ -234,7 +244,9 @@ class ClickHead(nn.Module):
         """The change of the present mask's logits, (B, 1, S, S)."""
         plus, minus = strokes(prompts)
         contrast = contrast_planes(features.images, prompts)
-        said = (prompt_planes(prompts), contrast, plus - minus)
+        said = [prompt_planes(prompts), contrast, plus - minus]
+        if self.floods:
+            said.append(flood_planes(features.images, prompts))
         planes = torch.cat(said, dim=1).to(features.full.dtype)
         sam = [part.to(features.full.dtype) for part in answer]
         fine = self.fine(torch.cat((features.full, *sam, planes), dim=1))
@@ -278,6 +290,58 @@ def contrast_planes(images: Tensor, prompts: PromptBatch) -> Tensor:
         [(images - _mean(images, where)) * present * _any(where) for where in
          (click, prompts.mask, wall)], dim=1
     )  # fmt: skip
+
+
+def flood_planes(images: Tensor, prompts: PromptBatch) -> Tensor:
+    """What a flood from the newest click reaches: float (B, 4, S, S) in 0..1.
+
+    One plane per sequence: 1 at the click, 1/2 where every path from it meets a signal that differs
+    from the click's by `FLOOD_HALF`, lower behind higher steps; 0 for an absent sequence. The
+    fourth plane is 1 in the island that was clicked into: the connected part of the present mask,
+    or of the wall that is not in it. A convolution does not know what is connected with what.
+
+    Args:
+        images: float (B, 3, S, S), 0 for an absent sequence.
+        prompts: of the same slices.
+    """
+    size, shown = images.shape[-1], newest(prompts)
+    if shown.points.shape[1] == 0:
+        return images.new_zeros((len(images), FLOOD_PLANES, size, size))
+    clicked = ((shown.signs[:, 0] >= 0).to(images))[:, None, None, None]
+    column, row = (shown.points[:, 0].float() / 2).round().long().clamp(0, size // 2 - 1).unbind(1)
+    rows = torch.arange(len(images), device=images.device)
+    seed = images.new_zeros((len(images), 1, size // 2, size // 2))
+    seed[rows, 0, row, column] = 1
+
+    small = functional.avg_pool2d(images, 2)
+    # Over 3x3 pixels: a single noisy one must not decide where the flood goes.
+    calm = functional.avg_pool2d(small, 3, 1, 1, count_include_pad=False)
+    signal = calm[rows, :, row, column][:, :, None, None]
+    mask = functional.avg_pool2d(prompts.mask, 2)
+    wall = functional.avg_pool2d(prompts.tissues[:, 1:].sum(dim=1, keepdim=True), 2)
+    positive = (shown.signs[:, 0] == 1)[:, None, None, None]
+    land = torch.where(positive, (wall > 0.5) & (mask < 0.5), mask >= 0.5)
+    steps = torch.cat(((calm - signal).abs(), 10.0 * (~land).to(images)), dim=1)
+    alike = FLOOD_HALF / (FLOOD_HALF + _flood(steps, seed))
+    present = (images != 0).any(dim=3, keepdim=True).any(dim=2, keepdim=True).to(images)
+    planes = alike * torch.cat((present, torch.ones_like(present[:, :1])), dim=1) * clicked
+    raised: Tensor = functional.interpolate(planes, scale_factor=2, mode="nearest")
+    return raised
+
+
+def _flood(steps: Tensor, seed: Tensor) -> Tensor:
+    """The smallest possible highest step on a path from the seed: (B, C, H, W).
+
+    Args:
+        steps: float (B, C, H, W), what it costs to be at a pixel, at least 0.
+        seed: float (B, 1, H, W), 1 where every path begins.
+    """
+    highest = 10.0
+    level = torch.where(seed > 0, torch.zeros_like(steps), highest)
+    steps = torch.where(seed > 0, torch.zeros_like(steps), steps.clamp(max=highest))
+    for _ in range(FLOOD_STEPS):
+        level = torch.maximum(steps, -functional.max_pool2d(-level, 3, 1, 1))
+    return level
 
 
 def _mean(images: Tensor, weight: Tensor) -> Tensor:
@@ -348,7 +412,7 @@ def _box_plane(prompts: PromptBatch, size: int) -> Tensor:
 
 
 def build_refiner(
-    widths: Sequence[int] = (24, 48, 96, 128), size: int = 80, embedding: int = 128
+    widths: Sequence[int] = (24, 48, 96, 128), size: int = 80, embedding: int = 128, floods: int = 0
 ) -> RefinerNetwork:
     """The embedded refiner: 80x80 pixels, about 2 million parameters."""
-    return RefinerNetwork(widths, size, embedding)
+    return RefinerNetwork(widths, size, embedding, floods)

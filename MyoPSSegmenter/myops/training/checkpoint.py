@@ -128,13 +128,15 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
     A network of several planes takes those of one plane: it starts as blind to the other planes
     and answers just as the network that it starts from. A PRSN with a margin takes those of one
-    without.
+    without, a
+    refiner that sees floods those of one that does not.
 
     Raises:
         InputError: missing or damaged file, or weights of another network.
     """
     weights = load_tensors(path) if path.suffix == ".safetensors" else trained_weights(path)
     weights = add_outside(widen_planes(weights, network), network)
+    weights = add_planes(weights, network)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -174,6 +176,19 @@ def add_outside(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[st
         "main.head.weight": torch.cat((head, head[:1])),
         "main.head.bias": torch.cat((bias, bias[:1])),
     }
+
+
+def add_planes(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights of a refiner without floods for one with them: zeros for the new, last planes."""
+    name = "head.fine.0.0.weight"
+    if not getattr(network, "floods", 0) or name not in weights:
+        return weights
+    wanted, kernel = network.state_dict()[name], weights[name]
+    if kernel.shape[1] >= wanted.shape[1]:
+        return weights
+    wide = torch.zeros_like(wanted)
+    wide[:, : kernel.shape[1]] = kernel.to(wide)
+    return weights | {name: wide}
 
 
 def trained_weights(path: Path) -> dict[str, torch.Tensor]:

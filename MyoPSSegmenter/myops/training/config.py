@@ -170,6 +170,8 @@ class RefinerConfig(TrainingConfig):
             mask; else from the cascade's.
         box_share: how often he draws a box.
         no_cascade: how often the cascade's probabilities are withheld.
+        cascade: the weights whose errors are corrected: "default", or a folder with a manifest.
+        floods: 1 = the head also sees what a flood from the newest click reaches.
         backbone: "embedded", or "vit_b", "vit_l", "vit_h" to adapt a SAM.
         checkpoint: of that SAM: a file, or the name of an added model.
         adapt: of that SAM: "lora" or "adapter" on the image encoder, or "full".
@@ -191,6 +193,8 @@ class RefinerConfig(TrainingConfig):
     spoiled_share: float = 0.25
     box_share: float = 0.12
     no_cascade: float = 0.1
+    cascade: str = "default"
+    floods: int = 0
     backbone: str = "embedded"
     checkpoint: str = ""
     adapt: str = "lora"
@@ -271,6 +275,7 @@ def check_config(config: TrainingConfig) -> None:
         "curve_patients": 0,
         "planes": 1,
         "margin": 0,
+        "floods": 0,
     }
     for name, least in smallest.items():
         if getattr(config, name, least) < least:

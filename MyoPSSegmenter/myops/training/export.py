@@ -30,7 +30,7 @@ def trained_network(checkpoint: Path) -> nn.Module:
     numbers: dict[str, Any] = {"widths": config.widths} if config.widths else {}
     if stage == "refiner":  # its prompt encoder is made for one size
         numbers["size"] = config.size
-    for name in ("planes", "margin"):
+    for name in ("planes", "margin", "floods"):
         if hasattr(config, name):
             numbers[name] = getattr(config, name)
     network = BUILDERS[stage](**numbers)
@@ -82,7 +82,7 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
 
 def _without_places(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with files named by their last folders: weights are given to others."""
-    named = {key: config[key] for key in ("dae", "start") if config.get(key)}
+    named = {key: config[key] for key in ("dae", "start", "cascade") if config.get(key)}
     return config | {key: "/".join(Path(path).parts[-2:]) for key, path in named.items()}
 
 

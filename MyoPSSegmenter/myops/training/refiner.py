@@ -54,27 +54,29 @@ def build(config: TrainingConfig) -> nn.Module:
         from myops.training.sam import build_sam_refiner
 
         return build_sam_refiner(config)
+    numbers = {"size": config.size, "floods": getattr(config, "floods", 0)}
     if config.widths:
-        return build_refiner(config.widths, config.size)
-    return build_refiner(size=config.size)
+        numbers["widths"] = config.widths
+    return build_refiner(**numbers)
 
 
 @cache
-def _cascade() -> Any:
-    """The shipped cascade, loaded once per worker process."""
+def _cascade(name: str) -> Any:
+    """The cascade whose errors are corrected, loaded once per worker process."""
     from myops.weights import load_models
 
     torch.set_num_threads(1)
-    return load_models("cpu")
+    return load_models("cpu", name)
 
 
 def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Segment the patient automatically and crop; slices with a true or automatic LV."""
     from myops.cascade import CascadeConfig, segment
 
+    assert isinstance(config, RefinerConfig)
     case = phantom_case(patient)
     flips = CascadeConfig(flips=bool(rng.random() < 0.5))
-    segmentation = segment(case, _cascade(), config=flips)
+    segmentation = segment(case, _cascade(config.cascade), config=flips)
     box = refiner_box(segmentation)
     images, present, probabilities = refiner_input(case, segmentation, box, config.size)
     truth = crop_stack(to_classes(_on_grid(patient.labels, case), _on_grid(patient.mvo, case)), box,
