@@ -54,7 +54,7 @@ def build(config: TrainingConfig) -> nn.Module:
         from myops.training.sam import build_sam_refiner
 
         return build_sam_refiner(config)
-    numbers = {"size": config.size, "floods": getattr(config, "floods", 0)}
+    numbers: dict[str, Any] = {"size": config.size, "floods": getattr(config, "floods", 0)}
     if config.widths:
         numbers["widths"] = config.widths
     return build_refiner(**numbers)
