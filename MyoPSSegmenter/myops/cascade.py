@@ -29,6 +29,7 @@ from myops.decision import (
     CLASSES,
     assessed,
     clean_region,
+    drop_specks,
     joint_probabilities,
     make_labels,
     uncertainty,
@@ -59,15 +60,17 @@ class CascadeConfig:
         neighbors_sd: ASSN's logits are smoothed across slices by a Gaussian of this many slices (0
             = not), so that a slice whose wall is as bright as what lies beside it follows its
             neighbors.
-        scar_odds, edema_odds: factors on the odds of these tissues, for weights whose training
-            made them cautious; 1 = none (Docs/real-hearts.md).
+        scar_odds, edema_odds: factors on the odds of these tissues, against the caution of the
+            shipped weights; 1 = none (Docs/real-hearts.md).
+        smallest_scar_ml: islands of scar below this volume are left out.
     """
 
     chunk: int = 16
     flips: bool = True
-    neighbors_sd: float = 0.0
-    scar_odds: float = 1.0
-    edema_odds: float = 1.0
+    neighbors_sd: float = 0.6
+    scar_odds: float = 3.0
+    edema_odds: float = 1.65
+    smallest_scar_ml: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def segment(
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
     labels = make_labels(region, tissue, rv_coarse)
+    voxel_ml = case.geometry.voxel_volume_ml
+    labels = drop_specks(labels, tissue, voxel_ml, run.config.smallest_scar_ml)
     unsure = uncertainty(lv, tissue)
     clock.append(time.perf_counter())
     run.progress(1.0, "done")

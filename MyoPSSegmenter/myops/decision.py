@@ -64,6 +64,34 @@ def make_labels(region: np.ndarray, tissue: np.ndarray, rv: np.ndarray) -> np.nd
     return labels
 
 
+def drop_specks(
+    labels: np.ndarray, tissue: np.ndarray, voxel_volume_ml: float, smallest_ml: float
+) -> np.ndarray:
+    """Give islands of scar that are too small to believe to the next most probable tissue.
+
+    Args:
+        labels: uint16 (z, y, x), MyoPS values.
+        tissue: float (z, 4, y, x), probabilities by `CLASSES` given the region.
+        voxel_volume_ml: volume of a voxel.
+        smallest_ml: the smallest island that stays; voxels that touch at a corner belong together.
+
+    Returns:
+        uint16 (z, y, x).
+    """
+    from scipy import ndimage
+
+    scar = labels == MYOPS["scar"]
+    islands, count = ndimage.label(scar, np.ones((3, 3, 3)))
+    if not count or smallest_ml <= 0:
+        return labels
+    volumes_ml = np.bincount(islands.ravel()) * voxel_volume_ml
+    specks = scar & (volumes_ml < smallest_ml)[islands]
+    others = [k for k, name in enumerate(CLASSES) if name != "scar"]
+    values = np.array([MYOPS[CLASSES[k]] for k in others], np.uint16)
+    result: np.ndarray = np.where(specks, values[tissue[:, others].argmax(axis=1)], labels)
+    return result
+
+
 def joint_probabilities(
     lv: np.ndarray, tissue: np.ndarray, rv: np.ndarray
 ) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from scipy.ndimage import binary_erosion
 
 from myops.cascade import Cancelled, CascadeConfig, segment, smooth_across_slices
 from myops.case import case_from_images, restore
-from myops.decision import clean_region, make_labels, uncertainty, weigh_tissues
+from myops.decision import clean_region, drop_specks, make_labels, uncertainty, weigh_tissues
 from myops.errors import InputError
 from myops.labels import MYOPS
 from myops.models.build import build_assn, build_heartfinder, build_prsn
@@ -64,6 +64,10 @@ SIMPLE = Models(
 )
 
 
+# The factors answer the shipped PRSN's caution; the simple networks say what they mean.
+PLAIN = CascadeConfig(scar_odds=1, edema_odds=1)
+
+
 def heart(bright=None, shape=(6, 100, 90)):
     """A ring of 24-40 mm radii with an off-center bright sector in slices 1-4, and its labels."""
     z, y, x = np.mgrid[: shape[0], : shape[1], : shape[2]]
@@ -107,8 +111,7 @@ def test_a_crafted_heart_gets_its_own_labels_back():
     image, sector = heart(bright=True)
     plain, _ = heart()
     case = make_case(lge=image, t2=plain)
-    # The factors belong to the shipped PRSN's caution; these networks say what they mean.
-    result = segment(case, SIMPLE, config=CascadeConfig(scar_odds=1, edema_odds=1))
+    result = segment(case, SIMPLE, config=PLAIN)
     labels = sitk.GetArrayFromImage(restore(case, result.labels))
     assert dice(labels == SCAR_LABEL, sector) > 0.97
     # The half-bright pixels of the outer edge look like blood to the simple network.
@@ -195,7 +198,7 @@ def test_without_t2_edema_is_not_assessed_and_counts_as_normal():
 def test_without_lge_scar_is_not_assessed_and_the_t2_lesion_is_edema():
     image, sector = heart(bright=True)
     case = make_case(bssfp=heart()[0], t2=image)
-    result = segment(case, SIMPLE)
+    result = segment(case, SIMPLE, config=PLAIN)
     assert result.assessed == {"edema"}
     labels = sitk.GetArrayFromImage(restore(case, result.labels))
     assert not result.probabilities["scar"].any() and not (labels == SCAR_LABEL).any()
@@ -216,7 +219,7 @@ def test_a_t2_that_covers_some_slices_only_gives_edema_in_those_only():
     lesion, sector = heart(bright=True)
     lge, t2 = make_image(full), first_slices(make_image(lesion))
     case = case_from_images({"lge": lge, "t2": t2})
-    labels = sitk.GetArrayFromImage(restore(case, segment(case, SIMPLE).labels))
+    labels = sitk.GetArrayFromImage(restore(case, segment(case, SIMPLE, config=PLAIN).labels))
     assert dice(labels[:3] == EDEMA_LABEL, sector[:3]) > 0.97
     assert not (labels[3:] == EDEMA_LABEL).any()
     assert (labels[3:5] == NORMAL_LABEL).any(axis=(1, 2)).all()
@@ -361,6 +364,21 @@ def test_a_voxel_of_the_region_gets_its_most_probable_tissue():
     labels = make_labels(lv > 0.5, tissue, np.zeros_like(lv))
     assert (labels == BLOOD_LABEL).sum() == 8 * 8
     assert (labels == NORMAL_LABEL).sum() == 20 * 20 - 8 * 8
+
+
+def test_islands_of_scar_that_are_too_small_become_the_next_tissue():
+    labels = np.full((2, 8, 8), NORMAL_LABEL, np.uint16)
+    labels[0, 0, :4] = SCAR_LABEL
+    labels[1, 1, 4] = SCAR_LABEL  # touches them at a corner: five voxels together
+    labels[0, 6, 2:4] = SCAR_LABEL  # two voxels
+    tissue = np.zeros((2, 4, 8, 8), np.float32)
+    tissue[:, 1], tissue[:, 3] = 0.3, 0.7
+    tissue[0, 2, 6, 3] = 0.35  # rather edema than normal
+    found = drop_specks(labels, tissue, 0.1, 0.25)
+    expected = labels.copy()
+    expected[0, 6, 2:4] = NORMAL_LABEL, EDEMA_LABEL
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(drop_specks(labels, tissue, 0.1, 0.0), labels)
 
 
 def test_the_right_ventricle_lies_outside_the_left():

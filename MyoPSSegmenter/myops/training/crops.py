@@ -95,11 +95,13 @@ def perturb_region(
         found = _bulge(found, rng)
     offset_px = margin + np.clip(rng.normal(0, largest_px / 2.5), -largest_px, largest_px)
     softness_px = rng.uniform(0.15, 0.8)
+    # With a margin the true border lies inside: it must be looked for, not taken from the region's.
+    waves_px = 2.4 if margin else 1.2
     result = np.zeros(region.shape, np.float32)
     for k in np.flatnonzero(found.any(axis=(1, 2))):
         inside = found[k]
         distance = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
-        coarse = rng.normal(0, rng.uniform(0, 1.2), (8, 8))
+        coarse = rng.normal(0, rng.uniform(0, waves_px), (8, 8))
         wave = ndimage.zoom(coarse, inside.shape[0] / 8, order=3)
         edge = (distance + offset_px + rng.normal(0, 0.4) + wave) / softness_px
         result[k] = 1 / (1 + np.exp(-np.clip(edge, -30, 30)))
