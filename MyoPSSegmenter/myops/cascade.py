@@ -68,8 +68,8 @@ class CascadeConfig:
     chunk: int = 16
     flips: bool = True
     neighbors_sd: float = 0.6
-    scar_odds: float = 3.0
-    edema_odds: float = 1.65
+    scar_odds: float = 2.0
+    edema_odds: float = 1.0
     smallest_scar_ml: float = 0.5
 
 
@@ -112,8 +112,7 @@ def segment(
     region = clean_region(lv > 0.5)
     box = tissue_box(region, case.geometry.spacing_mm)
     clock.append(time.perf_counter())
-    lv, tissue = _classify_tissue(case, box, region, lv, run)
-    region = clean_region(lv > 0.5)
+    tissue = _classify_tissue(case, box, region, run)
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
     labels = make_labels(region, tissue, rv_coarse)
@@ -185,25 +184,13 @@ def smooth_across_slices(logits: np.ndarray, sd_slices: float) -> np.ndarray:
     return mean
 
 
-def _classify_tissue(
-    case: Case, box: SquareBox, region: np.ndarray, lv: np.ndarray, run: _Run
-) -> tuple[np.ndarray, np.ndarray]:
-    """What PRSN sees in the region, on the Case's grid.
+def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) -> np.ndarray:
+    """Softmax of PRSN's main branch given the region: float32 (z, 4, y, x) on the Case's grid.
 
     PRSN sees nothing outside the region (and its margin), so its answer is interpolated from inside
     it alone (normalized convolution); otherwise the region's edge would get a rim of "other".
-
-    Args:
-        case: its images.
-        box: PRSN's square.
-        region: bool (z, y, x), where ASSN sees the ventricle.
-        lv: float32 (z, y, x), ASSN's probability of it.
-        run: networks and configuration.
-
-    Returns:
-        The probability of the LV epicardial region, float32 (z, y, x): PRSN's own where it looks
-        beyond the region, else ASSN's. The softmax of PRSN's main branch given the region, float32
-        (z, 4, y, x).
+    Where PRSN has a class "outside", the other classes share what is left: the region is ASSN's,
+    which was nearer to the experts' (Docs/real-hearts.md).
     """
     size = run.models.sizes["prsn"]
     crops, present = _crop(case, box, size)
@@ -215,15 +202,13 @@ def _classify_tissue(
     shape = case.geometry.array_shape
     tissue = found[:, : len(CLASSES)]
     if margin:
-        within = tissue.sum(axis=1)
-        lv = np.clip(uncrop_stack(within, box, shape), 0, 1)
-        tissue = tissue / np.maximum(within, 1e-6)[:, None]
+        tissue = tissue / np.maximum(tissue.sum(axis=1, keepdims=True), 1e-6)
     tissue = move_unassessable(tissue, present)
     share = np.maximum(uncrop_stack(inside.astype(np.float32), box, shape), 1e-6)
     restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]
     # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
-    return lv, np.clip(weigh_tissues(np.stack(restored, axis=1), odds), 0, 1)
+    return np.clip(weigh_tissues(np.stack(restored, axis=1), odds), 0, 1)
 
 
 def move_unassessable(tissue: np.ndarray, present: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ class PRSN(nn.Module):
 
     With `planes` = 3 every branch also sees the slices on either side (2.5D), with 1 the paper's
     one slice. With a `margin` it looks that many pixels beyond f(I) and has a fifth class,
-    "outside": it draws the border of the ventricle anew at its own, finer resolution.
+    "outside": it sees what the wall borders on, and must find the wall itself.
     """
 
     def __init__(self, widths: Sequence[int], planes: int = 1, margin: int = 0) -> None:
