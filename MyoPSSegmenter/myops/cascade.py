@@ -198,12 +198,9 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     margin = int(getattr(network, "margin", 0))
     inside = grow(crop_stack(region.astype(np.float32), box, size) > 0.5, margin)
     images = with_neighbors(prsn_input(crops, inside), _planes(network))
-    found = _softmax(_predict(run, "PRSN", network, images, present)) * inside[:, None]
+    logits = _predict(run, "PRSN", network, images, present)[:, : len(CLASSES)]
+    tissue = move_unassessable(_softmax(logits), present) * inside[:, None]
     shape = case.geometry.array_shape
-    tissue = found[:, : len(CLASSES)]
-    if margin:
-        tissue = tissue / np.maximum(tissue.sum(axis=1, keepdims=True), 1e-6)
-    tissue = move_unassessable(tissue, present)
     share = np.maximum(uncrop_stack(inside.astype(np.float32), box, shape), 1e-6)
     restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]
     # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
