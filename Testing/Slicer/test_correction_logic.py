@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -644,13 +645,17 @@ def corrected(desk):
     return k
 
 
-def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(desk):
+def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(desk, monkeypatch):
+    from myops.refine import carry
+
+    # The refiner is not sure enough of itself in this phantom; here the proposal counts, not it.
+    unsure = partial(carry.carry, least_confidence=0.2)
+    monkeypatch.setattr("myops.refine.carry.carry", unsure)
     k = corrected(desk)
     before = desk.logic.labels
     desk.work.waitFor(desk.logic.proposeCarry(), TIMEOUT_S)
     proposal = desk.logic.proposal
-    if proposal is None:
-        pytest.skip(f"nothing to carry in this phantom: {desk.logic.status}")
+    assert proposal is not None, desk.logic.status
     assert desk.logic.labels is before and desk.isConsistent()
     assert desk.logic.node.GetSegmentation().GetSegment("proposal") is not None
     assert desk.logic.acceptProposal() == "done"
