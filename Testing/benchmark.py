@@ -141,15 +141,21 @@ def network_seconds(models: object, repeats: int) -> float:
     from myops.models.device import inference_precision
 
     device = models.device  # type: ignore[attr-defined]
-    images = torch.rand(SLICES, 3, 128, 128, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
     present = torch.ones(SLICES, 3, device=device)
+
+    def squares(name: str) -> torch.Tensor:
+        size, network = models.sizes[name], getattr(models, name)  # type: ignore[attr-defined]
+        channels = 3 * getattr(network, "planes", 1)
+        images = torch.rand(SLICES, channels, size, size, device=device)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    inputs = {name: squares(name) for name in ("heartfinder", "assn", "prsn")}
 
     def run() -> None:
         with torch.inference_mode(), inference_precision(device):
-            models.heartfinder(images)  # type: ignore[attr-defined]
-            models.assn(images, present)  # type: ignore[attr-defined]
-            models.prsn(images, present)  # type: ignore[attr-defined]
+            models.heartfinder(inputs["heartfinder"])  # type: ignore[attr-defined]
+            models.assn(inputs["assn"], present)  # type: ignore[attr-defined]
+            models.prsn(inputs["prsn"], present)  # type: ignore[attr-defined]
 
     return median_seconds(run, device, repeats)
 
