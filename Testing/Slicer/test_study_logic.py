@@ -88,10 +88,13 @@ def click(logic, positive: bool = False) -> None:
 
 
 def settle(logic) -> None:
-    """Let the autosave's moment pass, and everything that waits end."""
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
+    """Let the autosave's moment pass after the last work, and everything that waits end."""
+    end, quietSince = time.monotonic() + 60, time.monotonic()
+    while time.monotonic() - quietSince < 1.5:
+        assert time.monotonic() < end, "the work does not end"
         logic.poll(giveMs=10)
+        if logic.work.isBusy:
+            quietSince = time.monotonic()
     logic.work.waitForAll()
 
 
