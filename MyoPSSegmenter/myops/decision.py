@@ -81,9 +81,9 @@ def drop_specks(
     from scipy import ndimage
 
     scar = labels == MYOPS["scar"]
-    islands, count = ndimage.label(scar, np.ones((3, 3, 3)))
-    if not count or smallest_ml <= 0:
+    if smallest_ml <= 0 or not scar.any():
         return labels
+    islands, _ = ndimage.label(scar, np.ones((3, 3, 3)))
     volumes_ml = np.bincount(islands.ravel()) * voxel_volume_ml
     specks = scar & (volumes_ml < smallest_ml)[islands]
     others = [k for k, name in enumerate(CLASSES) if name != "scar"]

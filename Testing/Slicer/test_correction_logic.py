@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from functools import partial
 
 import numpy as np
 import pytest
@@ -649,7 +648,7 @@ def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(des
     from myops.refine import carry
 
     # The refiner is not sure enough of itself in this phantom; here the proposal counts, not it.
-    unsure = partial(carry.carry, least_confidence=0.2)
+    unsure = functools.partial(carry.carry, least_confidence=0.2)
     monkeypatch.setattr("myops.refine.carry.carry", unsure)
     k = corrected(desk)
     before = desk.logic.labels

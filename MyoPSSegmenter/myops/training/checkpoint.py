@@ -128,8 +128,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
     A network of several planes takes those of one plane: it starts as blind to the other planes
     and answers just as the network that it starts from. A PRSN with a margin takes those of one
-    without, a
-    refiner that sees floods those of one that does not.
+    without, a refiner that sees floods those of one that does not.
 
     Raises:
         InputError: missing or damaged file, or weights of another network.

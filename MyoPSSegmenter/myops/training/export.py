@@ -16,7 +16,7 @@ from torch import nn
 from myops.errors import InputError
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
-from myops.weights import BUILDERS, SHIPPED_FOLDER, install_weights
+from myops.weights import BUILDERS, NUMBERS, SHIPPED_FOLDER, install_weights
 
 
 def trained_network(checkpoint: Path) -> nn.Module:
@@ -28,11 +28,9 @@ def trained_network(checkpoint: Path) -> nn.Module:
     content = read_checkpoint(checkpoint)
     config, stage = stored_config(content), content["stage"]
     numbers: dict[str, Any] = {"widths": config.widths} if config.widths else {}
-    if stage == "refiner":  # its prompt encoder is made for one size
-        numbers["size"] = config.size
-    for name in ("planes", "margin", "floods"):
-        if hasattr(config, name):
-            numbers[name] = getattr(config, name)
+    numbers |= {name: getattr(config, name) for name in NUMBERS if hasattr(config, name)}
+    if stage != "refiner":  # only its prompt encoder is made for one size
+        del numbers["size"]
     network = BUILDERS[stage](**numbers)
     load_weights(checkpoint, network)
     return network.eval()
