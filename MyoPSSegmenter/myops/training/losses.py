@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from myops.training.stage import Loss
+
 # One pixel in numerator and denominator keeps the quotient away from 0/0.
 SMOOTH = 1.0
 
@@ -106,3 +108,74 @@ def kl_to_soft_label(logits: Tensor, soft: Tensor) -> Tensor:
     entropy = -(torch.xlogy(soft, soft) + torch.xlogy(1 - soft, 1 - soft))
     cross = functional.binary_cross_entropy_with_logits(logits, soft, reduction="none")
     return cross - entropy
+
+
+def soft_classes(target: Tensor, sigma_px: float) -> Tensor:
+    """Soft labels of classes that exclude each other: every class blurred, sum 1 in each voxel.
+
+    Args:
+        target: one-hot float (B, C, H, W).
+        sigma_px: SD of the in-plane Gaussian in pixels, about 1 in the tools of Moafi et al.
+
+    Returns:
+        Float tensor of the same shape in 0..1; no slice of the batch touches another.
+    """
+    soft = soft_label(target, sigma_px)
+    # The blurs of a one-hot label add up to 1 but for rounding, which KL would show.
+    return soft / soft.sum(1, keepdim=True).clamp(min=1e-6)
+
+
+def kl_to_soft_classes(logits: Tensor, soft: Tensor) -> Tensor:
+    """KL(t || softmax(z)) = sum over classes of t (log t - log softmax(z)), of every voxel.
+
+    Args:
+        logits: float (B, C, H, W), z.
+        soft: float of the same shape in 0..1, t, with sum 1 over the classes.
+
+    Returns:
+        Float (B, 1, H, W), 0 or above; 0 where softmax(z) equals t.
+    """
+    terms = functional.kl_div(functional.log_softmax(logits, dim=1), soft, reduction="none")
+    # Rounding may leave a sum of -1e-8.
+    return terms.sum(1, keepdim=True).clamp(min=0)
+
+
+def composite_loss(
+    logits: Tensor,
+    target: Tensor,
+    soft: Tensor | None,
+    weights: tuple[float, float, float],
+    where: Tensor,
+) -> Loss:
+    """Dice + cross-entropy + KL against soft labels, for classes that exclude each other.
+
+    The loss of Moafi et al. (doi 10.1016/j.jocmr.2026.102720), there for one structure.
+
+    Args:
+        logits: float (B, C, H, W) before the softmax; class 0 is "other" and has no Dice term.
+        target: one-hot float (B, C, H, W), the label as it was drawn.
+        soft: float (B, C, H, W) of `soft_classes`; None = hard labels alone, without a KL term.
+        weights: of Dice, cross-entropy and KL; 0.6, 0.2 and 0.2 in the authors' tools.
+        where: float, (B, 1, H, W) or broadcastable to it, 0 leaves a voxel out. Cross-entropy and
+            KL are averaged over these voxels.
+
+    Returns:
+        Scalar, and its parts before weighting: "dice", "entropy" and, with soft labels, "kl".
+    """
+    where = where.expand(len(logits), 1, *logits.shape[2:])
+    probability = torch.softmax(logits, dim=1)
+    entropy = -(target * functional.log_softmax(logits, dim=1)).sum(1, keepdim=True)
+    parts = {
+        "dice": dice_loss(probability[:, 1:], target[:, 1:], where),
+        "entropy": _mean_where(entropy, where),
+    }
+    if soft is not None:
+        parts["kl"] = _mean_where(kl_to_soft_classes(logits, soft), where)
+    # Without soft labels there are two parts, and the last weight meets none.
+    total = torch.stack([w * part for w, part in zip(weights, parts.values())]).sum()
+    return total, parts
+
+
+def _mean_where(values: Tensor, where: Tensor) -> Tensor:
+    """Weighted mean of values (B, 1, H, W); 0 where nothing counts."""
+    return (values * where).sum() / where.sum().clamp(min=1)
