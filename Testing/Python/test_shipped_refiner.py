@@ -15,7 +15,7 @@ from myops.refine.refiner import Refiner, load_refiner
 from myops.refine.replay import replay
 from myops.refine.rules import Rules
 from myops.refine.session import Session
-from myops.training.refiner import phantom_case
+from myops.training.refiner import patient_case
 from myops.weights import load_models
 
 # Any of the held-back patients; both have scar.
@@ -32,7 +32,7 @@ def dice(mask: np.ndarray, truth: np.ndarray) -> float:
 def corrected(request):
     """Three simulated clicks in every slice of at least 20 scar pixels; session and truth."""
     patient = generate_patient(request.param, PhantomConfig(dropout=False))
-    case = phantom_case(patient)
+    case = patient_case(patient)
     truth = regions.scar(to_canonical(patient.labels, case.original))
     start = segment(case, load_models("cpu"))
     session = Session(Refiner(load_refiner("cpu")), case, start, FREE)

@@ -143,9 +143,14 @@ def test_no_stage_trains_on_a_held_back_patient_or_on_another_stage_s():
     assert max(training_seed("prsn", i, 0) for i in range(299_990, 300_010)) < HELD_BACK_SEED
 
 
-def take_indices(stream: data.PhantomStream, count: int) -> list[int]:
+def take_indices(stream: data.PatientStream, count: int) -> list[int]:
     source: Iterator = iter(stream)
     return [next(source)[0] for _ in range(count)]
+
+
+def named_by_index(index: int) -> tuple:
+    """A source whose patients are their own indices."""
+    return index, np.random.default_rng(index)
 
 
 def test_processes_and_workers_share_the_patients_without_overlap(monkeypatch):
@@ -156,17 +161,18 @@ def test_processes_and_workers_share_the_patients_without_overlap(monkeypatch):
         for worker in range(3):
             info = SimpleNamespace(num_workers=3, id=worker)
             monkeypatch.setattr(data, "get_worker_info", lambda info=info: info)
-            seen += take_indices(data.PhantomStream(stage, config, 100, rank, 2), 4)
+            stream = data.PatientStream(stage, config, named_by_index, 100, rank, 2)
+            seen += take_indices(stream, 4)
     assert sorted(seen) == list(range(100, 124))
 
 
 def test_a_feed_hands_out_every_patient_in_order_and_knows_the_next(monkeypatch):
-    monkeypatch.setattr(data, "make_slices", lambda _stage, seed, _config: {"present": [seed]})
-    stream = data.PhantomStream(loop.STAGES["dae"], make_config("dae"), 5, 0, 1)
+    monkeypatch.setattr(data, "make_slices", lambda _stage, index, *_: {"present": [index]})
+    stream = data.PatientStream(loop.STAGES["dae"], make_config("dae"), named_by_index, 5, 0, 1)
     feed = data.PatientFeed(stream, workers=0)
-    seeds = [feed.take(wait=True)["present"][0] for _ in range(3)]
+    indices = [feed.take(wait=True)["present"][0] for _ in range(3)]
     feed.close()
-    assert seeds == [training_seed("dae", index, 0) for index in (5, 6, 7)]
+    assert indices == [5, 6, 7]
     assert feed.next_index == 8
 
 
@@ -175,7 +181,7 @@ def test_a_failing_generator_stops_the_training_with_its_error(monkeypatch):
         raise RuntimeError("no such tissue")
 
     monkeypatch.setattr(data, "make_slices", broken)
-    stream = data.PhantomStream(loop.STAGES["dae"], make_config("dae"), 0, 0, 1)
+    stream = data.PatientStream(loop.STAGES["dae"], make_config("dae"), named_by_index, 0, 0, 1)
     feed = data.PatientFeed(stream, workers=1)
     with pytest.raises(RuntimeError, match="no such tissue"):
         feed.take(wait=True)
@@ -419,7 +425,12 @@ def bright_discs(seed: int) -> dict[str, np.ndarray]:
 
 
 def test_the_assn_learns_to_outline_a_bright_disc(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "make_slices", lambda _stage, seed, _config: bright_discs(seed))
+    monkeypatch.setattr(data, "phantom_source", lambda *_: named_by_index)
+
+    def discs(_stage, patient, *_):  # the held-back patients of the curves are phantoms
+        return bright_discs(getattr(patient, "seed", patient))
+
+    monkeypatch.setattr(data, "make_slices", discs)
     settings = TINY | {"steps": "150", "dae_weight": "0", "learning_rate": "1e-2"}
     path = loop.train("assn", settings, tmp_path)
     metrics = json.loads(checkpoint.read_checkpoint(path)["progress"])["metrics"]
@@ -717,7 +728,8 @@ def test_the_refiner_s_slices_hold_the_cascade_s_real_errors():
     from myops.training.config import RefinerConfig
     from myops.training.refiner import REFINER_STAGE
 
-    slices = data.make_slices(REFINER_STAGE, 800_000, RefinerConfig())
+    source = data.phantom_source(REFINER_STAGE, RefinerConfig())
+    slices = data.make_slices(REFINER_STAGE, *source(0), RefinerConfig())
     assert slices is not None
     assert slices["images"].shape[1:] == (3, 80, 80)
     agree = dice(torch.from_numpy(slices["automatic"] >= 2), torch.from_numpy(slices["truth"] >= 2))

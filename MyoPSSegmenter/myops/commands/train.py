@@ -9,14 +9,18 @@ import click
 from myops.commands.options import PATH
 from myops.errors import InputError
 
+STAGES = ["heartfinder", "dae", "assn", "prsn", "unet", "refiner"]
+
 
 @click.command()
-@click.argument("stage", type=click.Choice(["heartfinder", "dae", "assn", "prsn", "refiner"]))
+@click.argument("stage", type=click.Choice(STAGES))
 @click.option("--output", "-o", type=PATH, required=True, help="Folder of checkpoint and curves.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
 @click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if there is one.")
 def train(stage: str, output: Path, settings: tuple[str, ...], resume: bool) -> None:
-    """Train one network of the cascade, or the refiner, on synthetic patients.
+    """Train one network: of the cascade, the refiner, or a baseline.
+
+    It learns from synthetic patients, or from a site's own labeled cases (--set cases=FOLDER).
 
     The settings and their defaults are in myops/training/config.py; Docs/user-guide.md shows a run.
     """

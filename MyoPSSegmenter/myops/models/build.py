@@ -25,6 +25,11 @@ def build_dae(widths: Sequence[int] = (16, 32, 64, 32)) -> DAE:
     return DAE(widths)
 
 
-def build_prsn(widths: Sequence[int] = (16, 32, 64, 128), planes: int = 1, margin: int = 0) -> PRSN:
+def build_prsn(
+    widths: Sequence[int] = (16, 32, 64, 128),
+    planes: int = 1,
+    margin: int = 0,
+    fusion: str = "cafb",
+) -> PRSN:
     """PRSN: 4 levels in each of the four branches."""
-    return PRSN(widths, planes, margin)
+    return PRSN(widths, planes, margin, fusion)

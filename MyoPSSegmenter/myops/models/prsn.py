@@ -48,6 +48,33 @@ class CAFB(nn.Module):
         return torch.relu(self.w3(z_ca.to(z_concat.dtype) * z_concat))
 
 
+class MFB(nn.Module):
+    """Fusion by summation, product and maximization: what the paper's MFB-PRSN has for a CAFB.
+
+    Z = relu(W [sum, product, max]) over F_bSSFP, F_LGE, F_T2 and F_main. Left open by the paper:
+    the mixing, here a 1x1 convolution, and the product of many features, here of their values
+    squashed by tanh so that it neither vanishes nor explodes.
+    """
+
+    def __init__(self, channels: int, channels_out: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(3 * channels, channels_out, 1)
+
+    def forward(self, features: Sequence[Tensor], present: Tensor) -> Tensor:
+        """Fuse the four branches; see `CAFB.forward`. An absent sequence is neutral everywhere."""
+        everything = torch.cat((present, torch.ones_like(present[:, :1])), dim=1)
+        shown = everything.to(features[0].dtype)[:, :, None, None, None]
+        stacked = torch.stack(tuple(features), dim=1)
+        total = (stacked * shown).sum(dim=1)
+        product = (torch.tanh(stacked) * shown + (1 - shown)).prod(dim=1)
+        # Features come out of a ReLU: the zeros of an absent sequence are never above the others.
+        largest = (stacked * shown).amax(dim=1)
+        return torch.relu(self.mix(torch.cat((total, product, largest), dim=1)))
+
+
+FUSIONS = ("cafb", "mfb")
+
+
 class Branch(nn.Module):
     """U-Net of one sequence: B_bSSFP, B_LGE or B_T2."""
 
@@ -75,11 +102,15 @@ class Branch(nn.Module):
 class MainBranch(nn.Module):
     """B_main: a U-Net whose encoder fuses the three branches by a CAFB at every level."""
 
-    def __init__(self, widths: Sequence[int], planes: int, classes: int) -> None:
+    def __init__(
+        self, widths: Sequence[int], planes: int, classes: int, fusion: str = "cafb"
+    ) -> None:
         super().__init__()
         inputs = (3 * planes, *widths[:-1])
         self.levels = nn.ModuleList(double_conv(a, b) for a, b in zip(inputs, widths, strict=True))
-        self.fusions = nn.ModuleList(CAFB(4 * width, width) for width in widths)
+        self.fusions = nn.ModuleList(
+            CAFB(4 * width, width) if fusion == "cafb" else MFB(width, width) for width in widths
+        )
         self.decoder = Decoder(widths)
         self.head = nn.Conv2d(widths[0], classes, 1)
 
@@ -101,16 +132,19 @@ class PRSN(nn.Module):
 
     With `planes` = 3 every branch also sees the slices on either side (2.5D), with 1 the paper's
     one slice. With a `margin` it looks that many pixels beyond f(I) and has a fifth class,
-    "outside": it sees what the wall borders on, and must find the wall itself.
+    "outside": it sees what the wall borders on, and must find the wall itself. `fusion` "mfb" has
+    the paper's rival in the CAFBs' place.
     """
 
-    def __init__(self, widths: Sequence[int], planes: int = 1, margin: int = 0) -> None:
+    def __init__(
+        self, widths: Sequence[int], planes: int = 1, margin: int = 0, fusion: str = "cafb"
+    ) -> None:
         super().__init__()
         self.widths, self.planes, self.margin = tuple(widths), planes, margin
         self.bssfp = Branch(widths, 1, planes)
         self.lge = Branch(widths, 3, planes)
         self.t2 = Branch(widths, 3, planes)
-        self.main = MainBranch(widths, planes, 5 if margin else 4)
+        self.main = MainBranch(widths, planes, 5 if margin else 4, fusion)
 
     def forward(self, candidates: Tensor, present: Tensor) -> dict[str, Tensor]:
         """Return the logits of every branch.

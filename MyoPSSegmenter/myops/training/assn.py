@@ -28,7 +28,7 @@ from myops.training.stage import Batch, Loss, Slices, Stage, dice
 from myops.weights import SHIPPED_FOLDER, load_network
 
 if TYPE_CHECKING:
-    from myops.phantom.patient import PhantomPatient
+    from myops.training.stage import Patient
 
 
 def build(config: TrainingConfig) -> nn.Module:
@@ -38,7 +38,7 @@ def build(config: TrainingConfig) -> nn.Module:
     return build_assn(**widths, planes=config.planes)
 
 
-def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
+def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop around the heart as the heart finder would, and normalize over the crop."""
     assert isinstance(config, AssnConfig)
     crops, labels = crop_patient(patient, jittered_box(patient, rng), config.size)

@@ -52,6 +52,8 @@ class TrainingConfig:
         widths: channels of the network's levels, comma-separated (empty = the builder's numbers).
         start: checkpoint or safetensors file whose weights the training starts from; "default" =
             the shipped ones, "" = random.
+        cases: folder of labeled cases (as in MyoPS 2020) to train on; "" = phantoms.
+        case_names: which of them, with commas between ("" = all).
     """
 
     steps: int = 20_000
@@ -82,6 +84,8 @@ class TrainingConfig:
     stretch: float = 0.0
     widths: tuple[int, ...] = ()
     start: str = ""
+    cases: str = ""
+    case_names: str = ""
     phantom: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -140,6 +144,7 @@ class PrsnConfig(TrainingConfig):
         planes: 3 = the slices on either side are seen too (2.5D), 1 = the paper's single slice.
         margin: pixels that PRSN sees beyond the region, where it decides itself what is outside;
             0 = none, as in the paper.
+        fusion: "cafb" (channel attention), or "mfb" (sum, product and maximum), the paper's rival.
 
     The paper's squares have 128 pixels. Ours are tight around the region that ASSN has found, so
     that 80 pixels have about the same size in millimeters at 40 % of the cost.
@@ -154,7 +159,25 @@ class PrsnConfig(TrainingConfig):
     bulges: float = 0.0
     planes: int = 1
     margin: int = 0
+    fusion: str = "cafb"
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
+
+
+@dataclass(frozen=True)
+class UnetConfig(PrsnConfig):
+    """A baseline: a U-Net of one or several sequences, with a Dice loss.
+
+    Attributes:
+        sequences: which it sees, with commas between.
+        target: "region" (LV), "scar" or "edema" beside normal myocardium, or "tissues" (all three).
+        inside: 1 = it sees the candidate images inside the LV region in PRSN's square (a branch of
+            the PRSN alone), 0 = the square around the heart. PRSN's own settings count for 1 alone.
+    """
+
+    size: int = 128
+    sequences: str = "bssfp,lge,t2"
+    target: str = "tissues"
+    inside: int = 0
 
 
 @dataclass(frozen=True)
@@ -207,6 +230,7 @@ CONFIGS: dict[str, type[TrainingConfig]] = {
     "dae": DaeConfig,
     "assn": AssnConfig,
     "prsn": PrsnConfig,
+    "unet": UnetConfig,
     "refiner": RefinerConfig,
 }
 # Patients of different stages have different seeds, so that no network sees another's patients.
@@ -215,6 +239,7 @@ SEED_OFFSET = {
     "dae": 200_000,
     "assn": 400_000,
     "prsn": 600_000,
+    "unet": 300_000,
     "refiner": 800_000,
 }
 

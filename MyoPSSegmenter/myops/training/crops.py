@@ -18,14 +18,14 @@ from myops.cropping import (
 )
 
 if TYPE_CHECKING:
-    from myops.phantom.patient import PhantomPatient
+    from myops.training.stage import Patient
 
 # The heart finder's square is off by about this much (share of the true side).
 SCALE_MEAN, SCALE_SD, SCALE_LIMITS = 1.02, 0.11, (0.8, 1.3)
 LARGEST_SHIFT = 0.07
 
 
-def jittered_box(patient: PhantomPatient, rng: np.random.Generator) -> SquareBox:
+def jittered_box(patient: Patient, rng: np.random.Generator) -> SquareBox:
     """The square around the patient's true LV, moved and scaled as the heart finder errs.
 
     Raises:
@@ -42,7 +42,7 @@ def jittered_box(patient: PhantomPatient, rng: np.random.Generator) -> SquareBox
     return replace(box, center_yx=(center[0], center[1]), side_mm=side_mm)
 
 
-def jittered_tissue_box(patient: PhantomPatient, rng: np.random.Generator) -> SquareBox:
+def jittered_tissue_box(patient: Patient, rng: np.random.Generator) -> SquareBox:
     """The tight square of the PRSN, moved and scaled as the ASSN errs.
 
     Raises:
@@ -56,13 +56,13 @@ def jittered_tissue_box(patient: PhantomPatient, rng: np.random.Generator) -> Sq
 
 
 def crop_patient(
-    patient: PhantomPatient, box: SquareBox, size: int
+    patient: Patient, box: SquareBox, size: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Raw crops of the present sequences and MyoPS labels, (z, size, size) each."""
     return crop_sequences(patient.images, box, size), crop_stack(patient.labels, box, size)
 
 
-def present_rows(patient: PhantomPatient, count: int) -> np.ndarray:
+def present_rows(patient: Patient, count: int) -> np.ndarray:
     """float32 (count, 3): the patient's present sequences, one row per slice."""
     return np.repeat(present_flags(patient.images)[None], count, axis=0)
 

@@ -24,7 +24,7 @@ from myops.training.losses import dae_loss
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
 if TYPE_CHECKING:
-    from myops.phantom.patient import PhantomPatient
+    from myops.training.stage import Patient
 
 
 def build(config: TrainingConfig) -> nn.Module:
@@ -32,7 +32,7 @@ def build(config: TrainingConfig) -> nn.Module:
     return build_dae(config.widths) if config.widths else build_dae()
 
 
-def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
+def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop the patient's LV region; empty slices beyond base and apex stay in."""
     box = jittered_box(patient, rng)
     region = crop_stack(lv_region(patient.labels), box, config.size)

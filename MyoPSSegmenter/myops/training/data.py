@@ -1,4 +1,4 @@
-"""Phantom patients on the fly: worker processes make them, a pool of slices feeds the network."""
+"""Patients on the fly: worker processes make them, a pool of slices feeds the network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from myops.errors import InputError
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
-from myops.training.stage import Batch, Slices, Stage
+from myops.training.stage import Batch, Patient, Slices, Stage
 
 
 def phantom_config(config: TrainingConfig) -> Any:
@@ -33,13 +33,53 @@ def phantom_config(config: TrainingConfig) -> Any:
         raise InputError(f"unknown phantom setting: {error}") from None
 
 
-def make_slices(stage: Stage, seed: int, config: TrainingConfig) -> Slices | None:
-    """Generate the patient of `seed` and turn it into the stage's slices; None without a heart."""
+# Gives the patient of an index, and the random numbers with which slices are made of it.
+Source = Callable[[int], "tuple[Patient, np.random.Generator]"]
+
+
+def phantom_source(stage: Stage, config: TrainingConfig) -> Source:
+    """A new phantom for every index; never one of the held-back seeds."""
     from myops.phantom.patient import generate_patient
 
-    patient = generate_patient(seed, phantom_config(config))
+    drawn = phantom_config(config)
+
+    def source(index: int) -> tuple[Patient, np.random.Generator]:
+        seed = training_seed(stage.name, index, config.seed)
+        return generate_patient(seed, drawn), np.random.default_rng((seed, 1))
+
+    return source
+
+
+def case_source(patients: Sequence[Patient], config: TrainingConfig) -> Source:
+    """Labeled cases over and over, every round in another order and cut out in another way."""
+
+    def source(index: int) -> tuple[Patient, np.random.Generator]:
+        turn, place = divmod(index, len(patients))
+        order = np.random.default_rng((config.seed, turn)).permutation(len(patients))
+        return patients[order[place]], np.random.default_rng((config.seed, index, 1))
+
+    return source
+
+
+def training_source(stage: Stage, config: TrainingConfig) -> Source:
+    """What a training learns from: labeled cases where the configuration names some, or phantoms.
+
+    Raises:
+        InputError: see `cases.training_cases`.
+    """
+    if not config.cases:
+        return phantom_source(stage, config)
+    from myops.training.cases import training_cases
+
+    return case_source(training_cases(config), config)
+
+
+def make_slices(
+    stage: Stage, patient: Patient, rng: np.random.Generator, config: TrainingConfig
+) -> Slices | None:
+    """Turn a patient into the stage's slices; None without a heart."""
     try:
-        slices = stage.prepare(patient, np.random.default_rng((seed, 1)), config)
+        slices = stage.prepare(patient, rng, config)
     except InputError:  # the stack missed the left ventricle
         return None
     return slices if len(slices["present"]) else None
@@ -47,18 +87,30 @@ def make_slices(stage: Stage, seed: int, config: TrainingConfig) -> Slices | Non
 
 def curve_batches(stage: Stage, config: TrainingConfig) -> list[Batch]:
     """Slices of the held-back patients whose scores are drawn as curves."""
-    seeds = range(CURVE_SEED, CURVE_SEED + config.curve_patients)
-    patients = (make_slices(stage, seed, config) for seed in seeds)
-    return [{k: torch.from_numpy(v) for k, v in p.items()} for p in patients if p is not None]
+    from myops.phantom.patient import generate_patient
+
+    found = []
+    for seed in range(CURVE_SEED, CURVE_SEED + config.curve_patients):
+        patient = generate_patient(seed, phantom_config(config))
+        slices = make_slices(stage, patient, np.random.default_rng((seed, 1)), config)
+        if slices is not None:
+            found.append({name: torch.from_numpy(values) for name, values in slices.items()})
+    return found
 
 
-class PhantomStream(IterableDataset):
+class PatientStream(IterableDataset):
     """Endless patients (index, slices); every rank and worker takes its own share of them."""
 
     def __init__(
-        self, stage: Stage, config: TrainingConfig, first: int, rank: int, world: int
+        self,
+        stage: Stage,
+        config: TrainingConfig,
+        source: Source,
+        first: int,
+        rank: int,
+        world: int,
     ) -> None:
-        self.stage, self.config = stage, config
+        self.stage, self.config, self.source = stage, config, source
         self.first, self.rank, self.world = first, rank, world
 
     def __iter__(self) -> Iterator[tuple[int, Slices]]:
@@ -66,8 +118,7 @@ class PhantomStream(IterableDataset):
         workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
         index = self.first + self.rank * workers + number
         while True:
-            seed = training_seed(self.stage.name, index, self.config.seed)
-            slices = make_slices(self.stage, seed, self.config)
+            slices = make_slices(self.stage, *self.source(index), self.config)
             if slices is not None:
                 yield index, slices
             index += self.world * workers
@@ -90,7 +141,7 @@ def _patient_worker(_: int) -> None:
 class PatientFeed:
     """Patients from worker processes, without making the network wait for them."""
 
-    def __init__(self, stream: PhantomStream, workers: int) -> None:
+    def __init__(self, stream: PatientStream, workers: int) -> None:
         self.next_index = stream.first
         self._step = stream.world * max(workers, 1)
         loader = DataLoader(

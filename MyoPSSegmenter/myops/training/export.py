@@ -63,7 +63,11 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
     progress = json.loads(content["progress"])
     stage, patients = content["stage"], progress["next_patient"]
     return {
-        "data": "synthetic patients of myops.phantom only",
+        "data": (
+            f"labeled cases of {Path(config.cases).name}"
+            if config.cases
+            else "synthetic patients of myops.phantom only"
+        ),
         "config": _without_places(json.loads(content["config"])),
         "commit": content["commit"],
         "seeds": {
@@ -80,7 +84,7 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
 
 def _without_places(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with files named by their last folders: weights are given to others."""
-    named = {key: config[key] for key in ("dae", "start", "cascade") if config.get(key)}
+    named = {key: config[key] for key in ("dae", "start", "cascade", "cases") if config.get(key)}
     return config | {key: "/".join(Path(path).parts[-2:]) for key, path in named.items()}
 
 

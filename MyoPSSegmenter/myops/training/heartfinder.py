@@ -19,7 +19,7 @@ from myops.training.losses import binary_cross_entropy, dice_loss
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
 if TYPE_CHECKING:
-    from myops.phantom.patient import PhantomPatient
+    from myops.training.stage import Patient
 
 
 def build(config: TrainingConfig) -> nn.Module:
@@ -27,7 +27,7 @@ def build(config: TrainingConfig) -> nn.Module:
     return build_heartfinder(config.widths) if config.widths else build_heartfinder()
 
 
-def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
+def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """The whole field of view at the heart finder's pixel size."""
     box = finder_box(patient.labels.shape, patient.spacing_mm)
     labels = crop_stack(patient.labels, box, FINDER_SIZE)

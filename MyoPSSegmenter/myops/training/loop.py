@@ -34,10 +34,11 @@ from myops.training.config import TrainingConfig, make_config
 from myops.training.dae import DAE_STAGE
 from myops.training.data import (
     PatientFeed,
-    PhantomStream,
+    PatientStream,
     SlicePool,
     curve_batches,
     phantom_config,
+    training_source,
     usable_cores,
 )
 from myops.training.heartfinder import HEARTFINDER_STAGE
@@ -45,13 +46,24 @@ from myops.training.prsn import PRSN_STAGE
 from myops.training.refiner import REFINER_STAGE
 from myops.training.report import Reporter
 from myops.training.stage import Batch, Stage
+from myops.training.unet import UNET_STAGE
 from myops.weights import SHIPPED_FOLDER
 
-STAGES = {s.name: s for s in (HEARTFINDER_STAGE, DAE_STAGE, ASSN_STAGE, PRSN_STAGE, REFINER_STAGE)}
+STAGES = {
+    stage.name: stage
+    for stage in (
+        HEARTFINDER_STAGE,
+        DAE_STAGE,
+        ASSN_STAGE,
+        PRSN_STAGE,
+        UNET_STAGE,
+        REFINER_STAGE,
+    )
+}
 
 
 def train(stage: str, overrides: Mapping[str, str], output: Path, resume: bool = False) -> Path:
-    """Train one network on phantom patients until its steps or minutes are used up.
+    """Train one network, on phantoms or on labeled cases, until its steps or minutes are used up.
 
     Args:
         stage: a name of `STAGES`.
@@ -135,8 +147,9 @@ def seed_generators(state: State, seed: int, rank: int, step: int = 0) -> None:
 
 def _run(stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path) -> None:
     progress, main_process = state.progress, fabric.is_global_zero
-    stream = PhantomStream(
-        stage, config, progress.next_patient, fabric.global_rank, fabric.world_size
+    source = training_source(stage, config)
+    stream = PatientStream(
+        stage, config, source, progress.next_patient, fabric.global_rank, fabric.world_size
     )
     with closing(PatientFeed(stream, config.workers)) as feed, stop_signals() as stopped:
         report = Reporter(stage.name, config, path.parent, progress, enabled=main_process)

@@ -16,8 +16,10 @@ from torch.nn import functional
 
 from myops.case import SEQUENCES
 from myops.cropping import candidate_image, with_neighbors
+from myops.errors import InputError
 from myops.labels import MYOPS, lv_region
 from myops.models.build import build_prsn
+from myops.models.prsn import FUSIONS
 from myops.normalize import normalize
 from myops.training.augment import (
     drop_sequences,
@@ -32,7 +34,7 @@ from myops.training.losses import dice_loss
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
 if TYPE_CHECKING:
-    from myops.phantom.patient import PhantomPatient
+    from myops.training.stage import Patient
 
 # Classes of the main branch, in the order of its channels; the last with a margin alone, without it
 # what is outside counts as "other".
@@ -44,10 +46,12 @@ def build(config: TrainingConfig) -> nn.Module:
     """The PRSN with random weights."""
     assert isinstance(config, PrsnConfig)
     widths = {"widths": config.widths} if config.widths else {}
-    return build_prsn(**widths, planes=config.planes, margin=config.margin)
+    if config.fusion not in FUSIONS:
+        raise InputError(f"fusion expects one of {', '.join(FUSIONS)}, found {config.fusion!r}")
+    return build_prsn(**widths, planes=config.planes, margin=config.margin, fusion=config.fusion)
 
 
-def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
+def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
     assert isinstance(config, PrsnConfig)
     crops, labels = crop_patient(patient, jittered_tissue_box(patient, rng), config.size)

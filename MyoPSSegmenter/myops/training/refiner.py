@@ -38,7 +38,7 @@ from myops.training.losses import kl_to_soft_label, slice_dice_loss, soft_label
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
 if TYPE_CHECKING:
-    from myops.phantom.patient import PhantomPatient
+    from myops.training.stage import Patient
 
 CLASS_OF = {"blood_pool": BLOOD, "normal_myocardium": NORMAL, "edema": EDEMA, "scar": SCAR}
 # Clicks of a training step: the first is the most frequent one in practice.
@@ -69,12 +69,12 @@ def _cascade(name: str) -> Any:
     return load_models("cpu", name)
 
 
-def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
+def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Segment the patient automatically and crop; slices with a true or automatic LV."""
     from myops.cascade import CascadeConfig, segment
 
     assert isinstance(config, RefinerConfig)
-    case = phantom_case(patient)
+    case = patient_case(patient)
     flips = CascadeConfig(flips=bool(rng.random() < 0.5))
     segmentation = segment(case, _cascade(config.cascade), config=flips)
     box = refiner_box(segmentation)
@@ -92,15 +92,15 @@ def prepare(patient: PhantomPatient, rng: np.random.Generator, config: TrainingC
     }
 
 
-def phantom_case(patient: PhantomPatient) -> Case:
-    """A phantom patient as a Case, as if read from its files."""
+def patient_case(patient: Patient) -> Case:
+    """A patient's arrays as a Case, as if read from files."""
     import SimpleITK as sitk
 
     images = {}
     for name, array in patient.images.items():
         images[name] = sitk.GetImageFromArray(array)
         images[name].SetSpacing(patient.spacing_mm)
-    return case_from_images(images, f"phantom {patient.seed}")
+    return case_from_images(images, "patient")
 
 
 def _on_grid(array: np.ndarray, case: Case) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,33 @@ Slices = dict[str, np.ndarray]
 Batch = dict[str, Tensor]
 # Total loss, and its parts by name for the curves.
 Loss = tuple[Tensor, dict[str, Tensor]]
+
+
+class Patient(Protocol):
+    """What a training sees of a patient: a phantom, or a labeled case (`training.cases`).
+
+    Everything is on one grid, arrays (z, y, x).
+    """
+
+    @property
+    def images(self) -> Mapping[str, np.ndarray]:
+        """Float32 per present sequence."""
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Uint16, MyoPS values; scar includes MVO."""
+
+    @property
+    def mvo(self) -> np.ndarray:
+        """Bool, microvascular obstruction inside the scar."""
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """(x, y, z), z from slice center to slice center."""
+
+    @property
+    def acute(self) -> bool:
+        """The scar is fresh, hence edematous."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""Labeled cases as patients to train on: MyoPS 2020, a site's own, or a phantom cohort's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from myops.datasets import LabeledCase, find_cases
+from myops.errors import InputError
+from myops.labels import MVO, MYOPS, lv_region
+from myops.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class CasePatient:
+    """A labeled case on its Case's grid; see `stage.Patient` for the attributes.
+
+    `acute` tells that the expert has drawn edema: a chronic scar has none.
+    """
+
+    name: str
+    images: dict[str, np.ndarray]
+    labels: np.ndarray
+    mvo: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    acute: bool
+
+
+def case_patient(labeled: LabeledCase) -> CasePatient:
+    """Bring a labeled case's images and labels to one grid; slices not drawn are left out.
+
+    Raises:
+        InputError: see `case_from_images`; or no slice shows a left ventricle.
+    """
+    case = labeled.to_case()
+    labels, drawn = labeled.truth_for(case)
+    if not lv_region(labels[drawn]).any():
+        raise InputError(
+            f"{labeled.name}: expected labels of a left ventricle, found none; leave this case out"
+        )
+    mvo = labels == MVO
+    labels = np.where(mvo, MYOPS["scar"], labels).astype(np.uint16)
+    return CasePatient(
+        name=labeled.name,
+        images={name: image[drawn] for name, image in case.images.items()},
+        labels=labels[drawn],
+        mvo=mvo[drawn],
+        spacing_mm=case.geometry.spacing_mm,
+        acute=bool((labels == MYOPS["edema"]).any()),
+    )
+
+
+def training_cases(config: TrainingConfig) -> list[CasePatient]:
+    """The labeled cases that a configuration names.
+
+    Raises:
+        InputError: no such folder, a name that is not in it, fewer than two cases, or a case
+            without scar, blood or muscle to learn from in all of them.
+    """
+    wanted = [name for name in config.case_names.split(",") if name]
+    return choose_cases(find_cases(Path(config.cases)), wanted, config.cases)
+
+
+def choose_cases(found: Iterable[LabeledCase], wanted: list[str], where: str) -> list[CasePatient]:
+    """The cases of these names (all if there are none), as patients.
+
+    Raises:
+        InputError: see `training_cases`.
+    """
+    chosen = [case_patient(one) for one in found if not wanted or one.name in wanted]
+    missing = sorted(set(wanted) - {one.name for one in chosen})
+    if missing:
+        raise InputError(f"{where}: expected the cases {', '.join(missing)}, found none of them")
+    if len(chosen) < 2:
+        raise InputError(
+            f"{where}: expected at least two labeled cases to train on, found {len(chosen)}; "
+            "add cases, or train on phantoms (without cases)"
+        )
+    if not any((one.labels == MYOPS["scar"]).any() for one in chosen):
+        raise InputError(
+            f"{where}: expected scar in at least one of {len(chosen)} cases, found none; "
+            "add patients with scar: nothing could be learned about it"
+        )
+    return chosen

@@ -1,0 +1,195 @@
+"""Labeled cases as patients to train on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from myops.datasets import LabeledCase, find_cases
+from myops.errors import InputError
+from myops.labels import MVO, MYOPS
+from myops.models.build import build_prsn
+from myops.models.prsn import MFB
+from myops.models.unet import build_unet
+from myops.phantom.files import write_cohort
+from myops.phantom.patient import PhantomConfig
+from myops.training import cases, data, loop, prsn, unet
+from myops.training.checkpoint import read_checkpoint
+from myops.training.config import UnetConfig, make_config
+
+TINY = {
+    "steps": "2",
+    "batch_size": "2",
+    "pool_start": "1",
+    "workers": "0",
+    "threads": "1",
+    "curve_patients": "0",
+    "curve_minutes": "0",
+    "device": "cpu",
+    "widths": "4,4",
+    "size": "32",
+}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cohort")
+    drawn = PhantomConfig(dropout=False, normal_share=0.0, acute_share=1.0)
+    write_cohort(970_100, 3, folder, drawn)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labeled(cohort) -> list[LabeledCase]:
+    return list(find_cases(cohort))
+
+
+def test_a_case_becomes_a_patient_with_the_volumes_of_its_label_file(labeled):
+    patient = cases.case_patient(labeled[0])
+    assert set(patient.images) == {"bssfp", "lge", "t2"}
+    for value in (MYOPS["blood_pool"], MYOPS["normal_myocardium"], MYOPS["edema"]):
+        assert np.sum(patient.labels == value) == np.sum(labeled[0].labels == value)
+    scar = np.isin(labeled[0].labels, [MYOPS["scar"], MVO])
+    assert np.sum(patient.labels == MYOPS["scar"]) == scar.sum()
+    assert patient.mvo.sum() == np.sum(labeled[0].labels == MVO)
+    assert patient.acute
+
+
+def test_slices_that_nobody_has_drawn_are_left_out(labeled):
+    drawn = np.ones(len(labeled[0].labels), bool)
+    drawn[0] = False
+    patient = cases.case_patient(replace(labeled[0], labeled=drawn))
+    assert len(patient.labels) == len(labeled[0].labels) - 1 == len(patient.images["lge"])
+
+
+def test_a_case_without_edema_is_chronic(labeled):
+    labels = labeled[0].labels.copy()
+    labels[labels == MYOPS["edema"]] = MYOPS["normal_myocardium"]
+    assert not cases.case_patient(replace(labeled[0], labels=labels)).acute
+
+
+def test_one_case_is_too_few_to_train_on(labeled):
+    with pytest.raises(InputError, match="at least two labeled cases"):
+        cases.choose_cases(labeled[:1], [], "here")
+
+
+def test_cases_without_any_scar_are_refused(labeled):
+    healthy = [replace(one, labels=np.minimum(one.labels, 500)) for one in labeled]
+    with pytest.raises(InputError, match="expected scar in at least one of 3 cases"):
+        cases.choose_cases(healthy, [], "here")
+
+
+def test_a_name_that_is_not_there_is_told(labeled):
+    with pytest.raises(InputError, match="expected the cases Case_P999, found none"):
+        cases.choose_cases(labeled, [labeled[0].name, labeled[1].name, "Case_P999"], "here")
+
+
+def test_labels_without_a_heart_are_refused(labeled):
+    empty = replace(labeled[0], labels=np.zeros_like(labeled[0].labels))
+    with pytest.raises(InputError, match="expected labels of a left ventricle"):
+        cases.case_patient(empty)
+
+
+def test_every_round_shows_each_case_once_in_another_order_and_cut():
+    patients = [f"patient {number}" for number in range(7)]
+    source = data.case_source(patients, make_config("prsn", {"seed": "4"}))
+    rounds = [[source(7 * turn + place)[0] for place in range(7)] for turn in range(3)]
+    assert all(sorted(seen) == patients for seen in rounds)
+    assert rounds[0] != rounds[1] != rounds[2]
+    assert source(0)[1].random() != source(7)[1].random()
+    assert source(5)[1].random() == source(5)[1].random()
+
+
+@pytest.mark.parametrize("inside", ["0", "1"])
+def test_a_network_trains_on_named_cases_and_the_checkpoint_says_which(
+    inside, cohort, labeled, tmp_path
+):
+    names = ",".join(one.name for one in labeled[:2])
+    settings = TINY | {"cases": str(cohort), "case_names": names, "inside": inside}
+    path = loop.train("unet", settings, tmp_path)
+    config = json.loads(read_checkpoint(path)["config"])
+    assert (config["cases"], config["case_names"]) == (str(cohort), names)
+    with pytest.raises(InputError, match="found none"):
+        loop.train("unet", settings | {"case_names": "nobody"}, tmp_path / "other")
+
+
+def slices_of(labels: list[list[int]]) -> torch.Tensor:
+    return torch.tensor(labels)[None, None]
+
+
+def test_the_targets_of_a_baseline_by_hand():
+    labels = slices_of([[prsn.OTHER, prsn.NORMAL], [prsn.EDEMA, prsn.SCAR]])
+    scar = unet.target_planes(labels, "scar")[0]
+    assert scar.tolist() == [[[0, 1], [1, 0]], [[0, 0], [0, 1]]]  # edema counts as normal
+    edema = unet.target_planes(labels, "edema")[0]
+    assert edema.tolist() == [[[0, 1], [0, 1]], [[0, 0], [1, 0]]]  # scar counts as normal
+    tissues = unet.target_planes(labels, "tissues")[0]
+    assert tissues.tolist() == [[[0, 1], [0, 0]], [[0, 0], [1, 0]], [[0, 0], [0, 1]]]
+    region = unet.target_planes(slices_of([[prsn.OUTSIDE, prsn.OTHER]]), "region")[0]
+    assert region.tolist() == [[[0, 1]]]
+
+
+def test_a_baseline_sees_its_own_sequences_alone():
+    network = build_unet((1,), 3, widths=(4, 8)).eval()
+    images = torch.randn(2, 3, 16, 16)
+    others = images.clone()
+    others[:, [0, 2]] = 7.0
+    assert torch.equal(network(images), network(others))
+    others[:, 1] = 7.0
+    assert not torch.allclose(network(images), network(others))
+
+
+@pytest.mark.parametrize("sequences", ["", "lge,ct"])
+def test_unknown_sequences_are_refused(sequences):
+    with pytest.raises(InputError, match="sequences expects some of bssfp, lge, t2"):
+        unet.build(UnetConfig(sequences=sequences))
+
+
+def test_an_unknown_target_or_fusion_is_refused():
+    with pytest.raises(InputError, match="target expects one of region, scar, edema, tissues"):
+        unet.build(UnetConfig(target="fat"))
+    with pytest.raises(InputError, match="fusion expects one of cafb, mfb"):
+        prsn.build(make_config("prsn", {"fusion": "sum"}))
+
+
+def test_mfb_fuses_sum_product_and_maximum_by_hand():
+    fusion = MFB(1, 1)
+    features = [torch.full((1, 1, 1, 1), value) for value in (1.0, 2.0, 0.5, 3.0)]
+    product = float(np.prod(np.tanh([1.0, 2.0, 0.5, 3.0])))
+    for weights, expected in (([1, 0, 0], 6.5), ([0, 1, 0], product), ([0, 0, 1], 3.0)):
+        fusion.mix.weight.data = torch.tensor(weights, dtype=torch.float32).reshape(1, 3, 1, 1)
+        fusion.mix.bias.data.zero_()
+        assert fusion(features, torch.ones(1, 3)).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_mfb_takes_no_notice_of_an_absent_sequence():
+    network = build_prsn(widths=(4, 8), fusion="mfb").eval()
+    images = torch.randn(1, 3, 16, 16)
+    present = torch.tensor([[1.0, 1.0, 0.0]])
+    images[:, 2] = 0
+    before = network(images, present)["main"]
+    with torch.no_grad():
+        for parameter in network.t2.parameters():
+            parameter.add_(1.0)
+    assert torch.allclose(before, network(images, present)["main"], atol=1e-6)
+
+
+def test_a_perfect_baseline_has_no_loss():
+    config = UnetConfig(target="scar")
+    labels = torch.randint(1, 4, (2, 1, 8, 8))
+    batch = {
+        "images": torch.zeros(2, 3, 8, 8),
+        "region": torch.ones(2, 1, 8, 8),
+        "labels": labels,
+        "present": torch.ones(2, 3),
+    }
+    planes = unet.target_planes(labels, "scar")
+    perfect = 50 * torch.cat((1 - planes.sum(1, keepdim=True), planes), dim=1)
+    loss = unet.make_loss(config, torch.device("cpu"))
+    assert loss(lambda _: perfect, batch)[0].item() < 1e-3
+    assert loss(lambda _: -perfect, batch)[0].item() > 0.5
