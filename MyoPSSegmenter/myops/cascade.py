@@ -133,6 +133,16 @@ def segment(
     )
 
 
+def locate_heart(case: Case, models: Models) -> SquareBox:
+    """The square around the heart that the ASSN sees, by the heart finder alone.
+
+    Raises:
+        InputError: there is no heart in the images.
+    """
+    run = _Run(models, CascadeConfig(flips=False), lambda *_: None, lambda: False)
+    return heart_box(_find_heart(case, run)[0], case.geometry.spacing_mm)
+
+
 def _find_heart(case: Case, run: _Run) -> tuple[np.ndarray, np.ndarray]:
     """Coarse probabilities of the LV region and the right ventricle on the Case's grid."""
     images = finder_input(case.images, case.geometry.spacing_mm)
@@ -146,7 +156,7 @@ def _find_heart(case: Case, run: _Run) -> tuple[np.ndarray, np.ndarray]:
     return lv, rv
 
 
-def _crop(case: Case, box: SquareBox, size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def crop_case(case: Case, box: SquareBox, size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Raw crops (z, size, size), NaN where a sequence has no image, and its presence per slice.
 
     A sequence that covers only some slices is present in those alone: (z, 3) float32.
@@ -162,7 +172,7 @@ def _crop(case: Case, box: SquareBox, size: int) -> tuple[dict[str, np.ndarray],
 
 def _outline_region(case: Case, box: SquareBox, run: _Run) -> np.ndarray:
     """f(I), the probability of the LV epicardial region: float32 (z, y, x) on the Case's grid."""
-    crops, present = _crop(case, box, run.models.sizes["assn"])
+    crops, present = crop_case(case, box, run.models.sizes["assn"])
     network = run.models.assn
     images = with_neighbors(assn_input(crops), _planes(network))
     logits = _predict(run, "ASSN", network, images, present)
@@ -193,7 +203,7 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     which was nearer to the experts' (Docs/real-hearts.md).
     """
     size = run.models.sizes["prsn"]
-    crops, present = _crop(case, box, size)
+    crops, present = crop_case(case, box, size)
     network = run.models.prsn
     margin = int(getattr(network, "margin", 0))
     inside = grow(crop_stack(region.astype(np.float32), box, size) > 0.5, margin)

@@ -19,6 +19,7 @@ from myops.commands.options import PATH, device_option, image_options, landmark_
 from myops.commands.phantom import phantom
 from myops.commands.quantify import info, quantify
 from myops.commands.refine import refine
+from myops.commands.reproduce import reproduce
 from myops.commands.screen import print_measurements, progress_bar
 from myops.commands.study import study
 from myops.commands.train import train
@@ -94,7 +95,7 @@ def segment(
     click.echo(f"Report: {output / 'report.html'}")
 
 
-for command in (demo, evaluate, info, models, phantom, quantify, refine, study, train):
+for command in (demo, evaluate, info, models, phantom, quantify, refine, reproduce, study, train):
     cli.add_command(command)
 # The same under the name that a reader looks for: `myops compare PREDICTION TRUTH`.
 cli.add_command(masks, "compare")

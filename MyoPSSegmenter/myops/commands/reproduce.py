@@ -1,0 +1,66 @@
+"""`myops reproduce`: a published system beside its baselines, as the paper's table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from myops.commands.options import PATH
+from myops.commands.train import parse_setting
+from myops.errors import InputError
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["cascade"]))
+@click.option(
+    "--data",
+    type=PATH,
+    help="Folder of labeled patients (MyoPS 2020's files); a phantom cohort if left out.",
+)
+@click.option(
+    "--protocol", type=click.Choice(["paper", "quick"]), default="quick", show_default=True
+)
+@click.option("--output", "-o", type=PATH, required=True, help="Folder of everything it writes.")
+@click.option("--seeds", type=click.IntRange(1), help="Trainings per row (paper 3, quick 1).")
+@click.option("--rows", help="Only these rows and those they need, with commas between.")
+@click.option(
+    "--patients", type=click.IntRange(4), default=45, show_default=True, help="Of the cohort."
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
+def reproduce(
+    name: str,
+    data: Path | None,
+    protocol: str,
+    output: Path,
+    seeds: int | None,
+    rows: str | None,
+    patients: int,
+    settings: tuple[str, ...],
+) -> None:
+    """Train a published system and its baselines, and print the paper's table.
+
+    The same command goes on where an earlier call was stopped. Docs/reproduce.md shows a run.
+    """
+    try:
+        from myops.reproduce.protocol import PROTOCOLS
+        from myops.reproduce.rows import TABLES, choose_rows
+        from myops.reproduce.run import Reproduction
+        from myops.reproduce.run import reproduce as run
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"training needs {error.name}, which is not installed: "
+            "run pip install 'myops-segmenter[train]'"
+        ) from error
+    chosen = PROTOCOLS[protocol]
+    overrides = dict(parse_setting(setting) for setting in settings)
+    shared = chosen.settings | overrides
+    if "steps" in overrides and "minutes" not in overrides:
+        shared.pop("minutes", None)
+    chosen = replace(chosen, seeds=seeds or chosen.seeds, settings=shared)
+    table = TABLES[name] if rows is None else choose_rows(TABLES[name], rows.split(","))
+    wanted = Reproduction(name, table, chosen, output, data, patients)
+    path = run(wanted, click.echo)
+    click.echo(path.read_text(encoding="utf-8"))
+    click.echo(f"Table: {path}")

@@ -1,0 +1,1 @@
+"""The published systems beside their baselines: from a data set to the papers' tables."""

@@ -1,0 +1,101 @@
+"""The data of a reproduction: a data set's patients or a phantom cohort, and the paper's split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from myops.case import SEQUENCES, Case
+from myops.cropping import SquareBox
+from myops.datasets import LabeledCase, find_cases
+from myops.errors import InputError
+from myops.reproduce.protocol import COHORT_SEED, TESTED, TRAINED
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Names of the patients to train and to test on."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """A patient to test on: truth uint16 (z, y, x) on the Case's grid, and the heart's square.
+
+    `box` is None where the heart finder finds no heart: every row then misses this patient.
+    """
+
+    __test__ = False  # no test of pytest's
+
+    name: str
+    case: Case
+    truth: np.ndarray
+    drawn: np.ndarray
+    box: SquareBox | None
+
+
+def make_cohort(folder: Path, patients: int, progress: Progress) -> Path:
+    """Write a phantom cohort of the paper's size with all sequences, or go on writing it."""
+    from myops.phantom.files import write_patient
+    from myops.phantom.patient import PhantomConfig, generate_patient
+
+    # MyoPS 2020 holds patients after an infarct: none without scar, acute and chronic.
+    drawn = PhantomConfig(dropout=False, normal_share=0.0, acute_share=0.6)
+    for number, seed in enumerate(range(COHORT_SEED, COHORT_SEED + patients)):
+        name = f"phantom_{seed:06d}"
+        progress(number / patients, name)
+        if not (folder / name / f"{name}_truth.json").exists():
+            write_patient(generate_patient(seed, drawn), folder / name)
+    return folder
+
+
+def split_cases(cases: list[LabeledCase], where: Path) -> Split:
+    """The first patients by name are trained on, the others tested: 25 of 45, or that share.
+
+    Raises:
+        InputError: fewer than four patients, one without all three sequences, or twice the same
+            name.
+    """
+    # MyoPS 2020 calls its patients myops_training_101... and myops_test_201...
+    names = sorted((case.name for case in cases), key=lambda name: ("test" in name.lower(), name))
+    if len(set(names)) < len(names):
+        raise InputError(f"{where}: expected every patient once, found a name twice")
+    if len(names) < 4:
+        raise InputError(
+            f"{where}: expected at least 4 labeled patients (2 to train, 2 to test), found "
+            f"{len(names)}; name the folder of the whole data set"
+        )
+    for case in cases:
+        missing = [name for name in SEQUENCES if name not in case.images]
+        if missing:
+            raise InputError(
+                f"{where}: expected bSSFP, LGE and T2 of {case.name}, found no "
+                f"{', '.join(missing)}; the papers' tables need all three of every patient"
+            )
+    trained = min(max(round(len(names) * TRAINED / (TRAINED + TESTED)), 2), len(names) - 2)
+    return Split(tuple(names[:trained]), tuple(names[trained:]))
+
+
+def read_cases(folder: Path) -> list[LabeledCase]:
+    """All labeled cases below a folder; raises InputError like `find_cases`."""
+    return list(find_cases(folder))
+
+
+def test_case(labeled: LabeledCase, models: object) -> TestCase:
+    """Bring a patient to its Case's grid and find the heart with the shipped heart finder."""
+    from myops.cascade import locate_heart
+
+    case = labeled.to_case()
+    truth, drawn = labeled.truth_for(case)
+    try:
+        box = locate_heart(case, models)  # type: ignore[arg-type]
+    except InputError:
+        box = None
+    return TestCase(labeled.name, case, truth, drawn, box)

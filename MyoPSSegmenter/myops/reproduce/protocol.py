@@ -1,0 +1,62 @@
+"""How a table is reproduced: split, budget and size, the same for all of its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# MyoPS 2020: 25 patients to train on, 20 to test on.
+TRAINED, TESTED = 25, 20
+# Patients of the phantom cohort: held back from every training of ours.
+COHORT_SEED = 960_000
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all rows of a table share.
+
+    Attributes:
+        name: "paper" or "quick".
+        seeds: trainings per row; each has its own weights, batches and augmentation.
+        settings: of every training (`training.config`), as texts.
+        sizes: pixels per side: "heart" for squares around the heart, "tissue" for those around the
+            left ventricle.
+    """
+
+    name: str
+    seeds: int
+    settings: dict[str, str]
+    sizes: dict[str, int] = field(default_factory=dict)
+
+
+COMMON = {
+    "workers": "1",
+    "pool_start": "8",
+    "curve_patients": "0",
+    "curve_minutes": "0",
+    "dropout": "0",
+    "warmup": "0.03",
+}
+PROTOCOLS = {
+    # The paper's 128x128 squares and Adam; it names no number of steps: long enough to converge.
+    "paper": Protocol(
+        "paper",
+        seeds=3,
+        settings=COMMON | {"steps": "8000", "batch_size": "16", "learning_rate": "1e-3"},
+        sizes={"heart": 128, "tissue": 128},
+    ),
+    # Two minutes a row on two cores; the rows can be compared with each other, not with a paper.
+    "quick": Protocol(
+        "quick",
+        seeds=1,
+        settings=COMMON
+        | {
+            "minutes": "2",
+            "batch_size": "8",
+            "learning_rate": "2e-3",
+            "ema_decay": "0.99",
+            "checkpoint_minutes": "0.5",
+            "device": "cpu",
+        },
+        sizes={"heart": 96, "tissue": 64},
+    ),
+}

@@ -1,0 +1,191 @@
+"""The rows of the papers' tables: which network, trained how, measured on what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from myops.errors import InputError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method.
+
+    Attributes:
+        name: as in the paper.
+        stage: the training stage that makes its network.
+        size: "heart" or "tissue", the square its network sees (`Protocol.sizes`).
+        settings: of its training beside the protocol's, as texts.
+        uses: setting to the row whose checkpoint it takes ({"dae": "DAE"}).
+        region: the row whose LV region it looks inside; "" = the whole square.
+        measures: the structures of `compare` that it is measured on; none = not shown.
+        published: structure to what the paper prints, as text.
+    """
+
+    name: str
+    stage: str
+    size: str = "heart"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    uses: Mapping[str, str] = field(default_factory=dict)
+    region: str = ""
+    measures: tuple[str, ...] = ()
+    published: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """The row's name as the name of a folder."""
+        kept = (c.lower() if c.isalnum() else "_" for c in self.name)
+        return "_".join(part for part in "".join(kept).split("_") if part)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a paper says about two of its rows.
+
+    Attributes:
+        words: the claim.
+        better, worse: names of rows.
+        structure, measure: what is compared, as in `compare`; the difference is better - worse.
+        lower: whether less is better (distances).
+    """
+
+    words: str
+    better: str
+    worse: str
+    structure: str
+    measure: str
+    lower: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A paper's rows, in the order in which they are trained, and its claims."""
+
+    title: str
+    source: str
+    rows: tuple[Row, ...]
+    claims: tuple[Claim, ...]
+
+
+LV, SCAR, EDEMA, BOTH = ("lv_region",), ("scar",), ("edema",), "scar_or_edema"
+
+# REFERENCE: the cascade paper, tables 1 (validation) and 2 (test).
+CASCADE = Table(
+    title="ASSN + DAE + PRSN",
+    source="the cascade paper, tables 1 and 2, MyoPS 2020 (45 patients)",
+    rows=(
+        Row(
+            "U-Net bSSFP",
+            "unet",
+            settings={"sequences": "bssfp", "target": "region"},
+            measures=LV,
+            published={"lv_region": "0.938 ± 0.026, HD 10.7 ± 9.0 mm"},
+        ),
+        Row("DAE", "dae"),
+        Row(
+            "ASSN without DAE",
+            "assn",
+            settings={"dae_weight": "0"},
+            measures=LV,
+            published={"lv_region": "0.962 ± 0.033, HD 8.3 ± 9.1 mm"},
+        ),
+        Row(
+            "ASSN",
+            "assn",
+            uses={"dae": "DAE"},
+            measures=LV,
+            published={"lv_region": "0.970 ± 0.015, HD 3.0 ± 0.8 mm"},
+        ),
+        Row(
+            "U-Net edema (T2)",
+            "unet",
+            settings={"sequences": "t2", "target": "edema"},
+            measures=EDEMA,
+            published={"edema": "0.614"},
+        ),
+        Row(
+            "U-Net scar (LGE)",
+            "unet",
+            settings={"sequences": "lge", "target": "scar"},
+            measures=SCAR,
+            published={"scar": "0.564"},
+        ),
+        Row(
+            "PRSN branch T2",
+            "unet",
+            "tissue",
+            settings={"sequences": "t2", "target": "edema", "inside": "1"},
+            region="ASSN",
+            measures=EDEMA,
+            published={"edema": "0.644"},
+        ),
+        Row(
+            "PRSN branch LGE",
+            "unet",
+            "tissue",
+            settings={"sequences": "lge", "target": "scar", "inside": "1"},
+            region="ASSN",
+            measures=SCAR,
+            published={"scar": "0.557"},
+        ),
+        Row(
+            "Fusion U-Net",
+            "unet",
+            "tissue",
+            settings={"target": "tissues", "inside": "1"},
+            region="ASSN",
+            measures=(*SCAR, *EDEMA, BOTH),
+            published={"scar": "0.575", BOTH: "0.666"},
+        ),
+        Row(
+            "MFB-PRSN",
+            "prsn",
+            "tissue",
+            settings={"fusion": "mfb"},
+            region="ASSN",
+            measures=(*SCAR, *EDEMA, BOTH),
+            published={"scar": "0.596", BOTH: "0.686"},
+        ),
+        Row(
+            "PRSN",
+            "prsn",
+            "tissue",
+            region="ASSN",
+            measures=(*SCAR, *EDEMA, BOTH),
+            published={"scar": "0.641 ± 0.260", BOTH: "0.702 ± 0.130"},
+        ),
+    ),
+    claims=(
+        Claim("the DAE reduces HD", "ASSN", "ASSN without DAE", "lv_region", "hd_mm", lower=True),
+        Claim("three sequences beat bSSFP", "ASSN", "U-Net bSSFP", "lv_region", "dice"),
+        Claim("the PRSN beats its LGE branch", "PRSN", "PRSN branch LGE", "scar", "dice"),
+        Claim("the PRSN beats a U-Net on LGE", "PRSN", "U-Net scar (LGE)", "scar", "dice"),
+        Claim("channel attention beats input fusion", "PRSN", "Fusion U-Net", "scar", "dice"),
+        Claim("channel attention beats MFB", "PRSN", "MFB-PRSN", "scar", "dice"),
+        Claim("channel attention beats MFB", "PRSN", "MFB-PRSN", BOTH, "dice"),
+    ),
+)
+
+TABLES = {"cascade": CASCADE}
+
+
+def choose_rows(table: Table, names: list[str]) -> Table:
+    """Some rows of a table, with the rows they need and the claims that they can answer.
+
+    Raises:
+        InputError: a row that the table does not have.
+    """
+    by_name = {row.name: row for row in table.rows}
+    wanted = [name.strip() for name in names]
+    unknown = [name for name in wanted if name not in by_name]
+    if unknown:
+        raise InputError(
+            f"unknown rows {', '.join(unknown)}: expected some of {', '.join(by_name)}"
+        )
+    for name in wanted:  # grows while it is read
+        needs = (*by_name[name].uses.values(), by_name[name].region)
+        wanted += [other for other in needs if other and other not in wanted]
+    rows = tuple(row for row in table.rows if row.name in wanted)
+    claims = tuple(c for c in table.claims if {c.better, c.worse} <= set(wanted))
+    return replace(table, rows=rows, claims=claims)

@@ -1,0 +1,160 @@
+"""Scores of all rows as CSV, and as the paper's table with its claims put to the test."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from myops.compare import Agreement
+from myops.io import write_atomic
+from myops.quantify.agreement import paired_test
+from myops.refine.evaluation_summary import mean_interval
+from myops.reproduce.rows import Claim, Table
+
+MEASURES = ("dice", "hd_mm", "sensitivity", "specificity")
+NAMES = {
+    "lv_region": "LV region",
+    "scar": "scar",
+    "edema": "edema",
+    "scar_or_edema": "scar or edema",
+    "hd_mm": "HD, mm",
+    "dice": "Dice",
+}
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """One structure of one test patient, by one row's network."""
+
+    row: str
+    seed: int
+    case: str
+    structure: str
+    agreement: Agreement
+
+
+def write_scores(path: Path, scores: Iterable[CaseScore]) -> None:
+    """Write scores as CSV, complete or not at all; an undefined measure is an empty cell."""
+    names = [field.name for field in fields(Agreement)]
+
+    def write(beside: Path) -> None:
+        with beside.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["row", "seed", "case", "structure", *names])
+            for score in scores:
+                values = asdict(score.agreement)
+                table.writerow(
+                    [score.row, score.seed, score.case, score.structure]
+                    + ["" if values[name] is None else values[name] for name in names]
+                )
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, write)
+
+
+def read_scores(path: Path) -> list[CaseScore]:
+    """Read what `write_scores` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [_score(cells) for cells in csv.DictReader(file)]
+
+
+def _score(cells: dict[str, str]) -> CaseScore:
+    values = {
+        field.name: cells[field.name]
+        if field.name == "reason"
+        else (float(cells[field.name]) if cells[field.name] else None)
+        for field in fields(Agreement)
+    }
+    agreement = Agreement(**values)  # type: ignore[arg-type]
+    return CaseScore(cells["row"], int(cells["seed"]), cells["case"], cells["structure"], agreement)
+
+
+def per_patient(
+    scores: Sequence[CaseScore], row: str, structure: str, measure: str
+) -> dict[str, float | None]:
+    """A measure of every test patient, the mean over the seeds; None where no seed has one."""
+    found: dict[str, list[float]] = {}
+    for score in scores:
+        if (score.row, score.structure) == (row, structure):
+            value = getattr(score.agreement, measure)
+            found.setdefault(score.case, []).extend([] if value is None else [value])
+    return {case: float(np.mean(values)) if values else None for case, values in found.items()}
+
+
+def write_table(path: Path, table: Table, scores: Sequence[CaseScore], head: Sequence[str]) -> Path:
+    """Write the paper's table as Markdown: mean ± SD over patients, interval, and the claims."""
+    text = "\n".join([f"# {table.title}", "", *(f"- {line}" for line in head), "", ""])
+    text += "\n".join(table_lines(table, scores)) + "\n\n" + "\n".join(claim_lines(table, scores))
+    write_atomic(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
+    return path
+
+
+def table_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
+    """Rows of a Markdown table, each measure as mean ± SD over the patients it is defined for."""
+    lines = [
+        "| method | structure | Dice (95 % interval) | HD, mm | sensitivity | specificity | "
+        "published |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in table.rows:
+        for structure in row.measures:
+            cells = [
+                _cell(list(per_patient(scores, row.name, structure, measure).values()), measure)
+                for measure in MEASURES
+            ]
+            published = row.published.get(structure, "–")
+            lines.append(f"| {row.name} | {NAMES[structure]} | {' | '.join(cells)} | {published} |")
+    return [*lines, "", f"Published: {table.source}; other patients, so no comparison of numbers."]
+
+
+def _cell(values: Sequence[float | None], measure: str) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    digits = 1 if measure == "hd_mm" else 3
+    spread = float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
+    text = f"{np.mean(known):.{digits}f} ± {spread:.{digits}f}"
+    if measure == "dice":
+        interval = mean_interval(list(enumerate(known)))
+        text += f" ({interval.low:.3f}–{interval.high:.3f})" if interval.low is not None else ""
+    missing = len(values) - len(known)
+    return text + (f", {missing} undefined" if missing else "")
+
+
+def claim_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
+    """What the paper says, and what these patients say: the mean paired difference, Wilcoxon."""
+    lines = [
+        "| claim | measure | difference (95 % interval) | p | holds here |",
+        "|---|---|---|---|---|",
+    ]
+    return lines + [_claim_line(claim, scores) for claim in table.claims]
+
+
+def _claim_line(claim: Claim, scores: Sequence[CaseScore]) -> str:
+    better, worse = (
+        per_patient(scores, row, claim.structure, claim.measure)
+        for row in (claim.better, claim.worse)
+    )
+    pairs = [(better[case], worse[case]) for case in better if case in worse]
+    known = [(one, other) for one, other in pairs if one is not None and other is not None]
+    measure = f"{NAMES[claim.structure]}, {NAMES[claim.measure]}"
+    if not known:
+        return f"| {claim.words} | {measure} | – | – | not measured |"
+    differences = [one - other for one, other in known]
+    interval = mean_interval(list(enumerate(differences)))
+    test = paired_test([one for one, _ in known], [other for _, other in known])
+    digits = 2 if claim.measure == "hd_mm" else 3
+    mean = float(np.mean(differences))
+    text = f"{mean:+.{digits}f}"
+    holds = "no"
+    if interval.low is not None and interval.high is not None:
+        text += f" ({interval.low:+.{digits}f} to {interval.high:+.{digits}f})"
+        sure = interval.high < 0 if claim.lower else interval.low > 0
+        leans = mean < 0 if claim.lower else mean > 0
+        holds = "yes" if sure else "not shown" if leans else "no"
+    p = "–" if test.wilcoxon_p is None else f"{test.wilcoxon_p:.3f}"
+    return f"| {claim.words} | {measure} | {text} | {p} | {holds} |"

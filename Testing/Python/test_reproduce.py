@@ -1,0 +1,314 @@
+"""The papers' tables from one command: split, rows, resuming, scores and claims."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from myops.case import Case
+from myops.cli import cli
+from myops.compare import Agreement, compare
+from myops.cropping import heart_box
+from myops.datasets import LabeledCase
+from myops.errors import InputError
+from myops.labels import MYOPS, lv_region
+from myops.phantom.patient import PhantomConfig, generate_patient
+from myops.reproduce import predict, run
+from myops.reproduce.cohort import Split, split_cases
+from myops.reproduce.protocol import PROTOCOLS
+from myops.reproduce.rows import CASCADE, TABLES, Claim, Row, Table, choose_rows
+from myops.reproduce.table import (
+    CaseScore,
+    claim_lines,
+    per_patient,
+    read_scores,
+    table_lines,
+    write_scores,
+)
+from myops.training.config import CONFIGS, UnetConfig, make_config
+from myops.training.loop import STAGES
+from myops.training.refiner import patient_case
+
+
+def named(name: str, sequences: tuple[str, ...] = ("bssfp", "lge", "t2")) -> LabeledCase:
+    return LabeledCase("myops", name, dict.fromkeys(sequences), None, None, frozenset())
+
+
+def agreement(dice: float | None, hd_mm: float | None = None) -> Agreement:
+    return Agreement(dice, hd_mm, None, None, None, None, 1.0, 1.0, 0.0, None)
+
+
+def scores_of(row: str, values: list[float | None], structure: str = "scar") -> list[CaseScore]:
+    return [
+        CaseScore(row, 0, f"patient {k}", structure, agreement(value))
+        for k, value in enumerate(values)
+    ]
+
+
+def test_myops_2020_is_split_as_in_the_paper():
+    cases = [named(f"myops_test_{k}") for k in range(201, 221)]
+    cases += [named(f"myops_training_{k}") for k in range(101, 126)]
+    split = split_cases(cases, Path("here"))
+    assert split.train == tuple(f"myops_training_{k}" for k in range(101, 126))
+    assert split.test == tuple(f"myops_test_{k}" for k in range(201, 221))
+
+
+@pytest.mark.parametrize(("count", "trained"), [(4, 2), (9, 5), (18, 10), (45, 25)])
+def test_other_numbers_of_patients_are_split_in_the_same_share(count, trained):
+    split = split_cases([named(f"{k:03d}") for k in range(count)], Path("here"))
+    assert len(split.train) == trained
+    assert (*split.train, *split.test) == tuple(f"{k:03d}" for k in range(count))
+
+
+def test_bad_data_is_refused_with_what_is_expected():
+    with pytest.raises(InputError, match=r"at least 4 labeled patients .* found 1"):
+        split_cases([named("a")], Path("here"))
+    some = [named(name) for name in "abcd"]
+    with pytest.raises(InputError, match="expected bSSFP, LGE and T2 of e, found no t2"):
+        split_cases([*some, named("e", ("bssfp", "lge"))], Path("here"))
+    with pytest.raises(InputError, match="a name twice"):
+        split_cases([*some, named("a")], Path("here"))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_has_settings_that_its_stage_knows_and_rows_that_come_before(name):
+    table = TABLES[name]
+    seen: set[str] = set()
+    for row in table.rows:
+        settings = dict(row.settings) | dict.fromkeys(row.uses, "checkpoint.pt")
+        config = make_config(row.stage, settings | {"size": "64"})
+        STAGES[row.stage].build(config)
+        assert {*row.uses.values(), *([row.region] if row.region else [])} <= seen
+        seen.add(row.name)
+    assert len({row.folder for row in table.rows}) == len(table.rows)
+    for claim in table.claims:
+        for row in table.rows:
+            if row.name in (claim.better, claim.worse):
+                assert claim.structure in row.measures
+        assert {claim.better, claim.worse} <= seen
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_protocol_names_settings_that_every_stage_has(name):
+    protocol = PROTOCOLS[name]
+    for stage in {row.stage for row in CASCADE.rows}:
+        make_config(stage, protocol.settings | {"size": str(protocol.sizes["heart"])})
+    assert set(protocol.sizes) == {"heart", "tissue"}
+
+
+def test_choosing_a_row_takes_along_what_it_needs_and_the_claims_it_can_answer():
+    chosen = choose_rows(CASCADE, ["PRSN", "MFB-PRSN"])
+    assert [row.name for row in chosen.rows] == ["DAE", "ASSN", "MFB-PRSN", "PRSN"]
+    assert {claim.words for claim in chosen.claims} == {"channel attention beats MFB"}
+    with pytest.raises(InputError, match="unknown rows YOLO: expected some of U-Net bSSFP, DAE"):
+        choose_rows(CASCADE, ["YOLO"])
+
+
+def test_scores_come_back_from_their_file_as_they_were(tmp_path):
+    scores = scores_of("PRSN", [0.5, None, 1 / 3])
+    write_scores(tmp_path / "cases.csv", scores)
+    assert read_scores(tmp_path / "cases.csv") == scores
+
+
+def test_the_mean_of_a_patient_is_over_seeds_and_leaves_undefined_ones_out():
+    scores = scores_of("PRSN", [0.4, 0.9, None])
+    scores += [replace(score, seed=1) for score in scores_of("PRSN", [0.6, None, None])]
+    scores += scores_of("other", [0.0, 0.0, 0.0])
+    found = per_patient(scores, "PRSN", "scar", "dice")
+    assert found == {"patient 0": pytest.approx(0.5), "patient 1": 0.9, "patient 2": None}
+
+
+def small_table(lower: bool = False) -> Table:
+    rows = (
+        Row("A", "prsn", measures=("scar",), published={"scar": "0.64"}),
+        Row("B", "prsn", measures=("scar",)),
+    )
+    measure = "hd_mm" if lower else "dice"
+    return Table("t", "s", rows, (Claim("A beats B", "A", "B", "scar", measure, lower),))
+
+
+def test_a_row_shows_mean_and_sample_deviation_of_its_patients_and_counts_the_undefined():
+    lines = table_lines(small_table(), scores_of("A", [0.2, 0.4, 0.6, None]))
+    assert lines[2].startswith("| A | scar | 0.400 ± 0.200 (")
+    assert "1 undefined" in lines[2]
+    assert lines[2].endswith("| 0.64 |")
+    assert lines[3] == "| B | scar | – | – | – | – | – |"  # not measured
+
+
+@pytest.mark.parametrize(
+    ("better", "holds"),
+    [([0.8, 0.7, 0.9, 0.8], "yes"), ([0.9, 0.4, 0.6, 0.3], "not shown"), ([0.1] * 4, "no")],
+)
+def test_a_claim_holds_only_where_the_interval_leaves_no_doubt(better, holds):
+    scores = scores_of("A", better) + scores_of("B", [0.5, 0.5, 0.5, 0.5])
+    line = claim_lines(small_table(), scores)[2]
+    assert line.endswith(f"| {holds} |")
+    assert f"{np.mean(better) - 0.5:+.3f}" in line
+
+
+def test_less_is_better_for_a_distance():
+    def distances(row: str, values: list[float]) -> list[CaseScore]:
+        return [
+            CaseScore(row, 0, f"patient {k}", "scar", agreement(0.5, value))
+            for k, value in enumerate(values)
+        ]
+
+    scores = distances("A", [3, 4, 5, 3]) + distances("B", [8, 9, 9, 12])
+    assert claim_lines(small_table(lower=True), scores)[2].endswith("| yes |")
+    scores = distances("B", [3, 4, 5, 3]) + distances("A", [8, 9, 9, 12])
+    assert claim_lines(small_table(lower=True), scores)[2].endswith("| no |")
+
+
+def test_a_claim_counts_patients_that_both_rows_have():
+    scores = scores_of("A", [0.9, None, 0.8]) + scores_of("B", [0.5, 0.1, None])
+    assert "+0.400" in claim_lines(small_table(), scores)[2]
+
+
+@pytest.fixture(scope="module")
+def phantom() -> tuple[Case, np.ndarray]:
+    patient = generate_patient(970_200, PhantomConfig(view="heart", dropout=False, normal_share=0))
+    case = patient_case(patient)
+    from myops.canonical import to_canonical
+
+    return case, to_canonical(patient.labels, case.original)
+
+
+class Oracle(nn.Module):
+    """Answers with the truth that was cut out as its images are: logits of one-hot planes."""
+
+    def __init__(self, planes: np.ndarray) -> None:
+        super().__init__()
+        self.planes = torch.from_numpy(planes).float()
+        self.unused = nn.Parameter(torch.zeros(1))
+        self.seen = 0
+
+    def forward(self, images: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        chunk = self.planes[self.seen : self.seen + len(images)]
+        self.seen += len(images)
+        return 20 * chunk - 10
+
+
+def one_hot(truth: np.ndarray, values: list[int], box, size: int) -> np.ndarray:
+    from myops.cropping import crop_stack
+
+    planes = [crop_stack((truth == v).astype(np.float32), box, size) > 0.5 for v in values]
+    planes = np.stack([~np.any(planes, axis=0), *planes], axis=1)
+    return planes.astype(np.float32)
+
+
+def test_a_network_that_knows_the_truth_gets_it_back_on_the_cases_grid(phantom):
+    case, truth = phantom
+    truth_lv = lv_region(truth)
+    box = heart_box(truth_lv.astype(np.float32), case.geometry.spacing_mm)
+    values = [MYOPS["normal_myocardium"], MYOPS["edema"], MYOPS["scar"]]
+    config = UnetConfig(target="tissues", size=256)
+    labels = predict.predict_tissues(Oracle(one_hot(truth, values, box, 256)), config, case, box)
+    found = compare(labels, truth, case.geometry.spacing_mm)
+    assert found["scar"].dice > 0.95
+    assert found["myocardium"].dice > 0.95
+
+    region = predict.predict_region(
+        Oracle(one_hot(truth_lv.astype(int), [1], box, 256)),
+        UnetConfig(target="region", size=256),
+        case,
+        box,
+    )
+    assert compare(predict.region_labels(region), truth, (1, 1, 1))["lv_region"].dice > 0.97
+
+
+def test_inside_a_region_nothing_is_found_outside_it(phantom):
+    case, truth = phantom
+    box = heart_box(lv_region(truth).astype(np.float32), case.geometry.spacing_mm)
+    region = lv_region(truth)
+    region[: len(region) // 2] = False
+    everywhere_scar = Oracle(np.tile([[[[0.0]], [[0.0]], [[0.0]], [[1.0]]]], (40, 1, 64, 64)))
+    config = UnetConfig(target="tissues", size=64, inside=1)
+    labels = predict.predict_tissues(everywhere_scar, config, case, box, region)
+    assert not labels[~region].any()
+    assert (labels[region] == MYOPS["scar"]).mean() > 0.95
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """A training that writes nothing but its call; an evaluation that gives one score per row."""
+    calls: list[str] = []
+
+    def train(stage, settings, folder, resume):
+        calls.append(f"{folder.name} {settings['seed']} {resume}")
+        return folder / "checkpoint.pt"
+
+    monkeypatch.setattr("myops.training.loop.train", train)
+    monkeypatch.setattr(
+        run,
+        "evaluate",
+        lambda _wanted, _tests, _seed, row, _path: scores_of(row.name, [0.5], "lv_region"),
+    )
+    monkeypatch.setattr(run, "make_cohort", lambda folder, *_: folder)
+    monkeypatch.setattr(run, "read_cases", lambda _: [named(name) for name in "abcdef"])
+    monkeypatch.setattr(run, "_test_cases", lambda _: [])
+    return calls
+
+
+def wanted_in(folder: Path, seeds: int = 1) -> run.Reproduction:
+    protocol = replace(PROTOCOLS["quick"], seeds=seeds)
+    return run.Reproduction("cascade", choose_rows(CASCADE, ["ASSN"]), protocol, folder)
+
+
+def test_a_second_call_trains_only_what_is_not_done(counted, tmp_path):
+    run.reproduce(wanted_in(tmp_path), lambda _: None)
+    assert counted == ["dae 0 True", "assn 0 True"]
+    (tmp_path / "seed_0" / "assn" / "cases.csv").unlink()  # as if killed before it was evaluated
+    said: list[str] = []
+    path = run.reproduce(wanted_in(tmp_path), said.append)
+    assert counted == ["dae 0 True", "assn 0 True", "assn 0 True"]
+    assert "0.500" in path.read_text()
+
+
+def test_another_protocol_is_not_mixed_into_a_folder(counted, tmp_path):
+    run.reproduce(wanted_in(tmp_path), lambda _: None)
+    with pytest.raises(InputError, match=r"holds another reproduction \(protocol differ\)"):
+        run.reproduce(wanted_in(tmp_path, seeds=2), lambda _: None)
+
+
+def test_a_row_is_trained_on_the_trained_names_with_the_checkpoints_it_uses(tmp_path):
+    wanted, split = wanted_in(tmp_path), Split(("a", "b"), ("c",))
+    settings = run.settings_of(wanted, Path("data"), split, 1, wanted.table.rows[1])
+    assert settings["case_names"] == "a,b"
+    assert settings["cases"] == "data"
+    assert settings["seed"] == "1"
+    assert settings["dae"] == str(tmp_path / "seed_1" / "dae" / "checkpoint.pt")
+    assert isinstance(make_config("assn", settings), CONFIGS["assn"])
+
+
+def test_a_patient_without_a_heart_counts_as_missed():
+    test = SimpleNamespace(box=None, truth=np.ones((2, 4, 4)))
+    labels = run._labels(test, CASCADE.rows[-1], (nn.Identity(), UnetConfig()), None)
+    assert labels.shape == (2, 4, 4)
+    assert not labels.any()
+
+
+def test_the_command_trains_real_rows_and_prints_the_table(tmp_path):
+    arguments = ["reproduce", "cascade", "--patients", "4", "--rows", "PRSN branch LGE"]
+    arguments += ["--set", "steps=2", "--set", "widths=4,4", "--set", "threads=1"]
+    arguments += ["--set", "workers=0", "--set", "pool_start=1", "--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "[3/3] PRSN branch LGE, seed 0" in done.output
+    assert "2 patients trained on, 2 tested" in done.output
+    assert "2 steps of 8 slices each" in done.output
+    cases = read_scores(tmp_path / "out" / "cases.csv")
+    assert {score.row for score in cases} == {"ASSN", "PRSN branch LGE"}
+    assert len({score.case for score in cases}) == 2
+
+
+def test_an_unknown_table_is_refused_with_the_known_ones(tmp_path):
+    done = CliRunner().invoke(cli, ["reproduce", "yolo", "--output", str(tmp_path)])
+    assert done.exit_code != 0
+    assert "cascade" in done.output
