@@ -17,6 +17,7 @@ from myops.errors import InputError
 from myops.io import write_atomic
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import resolve_device
+from myops.models.dssnet import build_dssnet
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
@@ -34,16 +35,24 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "assn": build_assn,
     "dae": build_dae,
     "prsn": build_prsn,
+    "dssnet": build_dssnet,
     "refiner": _build_refiner,
 }
 CASCADE = ("heartfinder", "assn", "dae", "prsn")
 # Pixels per side where a manifest's config does not say: the paper's 128; the PRSN's squares are
 # tighter around the region, see Docs/cascade-choices.md.
-DEFAULT_SIZES = {"heartfinder": 128, "assn": 128, "dae": 128, "prsn": 80, "refiner": 80}
+DEFAULT_SIZES = {
+    "heartfinder": 128,
+    "assn": 128,
+    "dae": 128,
+    "prsn": 80,
+    "dssnet": 128,
+    "refiner": 80,
+}
 # Numbers beside the widths that a network is built with: the refiner's prompt encoder is made for
 # one size; ASSN and PRSN see so many slices at once, PRSN so many pixels beyond the region; the
-# refiner may see what a flood from the click reaches.
-NUMBERS = ("size", "planes", "margin", "floods")
+# refiner may see what a flood from the click reaches; the DSS-Net-style network's parts can be off.
+NUMBERS = ("size", "planes", "margin", "floods", "mdfm", "sfam", "prior")
 # Training needs the DAE, segmentation does not.
 OPTIONAL = {"dae"}
 

@@ -193,3 +193,60 @@ def test_a_perfect_baseline_has_no_loss():
     loss = unet.make_loss(config, torch.device("cpu"))
     assert loss(lambda _: perfect, batch)[0].item() < 1e-3
     assert loss(lambda _: -perfect, batch)[0].item() > 0.5
+
+
+def test_deliberate_noise_changes_scar_but_not_the_wall_and_is_the_same_every_time(cohort):
+    plain = cases.training_cases(make_config("unet", {"cases": str(cohort)}))
+    settings = {"cases": str(cohort), "label_noise": "border:high"}
+    noisy = cases.training_cases(make_config("unet", settings))
+    again = cases.training_cases(make_config("unet", settings))
+    other = cases.training_cases(make_config("unet", settings | {"seed": "1"}))
+    for before, after, same, different in zip(plain, noisy, again, other, strict=True):
+        assert not np.array_equal(before.labels, after.labels)
+        assert np.array_equal(after.labels, same.labels)
+        assert not np.array_equal(after.labels, different.labels)
+        assert np.array_equal(before.labels == 500, after.labels == 500)
+    assert all(np.array_equal(one.labels, two.labels) for one, two in zip(plain, plain))
+
+
+@pytest.mark.parametrize("text", ["mixed", "mixed:worst", "wrong:high", ":low"])
+def test_unknown_noise_is_refused_with_the_known_kinds(text, cohort):
+    config = make_config("unet", {"cases": str(cohort), "label_noise": text})
+    with pytest.raises(InputError, match=r"kinds border, islands, threshold, mixed, levels none"):
+        cases.training_cases(config)
+
+
+def test_artefacts_change_what_is_trained_on_but_not_its_labels(labeled):
+    patient = cases.case_patient(labeled[0])
+    made = [
+        data.make_slices(
+            loop.STAGES["unet"],
+            patient,
+            np.random.default_rng(3),
+            make_config("unet", {"size": "64", "artefacts": strength}),
+        )
+        for strength in ("0", "1")
+    ]
+    assert made[0]["images"].shape == made[1]["images"].shape
+    assert not np.allclose(made[0]["images"], made[1]["images"], atol=0.05)
+    assert np.array_equal(patient.images["lge"], cases.case_patient(labeled[0]).images["lge"])
+
+
+def test_the_kl_term_counts_with_its_weight_and_hard_labels_have_none():
+    logits = torch.randn(2, 4, 16, 16)
+    target = torch.nn.functional.one_hot(torch.randint(0, 4, (2, 16, 16)), 4)
+    target = target.permute(0, 3, 1, 2).float()
+    inside = torch.ones(2, 1, 16, 16)
+
+    def loss(**weights: float) -> tuple:
+        return prsn.class_loss(logits, target, inside, UnetConfig(**weights))
+
+    hard, parts = loss(dice_weight=0.6, cross_entropy_weight=0.4)
+    assert set(parts) == {"dice", "entropy"}
+    assert hard.item() == pytest.approx(
+        0.6 * parts["dice"].item() + 0.4 * parts["entropy"].item(), rel=1e-6
+    )
+    soft, parts = loss(dice_weight=0.6, cross_entropy_weight=0.2, kl_weight=0.2)
+    expected = 0.6 * parts["dice"] + 0.2 * parts["entropy"] + 0.2 * parts["kl"]
+    assert soft.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert parts["kl"].item() > 0

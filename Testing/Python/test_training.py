@@ -122,7 +122,7 @@ def test_a_value_that_cannot_be_used_is_refused(name, text, expected):
 
 def test_an_unknown_stage_and_an_unknown_phantom_setting_are_refused():
     with pytest.raises(InputError, match="heartfinder, dae, assn, prsn"):
-        make_config("unet")
+        make_config("yolo")
     with pytest.raises(InputError, match="phantom"):
         data.phantom_config(make_config("prsn", {"phantom.colour": "1"}))
 

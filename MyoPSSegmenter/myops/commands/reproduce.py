@@ -13,7 +13,7 @@ from myops.errors import InputError
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["cascade"]))
+@click.argument("name", type=click.Choice(["cascade", "dssnet", "robust"]))
 @click.option(
     "--data",
     type=PATH,

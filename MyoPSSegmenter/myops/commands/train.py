@@ -9,7 +9,7 @@ import click
 from myops.commands.options import PATH
 from myops.errors import InputError
 
-STAGES = ["heartfinder", "dae", "assn", "prsn", "unet", "refiner"]
+STAGES = ["heartfinder", "dae", "assn", "prsn", "unet", "dssnet", "refiner"]
 
 
 @click.command()

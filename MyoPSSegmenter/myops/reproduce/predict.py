@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from myops.decision import clean_region
 from myops.labels import MYOPS
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import TrainingConfig, UnetConfig
+from myops.training.dssnet import labels_from
 from myops.training.unet import TARGETS
 
 # What a class of a network is called in a label map.
@@ -112,19 +114,43 @@ def region_labels(region: np.ndarray) -> np.ndarray:
     return np.where(region, MYOPS["blood_pool"], 0).astype(np.uint16)
 
 
+def predict_dssnet(network: nn.Module, case: Case, box: SquareBox, size: int) -> np.ndarray:
+    """All labels of a DSS-Net-style network: uint16 MyoPS labels (z, y, x)."""
+    crops, present = crop_case(case, box, size)
+    outputs = _chunks(network, network, assn_input(crops), present)
+    shape = case.geometry.array_shape
+    restored = {}
+    for name, logits in outputs.items():
+        planes = logits.softmax(dim=1).numpy().swapaxes(0, 1)
+        restored[name] = np.stack([uncrop_stack(plane, box, shape) for plane in planes], axis=1)
+    return labels_from(restored)
+
+
 def _run(
     network: nn.Module, images: np.ndarray, present: np.ndarray, takes_flags: bool
 ) -> torch.Tensor:
-    """Logits (z, C, S, S) on the CPU, chunk by chunk."""
+    """Logits (z, C, S, S) on the CPU: of the only answer, or of the PRSN's main branch."""
+
+    def one(shown: torch.Tensor, flags: torch.Tensor) -> dict[str, torch.Tensor]:
+        output = network(shown, flags) if takes_flags else network(shown)
+        return {"main": output["main"] if isinstance(output, dict) else output}
+
+    return _chunks(one, network, images, present)["main"]
+
+
+def _chunks(
+    answer: Callable[..., Mapping[str, torch.Tensor]],
+    network: nn.Module,
+    images: np.ndarray,
+    present: np.ndarray,
+) -> dict[str, torch.Tensor]:
+    """The answers by name to images (z, 3, S, S) and flags (z, 3), chunk by chunk; on the CPU."""
     device = next(network.parameters()).device
-    outputs = []
+    outputs: dict[str, list[torch.Tensor]] = {}
     with torch.inference_mode():
         for first in range(0, len(images), CHUNK):
             chunk = slice(first, first + CHUNK)
-            arguments = [torch.from_numpy(images[chunk]).to(device)]
-            if takes_flags:
-                arguments.append(torch.from_numpy(present[chunk]).to(device))
-            output = network(*arguments)
-            logits = output["main"] if isinstance(output, dict) else output
-            outputs.append(logits.float().cpu())
-    return torch.cat(outputs)
+            arguments = [torch.from_numpy(array[chunk]).to(device) for array in (images, present)]
+            for name, logits in answer(*arguments).items():
+                outputs.setdefault(name, []).append(logits.float().cpu())
+    return {name: torch.cat(logits) for name, logits in outputs.items()}

@@ -212,6 +212,8 @@ def _labels(test: TestCase, row: Row, trained: Trained, outline: Trained | None)
     network, config = trained
     if "lv_region" in row.measures:
         return predict.region_labels(predict.predict_region(network, config, test.case, test.box))
+    if row.stage == "dssnet":
+        return predict.predict_dssnet(network, test.case, test.box, config.size)
     region = None
     if outline is not None:
         region = predict.predict_region(*outline, test.case, test.box)

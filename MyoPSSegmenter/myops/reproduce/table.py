@@ -18,6 +18,7 @@ from myops.reproduce.rows import Claim, Table
 MEASURES = ("dice", "hd_mm", "sensitivity", "specificity")
 NAMES = {
     "lv_region": "LV region",
+    "myocardium": "myocardium",
     "scar": "scar",
     "edema": "edema",
     "scar_or_edema": "scar or edema",

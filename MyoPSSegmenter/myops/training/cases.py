@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.labels import MVO, MYOPS, lv_region
 from myops.training.config import TrainingConfig
+from myops.training.label_noise import KINDS, LEVELS, noisy_labels
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,40 @@ def training_cases(config: TrainingConfig) -> list[CasePatient]:
             without scar, blood or muscle to learn from in all of them.
     """
     wanted = [name for name in config.case_names.split(",") if name]
-    return choose_cases(find_cases(Path(config.cases)), wanted, config.cases)
+    chosen = choose_cases(find_cases(Path(config.cases)), wanted, config.cases)
+    if not config.label_noise:
+        return chosen
+    kind, level = _noise(config.label_noise)
+    return [
+        replace(
+            one,
+            labels=noisy_labels(
+                one.labels,
+                one.images.get("lge"),
+                one.spacing_mm,
+                kind,
+                level,
+                # A reader errs once: the same wrong label in every round.
+                np.random.default_rng((config.seed, number, 2)),
+            ),
+        )
+        for number, one in enumerate(chosen)
+    ]
+
+
+def _noise(text: str) -> tuple[str, float]:
+    """Kind and strength of "mixed:high".
+
+    Raises:
+        InputError: neither a known kind nor a known level.
+    """
+    kind, _, level = text.partition(":")
+    if kind not in KINDS or level not in LEVELS:
+        raise InputError(
+            f"label_noise expects kind:level, kinds {', '.join(KINDS)}, levels "
+            f"{', '.join(LEVELS)}; found {text!r}"
+        )
+    return kind, LEVELS[level]
 
 
 def choose_cases(found: Iterable[LabeledCase], wanted: list[str], where: str) -> list[CasePatient]:

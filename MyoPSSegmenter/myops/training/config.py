@@ -54,6 +54,9 @@ class TrainingConfig:
             the shipped ones, "" = random.
         cases: folder of labeled cases (as in MyoPS 2020) to train on; "" = phantoms.
         case_names: which of them, with commas between ("" = all).
+        label_noise: kind and level of deliberately wrong labels of these cases, such as
+            "mixed:high" ("" = the labels as they are; Docs/robust.md).
+        artefacts: strength of MR artefacts added to the patients' images (0 = none, 1 = usual).
     """
 
     steps: int = 20_000
@@ -86,6 +89,8 @@ class TrainingConfig:
     start: str = ""
     cases: str = ""
     case_names: str = ""
+    label_noise: str = ""
+    artefacts: float = 0.0
     phantom: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -139,6 +144,10 @@ class PrsnConfig(TrainingConfig):
     Attributes:
         bssfp_weight, lge_weight, t2_weight: weights of the branches' Dice losses, from the paper.
         cross_entropy_weight: of a cross-entropy on the main branch, 0 in the paper.
+        kl_weight: of the main branch's KL divergence against soft labels; 0 = hard labels alone.
+            0.6, 0.2 and 0.2 (with dice_weight, cross_entropy_weight) in the tools of Moafi et al.
+        dice_weight: of the main branch's Dice loss.
+        soft_sigma_px: blur that makes a soft label of a mask.
         region_pixels: largest growth or shrinkage of the true region, in pixels.
         bulges: chance that the region takes in, or loses, a piece at its border in some slices.
         planes: 3 = the slices on either side are seen too (2.5D), 1 = the paper's single slice.
@@ -155,6 +164,9 @@ class PrsnConfig(TrainingConfig):
     lge_weight: float = 0.5
     t2_weight: float = 0.5
     cross_entropy_weight: float = 0.0
+    kl_weight: float = 0.0
+    dice_weight: float = 1.0
+    soft_sigma_px: float = 1.0
     region_pixels: float = 3.0
     bulges: float = 0.0
     planes: int = 1
@@ -178,6 +190,30 @@ class UnetConfig(PrsnConfig):
     sequences: str = "bssfp,lge,t2"
     target: str = "tissues"
     inside: int = 0
+
+
+@dataclass(frozen=True)
+class DssnetConfig(TrainingConfig):
+    """DSS-Net-style network: Dice + cross-entropy of a coarse and of a fine stage.
+
+    Attributes:
+        coarse_weight: of the coarse stage's loss beside the fine stage's.
+        cross_entropy_weight: of both stages' cross-entropy beside their Dice losses.
+        mdfm: weigh the sequences by content (else their mean).
+        sfam: the fine stage takes in the coarse stage's features.
+        prior: the fine stage is held to what lies near the coarse stage's left ventricle.
+        balanced: the fine stage's cross-entropy counts rare tissues more.
+
+    The last four are the ablations of Docs/dssnet.md.
+    """
+
+    coarse_weight: float = 1.0
+    cross_entropy_weight: float = 1.0
+    mdfm: bool = True
+    sfam: bool = True
+    prior: bool = True
+    balanced: bool = True
+    phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
 
 
 @dataclass(frozen=True)
@@ -231,6 +267,7 @@ CONFIGS: dict[str, type[TrainingConfig]] = {
     "assn": AssnConfig,
     "prsn": PrsnConfig,
     "unet": UnetConfig,
+    "dssnet": DssnetConfig,
     "refiner": RefinerConfig,
 }
 # Patients of different stages have different seeds, so that no network sees another's patients.
@@ -240,6 +277,7 @@ SEED_OFFSET = {
     "assn": 400_000,
     "prsn": 600_000,
     "unet": 300_000,
+    "dssnet": 100_000,
     "refiner": 800_000,
 }
 
@@ -301,6 +339,9 @@ def check_config(config: TrainingConfig) -> None:
         "planes": 1,
         "margin": 0,
         "floods": 0,
+        "artefacts": 0,
+        "kl_weight": 0,
+        "dice_weight": 0,
     }
     for name, least in smallest.items():
         if getattr(config, name, least) < least:

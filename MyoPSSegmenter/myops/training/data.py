@@ -8,6 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,11 @@ def make_slices(
     stage: Stage, patient: Patient, rng: np.random.Generator, config: TrainingConfig
 ) -> Slices | None:
     """Turn a patient into the stage's slices; None without a heart."""
+    if config.artefacts:
+        from myops.training.artefacts import add_artefacts
+
+        shown = add_artefacts(patient.images, rng, config.artefacts)
+        patient = replace(patient, images=shown)  # type: ignore[type-var]
     try:
         slices = stage.prepare(patient, rng, config)
     except InputError:  # the stack missed the left ventricle
@@ -92,7 +98,8 @@ def curve_batches(stage: Stage, config: TrainingConfig) -> list[Batch]:
     found = []
     for seed in range(CURVE_SEED, CURVE_SEED + config.curve_patients):
         patient = generate_patient(seed, phantom_config(config))
-        slices = make_slices(stage, patient, np.random.default_rng((seed, 1)), config)
+        plain = replace(config, artefacts=0.0)
+        slices = make_slices(stage, patient, np.random.default_rng((seed, 1)), plain)
         if slices is not None:
             found.append({name: torch.from_numpy(values) for name, values in slices.items()})
     return found

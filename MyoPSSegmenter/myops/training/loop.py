@@ -41,6 +41,7 @@ from myops.training.data import (
     training_source,
     usable_cores,
 )
+from myops.training.dssnet import DSSNET_STAGE
 from myops.training.heartfinder import HEARTFINDER_STAGE
 from myops.training.prsn import PRSN_STAGE
 from myops.training.refiner import REFINER_STAGE
@@ -57,6 +58,7 @@ STAGES = {
         ASSN_STAGE,
         PRSN_STAGE,
         UNET_STAGE,
+        DSSNET_STAGE,
         REFINER_STAGE,
     )
 }

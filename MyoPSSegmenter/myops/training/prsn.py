@@ -30,7 +30,7 @@ from myops.training.augment import (
 )
 from myops.training.config import PrsnConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_tissue_box, perturb_region, present_rows
-from myops.training.losses import dice_loss
+from myops.training.losses import composite_loss, dice_loss, soft_classes
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
 if TYPE_CHECKING:
@@ -164,24 +164,38 @@ def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Lo
     inside = (own_region(batch) > 0).float()
     bssfp, lge, t2 = (inside * present[:, k, None, None, None] for k in (BSSFP, LGE, T2))
     scar_free = (labels != SCAR).float()
+    main, found = class_loss(
+        logits["main"], one_hot(target, logits["main"].shape[1]), inside, config
+    )
     parts = {
-        "main": tissue_dice(logits["main"], one_hot(target, logits["main"].shape[1]), inside),
+        "main": found.pop("dice"),
         "bssfp": dice_loss(torch.sigmoid(logits["bssfp"]), branches["bssfp"], bssfp),
         "lge": tissue_dice(logits["lge"], branches["lge"], lge),
         "t2": tissue_dice(logits["t2"], branches["t2"], t2 * scar_free),
+        **found,
     }
     total = (
-        parts["main"]
+        main
         + config.bssfp_weight * parts["bssfp"]
         + config.lge_weight * parts["lge"]
         + config.t2_weight * parts["t2"]
     )
-    if config.cross_entropy_weight:
-        # Averaged over the region's pixels: the rest of the square is empty and easy.
-        entropy = functional.cross_entropy(logits["main"], target[:, 0], reduction="none")
-        parts["entropy"] = (entropy * inside[:, 0]).sum() / inside.sum().clamp(min=1)
-        total = total + config.cross_entropy_weight * parts["entropy"]
     return total, parts
+
+
+def class_loss(logits: Tensor, target: Tensor, inside: Tensor, config: PrsnConfig) -> Loss:
+    """Dice of all classes but the first, with cross-entropy and KL where they have a weight.
+
+    Args:
+        logits: float (B, C, H, W).
+        target: one-hot float (B, C, H, W).
+        inside: float (B, 1, H, W); cross-entropy and KL are averaged over these pixels: the rest of
+            the square is empty and easy.
+        config: the three weights, and the blur of the soft labels.
+    """
+    soft = soft_classes(target, config.soft_sigma_px) if config.kl_weight else None
+    weights = (config.dice_weight, config.cross_entropy_weight, config.kl_weight)
+    return composite_loss(logits, target, soft, weights, inside)
 
 
 def tissue_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:

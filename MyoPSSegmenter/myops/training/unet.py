@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from myops.case import SEQUENCES
 from myops.cropping import assn_input
@@ -21,7 +20,6 @@ from myops.training import prsn
 from myops.training.augment import jitter_contrast, random_affine, warp
 from myops.training.config import TrainingConfig, UnetConfig
 from myops.training.crops import crop_patient, jittered_box, present_rows
-from myops.training.losses import dice_loss
 from myops.training.stage import Batch, Loss, Patient, Slices, Stage, dice
 
 # What a target's classes are, after "other" (blood and background).
@@ -106,23 +104,15 @@ def target_planes(labels: Tensor, target: str) -> Tensor:
 
 
 def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Module, Batch], Loss]:
-    """Dice over the classes but "other", and a cross-entropy where it is asked for."""
+    """Dice over the classes but "other", cross-entropy and KL where they are asked for."""
     assert isinstance(config, UnetConfig)
 
     def loss(network: nn.Module, batch: Batch) -> Loss:
         logits = network(prsn.candidates(batch))
         planes = target_planes(batch["labels"], config.target)
         inside = (batch["region"] > 0).float()
-        probability = torch.softmax(logits, dim=1)
-        parts = {"dice": dice_loss(probability[:, 1:], planes, inside)}
-        total = parts["dice"]
-        if config.cross_entropy_weight:
-            other = 1 - planes.sum(dim=1, keepdim=True)
-            classes = torch.cat((other, planes), dim=1).argmax(dim=1)
-            entropy = functional.cross_entropy(logits, classes, reduction="none")
-            parts["entropy"] = (entropy * inside[:, 0]).sum() / inside.sum().clamp(min=1)
-            total = total + config.cross_entropy_weight * parts["entropy"]
-        return total, parts
+        other = 1 - planes.sum(dim=1, keepdim=True)
+        return prsn.class_loss(logits, torch.cat((other, planes), dim=1), inside, config)
 
     return loss
 
