@@ -38,8 +38,11 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# One process per core, each with one thread: most of a test's time is not torch's.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist loadfile
+
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
 
 $(VENV)/slicer-stable: $(VENV)/.installed-test
 	@rm -rf $@
@@ -47,7 +50,7 @@ $(VENV)/slicer-stable: $(VENV)/.installed-test
 	@touch $@
 
 test-stable-slicer: $(VENV)/slicer-stable
-	PYTHONPATH=$(CURDIR)/$< $(BIN)/pytest Testing/Slicer
+	PYTHONPATH=$(CURDIR)/$< $(PYTEST) Testing/Slicer
 
 clean:
 	rm -rf $(VENV) $(DEMO) build MyoPSSegmenter/*.egg-info .pytest_cache .mypy_cache .ruff_cache
