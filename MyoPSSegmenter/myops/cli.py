@@ -14,6 +14,7 @@ import click
 from myops import __version__
 from myops.commands.demo import demo
 from myops.commands.evaluate import evaluate, masks
+from myops.commands.finetune import finetune
 from myops.commands.models import models
 from myops.commands.options import PATH, device_option, image_options, landmark_options
 from myops.commands.phantom import phantom
@@ -95,7 +96,19 @@ def segment(
     click.echo(f"Report: {output / 'report.html'}")
 
 
-for command in (demo, evaluate, info, models, phantom, quantify, refine, reproduce, study, train):
+for command in (
+    demo,
+    evaluate,
+    finetune,
+    info,
+    models,
+    phantom,
+    quantify,
+    refine,
+    reproduce,
+    study,
+    train,
+):
     cli.add_command(command)
 # The same under the name that a reader looks for: `myops compare PREDICTION TRUTH`.
 cli.add_command(masks, "compare")

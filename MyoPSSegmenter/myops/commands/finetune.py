@@ -1,0 +1,85 @@
+"""`myops finetune`: the shipped model, adapted to a site's own corrected cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from myops.commands.options import PATH
+from myops.commands.train import parse_setting
+from myops.errors import InputError
+
+if TYPE_CHECKING:
+    from myops.datasets import LabeledCase
+
+
+@click.command()
+@click.option(
+    "--cases",
+    type=PATH,
+    required=True,
+    help="Corrected cases: a work list's folder (with --images), or label files beside images.",
+)
+@click.option("--images", type=PATH, help="The patients' images, for a work list's folder.")
+@click.option("--output", "-o", type=PATH, required=True, help="Folder of the adapted weights.")
+@click.option(
+    "--networks", default="prsn", show_default=True, help="assn (outline), prsn (tissue), or both."
+)
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=15, show_default=True)
+@click.option("--held-back", type=float, default=0.25, show_default=True, help="Share compared on.")
+@click.option("--model", default="default", show_default=True, help="What is started from.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
+def finetune(
+    cases: Path,
+    images: Path | None,
+    output: Path,
+    networks: str,
+    minutes: float,
+    held_back: float,
+    model: str,
+    seed: int,
+    settings: tuple[str, ...],
+) -> None:
+    """Adapt the model to a site's own corrected cases, and compare both on cases held back.
+
+    The original is never changed. An adapted model that is worse is not kept.
+    """
+    try:
+        import lightning_fabric  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"training needs {error.name}, which is not installed: "
+            "run pip install 'myops-segmenter[train]'"
+        ) from error
+    from myops.finetune import WEIGHTS, FinetuneConfig
+    from myops.finetune import finetune as adapt
+
+    config = FinetuneConfig(
+        networks=tuple(name.strip() for name in networks.split(",") if name.strip()),
+        minutes=minutes,
+        held_back=held_back,
+        seed=seed,
+        settings=dict(parse_setting(setting) for setting in settings),
+    )
+    result = adapt(_read(cases, images), output, config, click.echo, model)
+    for name, before in result.before.items():
+        click.echo(f"{name:12s} Dice {before:.3f} -> {result.after[name]:.3f}")
+    if not result.kept:
+        raise InputError(
+            f"the adapted model is not kept: {result.reason}; the original stays in use. Add "
+            "cases, or train longer (--minutes)"
+        )
+    click.echo(f"Kept. Use it: myops segment ... --model {output / WEIGHTS}")
+
+
+def _read(cases: Path, images: Path | None) -> list[LabeledCase]:
+    if images is not None:
+        from myops.worklist.approved import approved_cases
+
+        return approved_cases(cases, images)
+    from myops.datasets import find_cases
+
+    return list(find_cases(cases))
