@@ -19,8 +19,11 @@ from myops.cropping import heart_box
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.labels import MYOPS, lv_region
+from myops.phantom.files import write_cohort
 from myops.phantom.patient import PhantomConfig, generate_patient
-from myops.reproduce import predict, run
+from myops.refine.clicking import Run, Step
+from myops.refine.evaluation import PatientResult
+from myops.reproduce import interactive, predict, run
 from myops.reproduce.cohort import Split, split_cases
 from myops.reproduce.protocol import PROTOCOLS
 from myops.reproduce.rows import CASCADE, TABLES, Claim, Row, Table, choose_rows
@@ -100,7 +103,9 @@ def test_a_protocol_names_settings_that_every_stage_has(name):
     protocol = PROTOCOLS[name]
     for stage in {row.stage for row in CASCADE.rows}:
         make_config(stage, protocol.settings | {"size": str(protocol.sizes["heart"])})
-    assert set(protocol.sizes) == {"heart", "tissue"}
+    assert set(protocol.sizes) == {row.size for table in TABLES.values() for row in table.rows}
+    for stage, settings in protocol.stage_settings.items():
+        make_config(stage, protocol.settings | settings)
 
 
 def test_choosing_a_row_takes_along_what_it_needs_and_the_claims_it_can_answer():
@@ -332,3 +337,48 @@ def test_an_unknown_table_is_refused_with_the_known_ones(tmp_path):
     done = CliRunner().invoke(cli, ["reproduce", "yolo", "--output", str(tmp_path)])
     assert done.exit_code != 0
     assert all(name in done.output for name in TABLES)
+
+
+def test_scar_masses_are_compared_with_the_true_ones_by_hand():
+    import SimpleITK as sitk
+
+    tests, results = [], []
+    for k, (voxels, error_g) in enumerate([(100, 1.0), (200, -2.0), (300, 3.0), (400, 0.0)]):
+        image = sitk.Image((20, 20, 2), sitk.sitkFloat32)
+        image.SetSpacing((2.0, 2.0, 10.0))  # 0.04 mL a voxel
+        labels = np.zeros((2, 20, 20), np.uint16)
+        labels.reshape(-1)[:voxels] = MYOPS["scar"]
+        one = LabeledCase("myops", f"p{k}", {"lge": image}, labels, np.ones(2, bool), frozenset())
+        tests.append(one)
+        step = Step(3, 0.5, None, 1, error_g)
+        results.append(
+            PatientResult("myops", one.name, voxels, 50.0, (Run("m", "automatic", (), (step,)),))
+        )
+    masses = interactive.true_masses_g(tests)
+    assert masses == pytest.approx({"p0": 4.2, "p1": 8.4, "p2": 12.6, "p3": 16.8})
+    line = interactive.mass_table(results, tests).splitlines()[2]
+    # |errors| 0, 1, 2, 3: median 1.5, quartiles 0.75 and 2.25; CCC by its definition:
+    x, y = np.array([5.2, 6.4, 15.6, 16.8]), np.array([4.2, 8.4, 12.6, 16.8])
+    ccc = 2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+    assert line.startswith(f"| m | 3 | 4 | 1.50 (0.75–2.25) | {ccc:.3f} (")
+
+
+def test_the_interactive_table_comes_from_an_adaptation_and_clicks(tmp_path, folder_of_4):
+    arguments = ["reproduce", "interactive", "--data", str(folder_of_4), "--set", "minutes=0.01"]
+    arguments += ["--set", "workers=0", "--set", "pool_start=1", "--set", "batch_size=1"]
+    arguments += ["--set", "threads=1", "--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    for method in ("default", "adapted", "region growing"):
+        assert f"| {method} | 5 | 2 |" in done.output
+    assert (tmp_path / "out" / "seed_0" / "refiner" / "weights" / "refiner.safetensors").exists()
+    assert (tmp_path / "out" / "seed_0" / "clicks" / "interactive.png").exists()
+    again = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert "clicking" not in again.output  # nothing is done twice
+
+
+@pytest.fixture(scope="module")
+def folder_of_4(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("four")
+    write_cohort(970_400, 4, folder, PhantomConfig(view="heart", dropout=False, normal_share=0.0))
+    return folder

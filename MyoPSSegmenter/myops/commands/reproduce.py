@@ -13,7 +13,7 @@ from myops.errors import InputError
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["cascade", "dssnet", "robust"]))
+@click.argument("name", type=click.Choice(["cascade", "dssnet", "robust", "interactive"]))
 @click.option(
     "--data",
     type=PATH,
@@ -55,12 +55,24 @@ def reproduce(
         ) from error
     chosen = PROTOCOLS[protocol]
     overrides = dict(parse_setting(setting) for setting in settings)
-    shared = chosen.settings | overrides
-    if "steps" in overrides and "minutes" not in overrides:
-        shared.pop("minutes", None)
-    chosen = replace(chosen, seeds=seeds or chosen.seeds, settings=shared)
+    chosen = replace(
+        chosen,
+        seeds=seeds or chosen.seeds,
+        settings=_changed(chosen.settings, overrides),
+        stage_settings={
+            stage: _changed(own, overrides) for stage, own in chosen.stage_settings.items()
+        },
+    )
     table = TABLES[name] if rows is None else choose_rows(TABLES[name], rows.split(","))
     wanted = Reproduction(name, table, chosen, output, data, patients)
     path = run(wanted, click.echo)
     click.echo(path.read_text(encoding="utf-8"))
     click.echo(f"Table: {path}")
+
+
+def _changed(settings: dict[str, str], overrides: dict[str, str]) -> dict[str, str]:
+    """Settings with the user's in their place; steps that he names replace minutes."""
+    kept = dict(settings)
+    if "steps" in overrides and "minutes" not in overrides:
+        kept.pop("minutes", None)
+    return kept | overrides

@@ -19,13 +19,15 @@ class Protocol:
         seeds: trainings per row; each has its own weights, batches and augmentation.
         settings: of every training (`training.config`), as texts.
         sizes: pixels per side: "heart" for squares around the heart, "tissue" for those around the
-            left ventricle.
+            left ventricle, "refiner" for the refiner's, which is the shipped one's.
+        stage_settings: of the trainings of one stage, in place of the common ones.
     """
 
     name: str
     seeds: int
     settings: dict[str, str]
     sizes: dict[str, int] = field(default_factory=dict)
+    stage_settings: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 COMMON = {
@@ -42,7 +44,7 @@ PROTOCOLS = {
         "paper",
         seeds=3,
         settings=COMMON | {"steps": "8000", "batch_size": "16", "learning_rate": "1e-3"},
-        sizes={"heart": 128, "tissue": 128},
+        sizes={"heart": 128, "tissue": 128, "refiner": 80},
     ),
     # Two minutes a row on two cores; the rows can be compared with each other, not with a paper.
     "quick": Protocol(
@@ -57,6 +59,8 @@ PROTOCOLS = {
             "checkpoint_minutes": "0.5",
             "device": "cpu",
         },
-        sizes={"heart": 96, "tissue": 64},
+        sizes={"heart": 96, "tissue": 64, "refiner": 80},
+        # Every patient runs through the cascade first, which takes seconds.
+        stage_settings={"refiner": {"minutes": "15", "learning_rate": "5e-4"}},
     ),
 }

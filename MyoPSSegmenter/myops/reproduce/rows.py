@@ -240,7 +240,15 @@ ROBUST = Table(
     ),
 )
 
-TABLES = {"cascade": CASCADE, "dssnet": DSSNET, "robust": ROBUST}
+# Its table is one of clicks: see `interactive`.
+INTERACTIVE = Table(
+    title="Interactive refinement",
+    source="Moafi et al., doi 10.1016/j.jocmr.2026.102720",
+    rows=(Row("refiner", "refiner", "refiner", settings={"start": "default"}),),
+    claims=(),
+)
+
+TABLES = {"cascade": CASCADE, "dssnet": DSSNET, "robust": ROBUST, "interactive": INTERACTIVE}
 
 
 def choose_rows(table: Table, names: list[str]) -> Table:

@@ -26,7 +26,7 @@ from myops.compare import compare
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.io import write_atomic
-from myops.reproduce import predict
+from myops.reproduce import interactive, predict
 from myops.reproduce.cohort import (
     Split,
     TestCase,
@@ -104,7 +104,28 @@ def reproduce(wanted: Reproduction, say: Say) -> Path:
             _train_and_evaluate(wanted, data, split, tests, seed, row)
             done.append(time.monotonic() - begun)
     minutes = (time.monotonic() - started) / 60
+    if wanted.name == "interactive":
+        return _write_clicks(wanted, data, split, [c for c in cases if c.name in split.test], say)
     return _write_all(wanted, data, split, minutes)
+
+
+def _write_clicks(
+    wanted: Reproduction, data: Path, split: Split, tests: Sequence[LabeledCase], say: Say
+) -> Path:
+    """The interactive system's table: every seed's clicks, made only where they are missing."""
+    (row,) = wanted.table.rows
+    parts = [f"# {wanted.table.title}", "", *(f"- {line}" for line in _head(wanted, data, split))]
+    for seed in range(wanted.protocol.seeds):
+        folder = wanted.output / f"seed_{seed}" / "clicks"
+        done = folder / "clicks.md"
+        if not done.exists():
+            checkpoint = _folder(wanted, seed, row) / CHECKPOINT_NAME
+            interactive.evaluate_clicks(checkpoint, tests, folder, seed, say)
+        parts += ["", f"## Seed {seed}", "", done.read_text(encoding="utf-8")]
+    text = "\n".join([*parts, interactive.PUBLISHED, ""])
+    path = wanted.output / "table.md"
+    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    return path
 
 
 def _folder(wanted: Reproduction, seed: int, row: Row) -> Path:
@@ -152,6 +173,7 @@ def settings_of(
     }
     return {
         **wanted.protocol.settings,
+        **wanted.protocol.stage_settings.get(row.stage, {}),
         "size": str(wanted.protocol.sizes[row.size]),
         "seed": str(seed),
         "cases": str(data),
@@ -231,14 +253,18 @@ def _write_all(wanted: Reproduction, data: Path, split: Split, minutes: float) -
         for score in read_scores(_folder(wanted, seed, row) / DONE)
     ]
     write_scores(wanted.output / DONE, scores)
-    head = [
+    head = [*_head(wanted, data, split), f"This call took {minutes:.0f} minutes"]
+    return write_table(wanted.output / "table.md", wanted.table, scores, head)
+
+
+def _head(wanted: Reproduction, data: Path, split: Split) -> list[str]:
+    return [
         f"Data: {'phantom cohort' if wanted.data is None else data.name}, "
         f"{len(split.train)} patients trained on, {len(split.test)} tested",
         f"Protocol: {wanted.protocol.name}, {wanted.protocol.seeds} seed(s) per row, "
         f"{_budget(wanted.protocol)}",
-        f"Commit: {git_commit()}; this call took {minutes:.0f} minutes",
+        f"Commit: {git_commit()}",
     ]
-    return write_table(wanted.output / "table.md", wanted.table, scores, head)
 
 
 def _budget(protocol: Protocol) -> str:
