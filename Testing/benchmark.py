@@ -248,7 +248,7 @@ def hardware(device: str) -> str:
 
     name = platform.processor() or platform.machine()
     if (cpuinfo := Path("/proc/cpuinfo")).is_file():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines()
+        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text("utf-8").splitlines()
                   if line.startswith("model name")]  # fmt: skip
         name = models[0] if models else name
     gpu = f", {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else ""

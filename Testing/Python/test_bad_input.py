@@ -318,4 +318,4 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["evaluate", str(truth), str(truth), "-o", output])
     assert result.exit_code == 2
     assert "cannot be written" in result.stderr
-    assert (tmp_path / "occupied").read_text() == "a file, no folder"
+    assert (tmp_path / "occupied").read_text("utf-8") == "a file, no folder"

@@ -201,7 +201,7 @@ def test_the_masses_are_the_voxels_of_the_written_labels_times_spacing_and_densi
     labels = sitk.ReadImage(str(segmented[0] / "segmentation.nii.gz"))
     statistics = sitk.LabelShapeStatisticsImageFilter()
     statistics.Execute(labels)
-    measured = json.loads((segmented[0] / "measurements.json").read_text())["tissues"]
+    measured = json.loads((segmented[0] / "measurements.json").read_text("utf-8"))["tissues"]
     wall_mm3 = sum(
         statistics.GetPhysicalSize(label)
         for label in (200, 1220, 2221)
@@ -213,7 +213,7 @@ def test_the_masses_are_the_voxels_of_the_written_labels_times_spacing_and_densi
 
 def test_the_printed_masses_are_those_in_the_file(segmented: tuple[Path, Result]) -> None:
     output, result = segmented
-    measured = json.loads((output / "measurements.json").read_text())["tissues"]
+    measured = json.loads((output / "measurements.json").read_text("utf-8"))["tissues"]
     for title in ("LV myocardium", "scar", "edema"):
         printed = re.search(rf"^{title} +([\d.]+) g", result.stdout, re.MULTILINE)
         name = title.lower().replace(" ", "_")
@@ -251,7 +251,7 @@ def test_evaluate_writes_the_dice_of_a_case_done_by_hand(tmp_path: Path) -> None
         numbers,
     )
     assert result.exit_code == 0, result.output
-    found = json.loads(numbers.read_text())
+    found = json.loads(numbers.read_text("utf-8"))
     assert found["scar"]["dice"] == pytest.approx(2 * 2 / (2 + 4))
     # Two columns of 2 mm further: the end of the true scar lies 4 mm from the predicted one.
     assert found["scar"]["hd_mm"] == pytest.approx(4.0)

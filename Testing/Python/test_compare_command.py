@@ -25,7 +25,7 @@ def test_two_label_maps_are_compared_region_by_region(tmp_path):
     output = tmp_path / "agreement.json"
     result = CliRunner().invoke(cli, ["compare", *two_readings(tmp_path), "-o", str(output)])
     assert result.exit_code == 0, result.output
-    found = json.loads(output.read_text())
+    found = json.loads(output.read_text("utf-8"))
     # Three equal slices of scar, two of them found: 2 x 2 / (2 + 3).
     assert found["scar"]["dice"] == 0.8
     assert found["scar"]["sensitivity"] == 2 / 3

@@ -143,7 +143,7 @@ def test_everything_is_written(tmp_path: Path) -> None:
     clicks = len(demo.stages) - 1
     pictures = {f"click_{number}.png" for number in range(1, clicks + 1)}
     assert {path.name for path in folder.iterdir()} == {"demo.html", "session.json"} | pictures
-    record = json.loads((folder / "session.json").read_text())
+    record = json.loads((folder / "session.json").read_text("utf-8"))
     assert len(record["steps"]) == clicks
     assert record["steps"][-1]["labels_sha256"] == sha256_of(demo.stages[-1].labels)
     assert (folder / "click_1.png").read_bytes() == click_picture(demo, 1)

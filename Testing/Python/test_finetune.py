@@ -85,7 +85,7 @@ def spoil(_network: str, root: Path, adapted: Path, *_: object) -> None:
     network.main.head.bias.data[3] += 50
     save_weights(network, adapted / "prsn.safetensors", {"network": "prsn"})
     path = adapted / "manifest.json"
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text("utf-8"))
     for entry in content["networks"]:
         if entry["name"] == "prsn":
             from myops.checksum import file_sha256
@@ -103,7 +103,7 @@ def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkey
     assert result.after["scar"] < result.before["scar"] - 0.1
     assert not (tmp_path / "weights").exists()
     assert shipped_checksums() == before
-    written = json.loads((tmp_path / "comparison.json").read_text())
+    written = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
     assert written["kept"] is False
     assert written["held_back"] == list(result.held_back)
 

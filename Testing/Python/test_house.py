@@ -36,7 +36,7 @@ def loaded_after(module: str) -> set[str]:
 def imported_names(source: Path) -> set[str]:
     """Top-level names of every import statement in a file, at any depth."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -79,8 +79,8 @@ def test_every_folder_of_the_library_with_scripts_is_a_package() -> None:
 
 
 def test_the_index_entry_and_cmake_name_one_category_and_one_address() -> None:
-    entry = json.loads((ROOT / "MyoPSSegmenter.json").read_text())
-    cmake = (ROOT / "CMakeLists.txt").read_text()
+    entry = json.loads((ROOT / "MyoPSSegmenter.json").read_text("utf-8"))
+    cmake = (ROOT / "CMakeLists.txt").read_text("utf-8")
     allowed = {"$schema", "build_dependencies", "category", "scm_revision", "scm_url", "tier"}
     assert set(entry) == allowed
     assert f'EXTENSION_CATEGORY "{entry["category"]}"' in cmake
@@ -101,6 +101,6 @@ def test_the_icon_is_a_128_pixel_png_with_transparency() -> None:
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_every_link_to_a_file_of_the_repository_leads_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
     local = [t for t in targets if "://" not in t and not t.startswith("mailto:")]
     assert [t for t in local if not (page.parent / t).exists()] == []

@@ -304,9 +304,9 @@ def test_files_hold_a_row_per_click_and_the_same_numbers_as_the_table(tmp_path: 
     assert len(lines) == len(config.starts) * len(AFFECTED) * (config.clicks + 1)
     step = result.runs[0].slices[0].steps[1]
     assert float(lines[1]["dice"]) == step.dice and float(lines[1]["row"]) == step.point.row  # type: ignore[union-attr]
-    stored = json.loads((tmp_path / "interactive.json").read_text())
+    stored = json.loads((tmp_path / "interactive.json").read_text("utf-8"))
     mean = stored["summary"][0]["measures"]["slice_dice"][3]["mean"]
-    table = (tmp_path / "interactive.md").read_text()
+    table = (tmp_path / "interactive.md").read_text("utf-8")
     line = next(line for line in table.splitlines() if "Dice, slices ≥ 20 px" in line)
     assert line.split(" | ")[-1].startswith(f"{mean:.3f}")
     assert (tmp_path / "interactive.png").read_bytes().startswith(b"\x89PNG")
@@ -355,7 +355,7 @@ def test_the_command_prints_the_table_that_it_writes(circles: Path, tmp_path: Pa
     options = ("--method", "growing", "--clicks", 2, "--start", "automatic")
     result = run("interactive", "--cases", circles, *options, "--output", output)
     assert result.exit_code == 0, result.output
-    table = (output / "interactive.md").read_text()
+    table = (output / "interactive.md").read_text("utf-8")
     assert table in result.stdout
     assert "### myops, from the automatic mask (2 patients, 2 with scar in truth; 6 slices" in table
     assert "Rules: free" in table and "empty mask" not in table

@@ -87,7 +87,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Pat
     with pytest.raises(KeyboardInterrupt):
         write_atomic(target, interrupted)
     assert [path.name for path in tmp_path.iterdir()] == ["result.txt"]
-    assert target.read_text() == "old"
+    assert target.read_text("utf-8") == "old"
 
 
 def test_the_writer_works_beside_the_target_under_the_same_suffix(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_folder_that_is_a_file_cannot_be_written(tmp_path: Path, make_image, t
     (tmp_path / "occupied").write_text("a file")
     with pytest.raises(InputError, match=r"out\.nii\.gz cannot be written .*; choose another"):
         write_image(make_image(texture()), tmp_path / "occupied" / "out.nii.gz")
-    assert (tmp_path / "occupied").read_text() == "a file"
+    assert (tmp_path / "occupied").read_text("utf-8") == "a file"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -224,7 +224,7 @@ def test_the_command_line_adds_checks_and_removes(checkpoint, tmp_path, store):
     assert int(shown["parameters"].replace(",", "")) == find_model("fine").parameters
     assert myops("remove", "fine") == (0, "Removed fine\n")
     assert files_in(store) == ["models.json"]
-    assert json.loads((store / "models.json").read_text()) == {"models": []}
+    assert json.loads((store / "models.json").read_text("utf-8")) == {"models": []}
 
 
 def test_check_names_an_adaptations_base_or_what_is_missing(checkpoint, tmp_path):

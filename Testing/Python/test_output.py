@@ -139,7 +139,7 @@ def test_the_regional_analysis_is_in_json_and_in_a_table_of_its_own(written):
     labels = circle_labels(3)
     wall = np.isin(labels, (200, 1220, 2221)).sum()
     assert whole.scar_percent == pytest.approx(100 * (labels == 2221).sum() / wall)
-    document = json.loads(paths["measurements.json"].read_text())
+    document = json.loads(paths["measurements.json"].read_text("utf-8"))
     assert document["regional"]["whole"]["scar_percent"] == whole.scar_percent
     with paths["regional.csv"].open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -153,7 +153,7 @@ def test_the_regional_analysis_is_in_json_and_in_a_table_of_its_own(written):
 
 def test_json_and_csv_hold_the_measurements(written):
     _, (_, _, measurements), paths = written
-    document = json.loads(paths["measurements.json"].read_text())
+    document = json.loads(paths["measurements.json"].read_text("utf-8"))
     scar_g = measurements.tissues["scar"].mass_g
     assert document["tissues"]["scar"]["mass_g"] == scar_g
     assert document["model_sha256"]["prsn"] == "f" * 64
@@ -171,7 +171,7 @@ def test_json_and_csv_hold_the_measurements(written):
 def test_no_path_of_this_machine_gets_into_the_results(written):
     folder, _, paths = written
     for name in ("report.html", "measurements.json", "measurements.csv"):
-        assert str(folder.parent) not in paths[name].read_text()
+        assert str(folder.parent) not in paths[name].read_text("utf-8")
 
 
 def test_probabilities_are_written_on_request_on_the_original_grid(tmp_path):
@@ -186,8 +186,8 @@ def test_files_of_others_in_the_folder_stay_and_old_results_are_replaced(tmp_pat
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "report.html").write_text("old")
     write_results(tmp_path, *results())
-    assert (tmp_path / "notes.txt").read_text() == "mine"
-    assert "Research use only" in (tmp_path / "report.html").read_text()
+    assert (tmp_path / "notes.txt").read_text("utf-8") == "mine"
+    assert "Research use only" in (tmp_path / "report.html").read_text("utf-8")
     assert {path.name for path in tmp_path.iterdir()} == NAMES | {"notes.txt"}
 
 
@@ -212,7 +212,7 @@ def test_an_interruption_leaves_earlier_results_as_they_were(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         write_results(tmp_path, *results())
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    assert (tmp_path / "report.html").read_text() == "old"
+    assert (tmp_path / "report.html").read_text("utf-8") == "old"
 
 
 def test_an_interruption_while_files_move_in_still_moves_all_of_them(tmp_path, monkeypatch):
@@ -242,7 +242,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused_with_a_remedy(tmp_path):
     for target in (tmp_path / "out", tmp_path / "out" / "below"):
         with pytest.raises(InputError, match="expected a folder .* name another folder"):
             check_writable(target)
-    assert (tmp_path / "out").read_text() == "a file"
+    assert (tmp_path / "out").read_text("utf-8") == "a file"
 
 
 def test_a_folder_that_may_not_be_written_is_refused(tmp_path, monkeypatch):

@@ -61,8 +61,8 @@ def test_segment_names_no_one(patient, tmp_path):
     done = run("segment", patient, "-o", tmp_path / "out")
     assert files_that_name_the_patient(tmp_path / "out") == {WITH_PATHS}
     assert "DOE" not in done.stdout
-    assert json.loads((tmp_path / "out" / "measurements.json").read_text())["case"] == "case"
-    assert "which may name a patient" in (tmp_path / "out" / WITH_PATHS).read_text()
+    assert json.loads((tmp_path / "out" / "measurements.json").read_text("utf-8"))["case"] == "case"
+    assert "which may name a patient" in (tmp_path / "out" / WITH_PATHS).read_text("utf-8")
 
 
 def test_refine_and_quantify_name_no_one(patient, tmp_path):
@@ -81,15 +81,17 @@ def test_refine_and_quantify_name_no_one(patient, tmp_path):
 def test_a_name_that_was_asked_for_is_in_report_and_tables_also_after_refine(patient, tmp_path):
     out = tmp_path / "out"
     run("segment", patient, "-o", out, "--name", "Patient 7")
-    assert "<h1>Patient 7</h1>" in (out / "report.html").read_text()
-    assert json.loads((out / "measurements.json").read_text())["case"] == "Patient 7"
-    assert (out / "regional.csv").read_text().splitlines()[1].startswith("Patient 7,all,wall")
+    assert "<h1>Patient 7</h1>" in (out / "report.html").read_text("utf-8")
+    assert json.loads((out / "measurements.json").read_text("utf-8"))["case"] == "Patient 7"
+    assert (
+        (out / "regional.csv").read_text("utf-8").splitlines()[1].startswith("Patient 7,all,wall")
+    )
     prompts = tmp_path / "prompts.json"
     prompts.write_text(
         '{"steps": [{"structure": "scar", "slice_index": 2, "points": [[64, 48, true]]}]}'
     )
     run("refine", out, "--prompts", prompts, "-o", tmp_path / "refined")
-    page = (tmp_path / "refined" / "report.html").read_text()
+    page = (tmp_path / "refined" / "report.html").read_text("utf-8")
     assert "<h1>Patient 7</h1>" in page
     # Written by hand, so the reader's time is not known.
     assert "the reading time was not recorded" in page
@@ -99,12 +101,14 @@ def test_landmarks_on_the_command_line_give_segments(patient, tmp_path):
     out = tmp_path / "out"
     place = ("--insertion", "3,28,48", "--apex", "last")
     run("segment", patient, "-o", out, *place)
-    regional = json.loads((out / "measurements.json").read_text())["regional"]
+    regional = json.loads((out / "measurements.json").read_text("utf-8"))["regional"]
     assert [one["number"] for one in regional["segments"]] == list(range(1, 18))
     run("quantify", out / "segmentation.nii.gz", patient, "-o", tmp_path / "tables", *place)
-    tables = json.loads((tmp_path / "tables" / "quantification.json").read_text())
+    tables = json.loads((tmp_path / "tables" / "quantification.json").read_text("utf-8"))
     assert tables["regional"]["segments"] == regional["segments"]
-    assert (tmp_path / "tables" / "regional.csv").read_text() == (out / "regional.csv").read_text()
+    assert (tmp_path / "tables" / "regional.csv").read_text("utf-8") == (
+        out / "regional.csv"
+    ).read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def test_files_follow_myops_naming_and_hold_the_same_numbers(tmp_path):
     truth = sitk.ReadImage(str(folder / "phantom_000003_gd.nii.gz"))
     assert np.array_equal(sitk.GetArrayFromImage(truth), patient.labels)
     assert truth.GetSpacing() == pytest.approx(patient.spacing_mm, rel=1e-6)
-    known = json.loads((folder / "phantom_000003_truth.json").read_text())
+    known = json.loads((folder / "phantom_000003_truth.json").read_text("utf-8"))
     scar_ml = (patient.labels == MYOPS["scar"]).sum() * np.prod(patient.spacing_mm) / 1000
     assert known["volume_ml"].get("2221", 0.0) == pytest.approx(scar_ml, abs=1e-3)
     assert known["synthetic"] is True
@@ -241,7 +241,7 @@ def test_files_follow_myops_naming_and_hold_the_same_numbers(tmp_path):
 def test_cohort_has_one_folder_per_seed_and_names_its_configuration(tmp_path):
     folders = write_cohort(40, 2, tmp_path, COMPLETE)
     assert [f.name for f in folders] == ["phantom_000040", "phantom_000041"]
-    assert json.loads((tmp_path / "cohort.json").read_text())["config"]["view"] == "heart"
+    assert json.loads((tmp_path / "cohort.json").read_text("utf-8"))["config"]["view"] == "heart"
 
 
 def test_an_interrupted_write_leaves_no_half_patient(tmp_path, monkeypatch):

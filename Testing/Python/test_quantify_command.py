@@ -41,7 +41,7 @@ def found_by(folder: Path, *options: object) -> dict[str, object]:
     out = folder / "out"
     result = run(folder / "labels.nii.gz", folder, "-o", out, *options)
     assert result.exit_code == 0, result.output
-    return json.loads((out / "quantification.json").read_text())
+    return json.loads((out / "quantification.json").read_text("utf-8"))
 
 
 def test_all_methods_are_printed_with_threshold_peak_and_remote(folder):
@@ -62,7 +62,7 @@ def test_json_and_csv_hold_the_same_numbers(folder):
     assert len(found) == 2 * (len(METHODS) - 1) + 1
     assert found["otsu_volume"]["mass_g"] == pytest.approx(SCAR_G)
     assert found["manual"]["mass_g"] == pytest.approx(SCAR_G)
-    table = (folder / "out" / "quantification.csv").read_text()
+    table = (folder / "out" / "quantification.csv").read_text("utf-8")
     rows = list(csv.DictReader(table.splitlines()))
     by_name = {(r["slice"], r["structure"], r["quantity"]): r["value"] for r in rows}
     assert len(by_name) == len(rows)

@@ -156,10 +156,10 @@ def test_tables_and_pictures_are_written(script, monkeypatch, tmp_path):
     row, found = script.evaluate(heart, None, Knowing(circle_labels() == 2221))
     assert 0 < row["scar_dice"] < 1 and row["scar_after_1_clicks_dice"] == 1.0
     script.write([(heart, found, row)], tmp_path)
-    text = (tmp_path / "summary.md").read_text()
+    text = (tmp_path / "summary.md").read_text("utf-8")
     assert "| scar after 3 clicks, Dice | 1.000 |" in text
     assert "| otsu volume in expert contours, Dice | 1.000 |" in text
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert summary["emidec"]["lv_region_dice"]["mean"] == 1.0
     assert {path.name for path in tmp_path.glob("*.png")} == {
         f"emidec_{place}.png" for place in ("best", "median", "worst")

@@ -84,7 +84,7 @@ def test_the_results_are_those_of_segment_and_the_session(results, tmp_path):
 def test_the_mass_grows_by_the_added_voxels(results, tmp_path):
     run("refine", results, "--prompts", write_prompts(tmp_path / "prompts.json"))
     masses = [
-        json.loads((folder / "measurements.json").read_text())["tissues"]["scar"]["mass_g"]
+        json.loads((folder / "measurements.json").read_text("utf-8"))["tissues"]["scar"]["mass_g"]
         for folder in (results, results / "refined")
     ]
     # Voxels of 1.5 x 1.5 x 10 mm at 1.05 g/mL.
@@ -98,7 +98,7 @@ def test_a_recorded_session_gives_the_same_labels_again(results, tmp_path):
     assert done.exit_code == 0, done.output
     assert "Warning: step" not in done.stderr
     np.testing.assert_array_equal(labels_in(tmp_path / "again"), labels_in(results / "refined"))
-    first, second = (json.loads((f / "session.json").read_text()) for f in
+    first, second = (json.loads((f / "session.json").read_text("utf-8")) for f in
                      (results / "refined", tmp_path / "again"))  # fmt: skip
     assert first["images_sha256"] == second["images_sha256"]
     assert first["steps"][0]["labels_sha256"] == second["steps"][0]["labels_sha256"]
@@ -127,7 +127,7 @@ def test_a_session_is_refused_on_a_segmentation_edited_since(results, tmp_path):
 
 def test_a_replay_that_differs_warns_and_names_the_step(results, tmp_path):
     run("refine", results, "--prompts", write_prompts(tmp_path / "prompts.json"))
-    values = json.loads((results / "refined" / "session.json").read_text())
+    values = json.loads((results / "refined" / "session.json").read_text("utf-8"))
     values["steps"][0]["labels_sha256"] = "0" * 64
     values["refiner"]["sha256"] = "1" * 64
     prompts = write_prompts(tmp_path / "changed.json", values)

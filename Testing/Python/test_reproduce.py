@@ -293,7 +293,7 @@ def test_a_second_call_trains_only_what_is_not_done(counted, tmp_path):
     said: list[str] = []
     path = run.reproduce(wanted_in(tmp_path), said.append)
     assert counted == ["dae 0 True", "assn 0 True", "assn 0 True"]
-    assert "0.500" in path.read_text()
+    assert "0.500" in path.read_text("utf-8")
 
 
 def test_another_protocol_is_not_mixed_into_a_folder(counted, tmp_path):

@@ -350,7 +350,7 @@ def test_folders_without_sessions_and_damaged_files_are_refused(tmp_path) -> Non
 def test_json_and_csv_hold_the_same_numbers_and_no_nan(tmp_path) -> None:
     results = analyze(Study(tuple(with_fwhm()), "t"))
     write_study(tmp_path, results, "page")
-    values = json.loads((tmp_path / "study.json").read_text())
+    values = json.loads((tmp_path / "study.json").read_text("utf-8"))
     with (tmp_path / "agreement.csv").open() as file:
         first = next(csv.DictReader(file))
     pair = values["overall"]["groups"][0]["pairs"][0]
@@ -362,7 +362,7 @@ def test_json_and_csv_hold_the_same_numbers_and_no_nan(tmp_path) -> None:
         "Ben",
     )
     assert first["data"] == values["data"] == "read"
-    text = "".join(p.read_text().lower() for p in tmp_path.iterdir() if p.suffix != ".html")
+    text = "".join(p.read_text("utf-8").lower() for p in tmp_path.iterdir() if p.suffix != ".html")
     assert "nan" not in text.replace("ana", "") and "infinity" not in text
 
 

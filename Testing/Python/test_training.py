@@ -674,7 +674,7 @@ def test_the_evaluation_s_files_hold_every_patient(evaluation, tmp_path, monkeyp
     )
     summary = evaluation.summarize_cohort(results)
     evaluation.write_files(tmp_path, results, summary, options)
-    content = json.loads((tmp_path / "phantoms.json").read_text())
+    content = json.loads((tmp_path / "phantoms.json").read_text("utf-8"))
     assert content["seeds"] == [900_000, 900_001]
     assert content["weights"] == {"prsn": "ab"}
     with (tmp_path / "phantoms.csv").open(newline="") as file:
@@ -716,7 +716,7 @@ def test_the_cascade_loads_without_the_refiner_s_weights(tmp_path):
 
     shutil.copytree(SHIPPED_FOLDER, tmp_path / "weights")
     manifest = tmp_path / "weights" / "manifest.json"
-    content = json.loads(manifest.read_text())
+    content = json.loads(manifest.read_text("utf-8"))
     content["networks"] = [n for n in content["networks"] if n["name"] != "refiner"]
     manifest.write_text(json.dumps(content))
     assert "refiner" not in load_models("cpu", folder=tmp_path / "weights").checksums

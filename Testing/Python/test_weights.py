@@ -35,7 +35,7 @@ def folder(tmp_path):
 def forge_checksum(folder, name):
     """Make the manifest agree with the file as it is now, as an attacker would."""
     path = folder / "manifest.json"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads(path.read_text("utf-8"))
     for entry in manifest["networks"]:
         if entry["name"] == name:
             data = (folder / entry["file"]).read_bytes()
@@ -81,7 +81,7 @@ def test_the_manifest_tells_where_the_weights_come_from(folder):
 
 
 def test_segmentation_needs_no_dae_but_the_other_three(folder):
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     without = [entry for entry in manifest["networks"] if entry["name"] != "dae"]
     (folder / "manifest.json").write_text(json.dumps({"networks": without}))
     assert load_models("cpu", folder=folder).dae is None

@@ -195,7 +195,10 @@ def class_loss(logits: Tensor, target: Tensor, inside: Tensor, config: PrsnConfi
     """
     soft = soft_classes(target, config.soft_sigma_px) if config.kl_weight else None
     weights = (config.dice_weight, config.cross_entropy_weight, config.kl_weight)
-    return composite_loss(logits, target, soft, weights, inside)
+    total, parts = composite_loss(logits, target, soft, weights, inside)
+    if not config.cross_entropy_weight:
+        del parts["entropy"]  # it counts nothing, so no curve shows it
+    return total, parts
 
 
 def tissue_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
