@@ -23,15 +23,17 @@ from myops.phantom.files import write_cohort
 from myops.phantom.patient import PhantomConfig, generate_patient
 from myops.refine.clicking import Run, Step
 from myops.refine.evaluation import PatientResult
-from myops.reproduce import interactive, predict, run
+from myops.reproduce import interactive, picture, predict, run
 from myops.reproduce.cohort import Split, split_cases
 from myops.reproduce.protocol import PROTOCOLS
 from myops.reproduce.rows import CASCADE, TABLES, Claim, Row, Table, choose_rows
 from myops.reproduce.table import (
     CaseScore,
     claim_lines,
+    mass_lines,
     per_patient,
     read_scores,
+    subgroup_lines,
     table_lines,
     write_scores,
 )
@@ -360,7 +362,7 @@ def test_scar_masses_are_compared_with_the_true_ones_by_hand():
     # |errors| 0, 1, 2, 3: median 1.5, quartiles 0.75 and 2.25; CCC by its definition:
     x, y = np.array([5.2, 6.4, 15.6, 16.8]), np.array([4.2, 8.4, 12.6, 16.8])
     ccc = 2 * np.cov(x, y, bias=True)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-    assert line.startswith(f"| m | 3 | 4 | 1.50 (0.75–2.25) | {ccc:.3f} (")
+    assert line.startswith(f"| m | 3 | 4 | 1.50 (0.75–2.25) | +0.50 | {ccc:.3f} (")
 
 
 def test_the_interactive_table_comes_from_an_adaptation_and_clicks(tmp_path, folder_of_4):
@@ -382,3 +384,40 @@ def folder_of_4(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("four")
     write_cohort(970_400, 4, folder, PhantomConfig(view="heart", dropout=False, normal_share=0.0))
     return folder
+
+
+def test_acute_and_chronic_patients_are_shown_apart():
+    lines = subgroup_lines(small_table(), scores_of("A", [0.2, 0.4, 0.6, 0.8]), {"patient 0"})
+    assert lines[2].startswith("| A | 0.200 ± 0.000")
+    assert "n = 1 | 0.600 ± 0.200" in lines[2]
+    everyone = {f"patient {k}" for k in range(4)}
+    assert subgroup_lines(small_table(), scores_of("A", [0.2, 0.4, 0.6, 0.8]), everyone) == []
+
+
+def test_scar_masses_of_a_row_come_from_its_volumes():
+    def sized(name: str, found_ml: float, true_ml: float) -> CaseScore:
+        measured = replace(agreement(0.5), volume_prediction_ml=found_ml, volume_truth_ml=true_ml)
+        return CaseScore("A", 0, name, "scar", measured)
+
+    scores = [sized("a", 10, 20), sized("b", 20, 20), sized("c", 50, 30)]
+    line = mass_lines(small_table(), scores)[2]
+    # Errors of -10.5, 0 and 21 g: median 10.5, quartiles 5.25 and 15.75, mean 3.5.
+    assert line.startswith("| A | 10.50 (5.25–15.75) | +3.50 |")
+
+
+def test_the_picture_shows_the_truth_and_every_row(phantom, tmp_path):
+    import matplotlib.image
+
+    case, truth = phantom
+    test = run.TestCase("p", case, truth, np.ones(len(truth), bool), None)
+    labels = {"A": truth, "B": np.zeros_like(truth)}
+    path = picture.draw(tmp_path / "table.png", small_table(), picture.Answers(test, labels))
+    pixels = matplotlib.image.imread(path)
+    third = pixels.shape[1] // 4
+    red = [
+        ((part[..., 0] > 0.8) & (part[..., 1] < 0.5) & (part[..., 2] < 0.5)).sum()
+        for part in (pixels[:, third * k : third * (k + 1)] for k in range(3))
+    ]
+    assert red[0] > 50  # the truth's scar
+    assert red[1] > 50  # a row that found it
+    assert red[2] == 0  # a row that found nothing

@@ -8,7 +8,7 @@ OUTPUT/table.md                  the shipped and the adapted refiner beside regi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ import numpy as np
 from myops.datasets import LabeledCase
 from myops.io import write_atomic
 from myops.labels import scar
-from myops.quantify.agreement import concordance, paired_test
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.clicking import GROWING, EvaluationConfig
 from myops.refine.evaluation import PatientResult, evaluate_cohort, machine
 from myops.refine.evaluation_files import as_markdown, write_evaluation
 from myops.refine.evaluation_summary import summarize
+from myops.reproduce.table import mass_cells
 from myops.training.export import export_weights
 
 PUBLISHED = (
@@ -89,11 +89,14 @@ def mass_table(results: Sequence[PatientResult], tests: Sequence[LabeledCase]) -
     """Scar mass from the automatic mask on against the true one: median error, CCC, paired test."""
     truth = true_masses_g(tests)
     lines = [
-        "| method | clicks | patients | median error, g (IQR) | CCC (95 % interval) | Wilcoxon p |",
-        "|---|---|---|---|---|---|",
+        "| method | clicks | patients | median error, g (IQR) | bias, g | CCC (95 % interval) | "
+        "Wilcoxon p |",
+        "|---|---|---|---|---|---|---|",
     ]
     for (method, clicks), errors in _errors(results).items():
-        lines.append(f"| {method} | {clicks} | {_agreement_cells(errors, truth)} |")
+        true = [truth[name] for name in errors]
+        measured = [truth[name] + error for name, error in errors.items()]
+        lines.append(f"| {method} | {clicks} | {len(errors)} | {mass_cells(measured, true)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -107,16 +110,3 @@ def _errors(results: Sequence[PatientResult]) -> dict[tuple[str, int], dict[str,
                     of = found.setdefault((run.method, step.clicks), {})
                     of[result.name] = step.mass_error_g
     return found
-
-
-def _agreement_cells(errors: Mapping[str, float], truth: Mapping[str, float]) -> str:
-    true = [truth[name] for name in errors]
-    measured = [truth[name] + error for name, error in errors.items()]
-    quartiles = np.percentile(np.abs(list(errors.values())), (25, 50, 75))
-    ccc, test = concordance(measured, true), paired_test(measured, true)
-    agreement = "–" if ccc.value is None else f"{ccc.value:.3f}"
-    if ccc.value is not None and ccc.low is not None:
-        agreement += f" ({ccc.low:.3f}–{ccc.high:.3f})"
-    p = "–" if test.wilcoxon_p is None else f"{test.wilcoxon_p:.3f}"
-    middle = f"{quartiles[1]:.2f} ({quartiles[0]:.2f}–{quartiles[2]:.2f})"
-    return f"{len(errors)} | {middle} | {agreement} | {p}"

@@ -5,6 +5,7 @@
     OUTPUT/seed_0/<row>/checkpoint.pt, curves/
     OUTPUT/seed_0/<row>/cases.csv    per test patient and structure; there when the row is done
     OUTPUT/cases.csv, table.md       all rows together
+    OUTPUT/table.png                 one test patient, as every row sees it
 
 A second call goes on where the first one ended: a row that is done is not trained again, a row
 that was interrupted goes on from its checkpoint.
@@ -26,6 +27,7 @@ from myops.compare import compare
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.io import write_atomic
+from myops.labels import MYOPS
 from myops.reproduce import interactive, predict
 from myops.reproduce.cohort import (
     Split,
@@ -35,6 +37,7 @@ from myops.reproduce.cohort import (
     split_cases,
     test_case,
 )
+from myops.reproduce.picture import Answers, draw
 from myops.reproduce.protocol import TESTED, TRAINED, Protocol
 from myops.reproduce.rows import Row, Table
 from myops.reproduce.table import CaseScore, read_scores, write_scores, write_table
@@ -106,7 +109,22 @@ def reproduce(wanted: Reproduction, say: Say) -> Path:
     minutes = (time.monotonic() - started) / 60
     if wanted.name == "interactive":
         return _write_clicks(wanted, data, split, [c for c in cases if c.name in split.test], say)
-    return _write_all(wanted, data, split, minutes)
+    acute = {test.name for test in tests if (test.truth == MYOPS["edema"]).any()}
+    path = _write_all(wanted, data, split, minutes, acute)
+    if tests:
+        draw(wanted.output / "table.png", wanted.table, _answers(wanted, tests))
+    return path
+
+
+def _answers(wanted: Reproduction, tests: Sequence[TestCase]) -> Answers:
+    """All rows' label maps of the test patient with the largest scar, from the first seed."""
+    test = max(tests, key=lambda one: np.count_nonzero(one.truth == MYOPS["scar"]))
+    labels = {}
+    for row in wanted.table.rows:
+        if row.measures:
+            trained = predict.load_trained(_folder(wanted, 0, row) / CHECKPOINT_NAME)
+            labels[row.name] = _labels(test, row, trained, _outline(wanted, 0, row))
+    return Answers(test, labels)
 
 
 def _write_clicks(
@@ -211,10 +229,7 @@ def evaluate(
     if not row.measures:
         return []
     network, config = predict.load_trained(checkpoint)
-    outline = None
-    if row.region:
-        path = _folder(wanted, seed, _row(wanted.table, row.region)) / CHECKPOINT_NAME
-        outline = predict.load_trained(path)
+    outline = _outline(wanted, seed, row)
     scores = []
     for test in tests:
         labels = _labels(test, row, (network, config), outline)
@@ -224,6 +239,14 @@ def evaluate(
             for structure in row.measures
         ]
     return scores
+
+
+def _outline(wanted: Reproduction, seed: int, row: Row) -> Trained | None:
+    """The network whose region a row looks inside; None where it sees the whole square."""
+    if not row.region:
+        return None
+    path = _folder(wanted, seed, _row(wanted.table, row.region)) / CHECKPOINT_NAME
+    return predict.load_trained(path)
 
 
 def _labels(test: TestCase, row: Row, trained: Trained, outline: Trained | None) -> np.ndarray:
@@ -245,7 +268,9 @@ def _labels(test: TestCase, row: Row, trained: Trained, outline: Trained | None)
         return nothing
 
 
-def _write_all(wanted: Reproduction, data: Path, split: Split, minutes: float) -> Path:
+def _write_all(
+    wanted: Reproduction, data: Path, split: Split, minutes: float, acute: set[str]
+) -> Path:
     scores = [
         score
         for seed in range(wanted.protocol.seeds)
@@ -254,7 +279,7 @@ def _write_all(wanted: Reproduction, data: Path, split: Split, minutes: float) -
     ]
     write_scores(wanted.output / DONE, scores)
     head = [*_head(wanted, data, split), f"This call took {minutes:.0f} minutes"]
-    return write_table(wanted.output / "table.md", wanted.table, scores, head)
+    return write_table(wanted.output / "table.md", wanted.table, scores, head, acute)
 
 
 def _head(wanted: Reproduction, data: Path, split: Split) -> list[str]:

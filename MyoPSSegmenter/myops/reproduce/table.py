@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import numpy as np
 
 from myops.compare import Agreement
 from myops.io import write_atomic
-from myops.quantify.agreement import paired_test
+from myops.quantify.agreement import concordance, paired_test
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.evaluation_summary import mean_interval
 from myops.reproduce.rows import Claim, Table
 
@@ -86,10 +87,30 @@ def per_patient(
     return {case: float(np.mean(values)) if values else None for case, values in found.items()}
 
 
-def write_table(path: Path, table: Table, scores: Sequence[CaseScore], head: Sequence[str]) -> Path:
-    """Write the paper's table as Markdown: mean ± SD over patients, interval, and the claims."""
-    text = "\n".join([f"# {table.title}", "", *(f"- {line}" for line in head), "", ""])
-    text += "\n".join(table_lines(table, scores)) + "\n\n" + "\n".join(claim_lines(table, scores))
+def write_table(
+    path: Path,
+    table: Table,
+    scores: Sequence[CaseScore],
+    head: Sequence[str],
+    acute: Collection[str] = (),
+) -> Path:
+    """Write the paper's table as Markdown, and what else its rows tell.
+
+    Args:
+        path: the file.
+        table: rows and claims.
+        scores: of all rows, patients and seeds.
+        head: lines about data and protocol.
+        acute: names of the patients whose labels show edema.
+    """
+    parts = [
+        [f"# {table.title}", "", *(f"- {line}" for line in head)],
+        table_lines(table, scores),
+        claim_lines(table, scores),
+        subgroup_lines(table, scores, acute),
+        mass_lines(table, scores),
+    ]
+    text = "\n\n".join("\n".join(lines) for lines in parts if lines)
     write_atomic(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
     return path
 
@@ -159,3 +180,58 @@ def _claim_line(claim: Claim, scores: Sequence[CaseScore]) -> str:
         holds = "yes" if sure else "not shown" if leans else "no"
     p = "–" if test.wilcoxon_p is None else f"{test.wilcoxon_p:.3f}"
     return f"| {claim.words} | {measure} | {text} | {p} | {holds} |"
+
+
+def subgroup_lines(
+    table: Table, scores: Sequence[CaseScore], acute: Collection[str], structure: str = "scar"
+) -> list[str]:
+    """Scar Dice of acute and of chronic patients; nothing where all are of one kind."""
+    lines = ["| scar Dice | acute | chronic |", "|---|---|---|"]
+    for row in table.rows:
+        if structure not in row.measures:
+            continue
+        found = per_patient(scores, row.name, structure, "dice")
+        groups = [
+            [value for case, value in found.items() if (case in acute) is kind]
+            for kind in (True, False)
+        ]
+        if not all(groups):
+            return []
+        cells = (f"{_cell(group, 'dice')}, n = {len(group)}" for group in groups)
+        lines.append(f"| {row.name} | {' | '.join(cells)} |")
+    return lines if len(lines) > 2 else []
+
+
+def mass_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
+    """Scar mass against the true one: median error with quartiles, CCC, paired test."""
+    lines = [
+        "| scar mass | median error, g (IQR) | bias, g | CCC (95 % interval) | Wilcoxon p |",
+        "|---|---|---|---|---|",
+    ]
+    for row in table.rows:
+        if "scar" not in row.measures:
+            continue
+        volumes = [
+            per_patient(scores, row.name, "scar", f"volume_{which}_ml")
+            for which in ("prediction", "truth")
+        ]
+        measured, true = (
+            [(value or 0.0) * MYOCARDIAL_DENSITY_G_PER_ML for value in found.values()]
+            for found in volumes
+        )
+        if measured:
+            lines.append(f"| {row.name} | {mass_cells(measured, true)} |")
+    return lines if len(lines) > 2 else []
+
+
+def mass_cells(measured: Sequence[float], true: Sequence[float]) -> str:
+    """Median absolute error (IQR), bias, CCC and Wilcoxon's p of masses in g: table cells."""
+    errors = np.array(measured) - np.array(true)
+    quartiles = np.percentile(np.abs(errors), (25, 50, 75))
+    ccc, test = concordance(measured, true), paired_test(measured, true)
+    agreement = "–" if ccc.value is None else f"{ccc.value:.3f}"
+    if ccc.value is not None and ccc.low is not None:
+        agreement += f" ({ccc.low:.3f}–{ccc.high:.3f})"
+    p = "–" if test.wilcoxon_p is None else f"{test.wilcoxon_p:.3f}"
+    middle = f"{quartiles[1]:.2f} ({quartiles[0]:.2f}–{quartiles[2]:.2f})"
+    return f"{middle} | {errors.mean():+.2f} | {agreement} | {p}"

@@ -1,0 +1,71 @@
+"""One test patient as every row sees it, beside the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from myops import labels as regions
+from myops.io import write_atomic
+from myops.reproduce.cohort import TestCase
+from myops.reproduce.rows import Table
+
+COLUMNS = 4
+MARGIN_MM = 15.0
+COLORS = {"lv_region": "#4dd2ff", "scar": "#ff3b30", "edema": "#ffd60a"}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A test patient and the label maps (uint16 (z, y, x)) of the rows by name."""
+
+    test: TestCase
+    labels: Mapping[str, np.ndarray]
+
+
+def draw(path: Path, table: Table, answers: Answers) -> Path:
+    """Draw the slice with the largest scar: the truth first, then every row, as PNG.
+
+    Args:
+        path: the picture.
+        table: names the rows' order.
+        answers: what is drawn: LV outline blue, edema yellow, scar red.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    test = answers.test
+    index = int(regions.scar(test.truth).sum(axis=(1, 2)).argmax())
+    shown = [("truth", test.truth)]
+    shown += [(row.name, answers.labels[row.name]) for row in table.rows if row.measures]
+    lines = -(-len(shown) // COLUMNS)
+    figure = Figure(figsize=(3 * COLUMNS, 3.3 * lines), layout="constrained")
+    FigureCanvasAgg(figure)
+    window = _window(regions.lv_region(test.truth)[index], test.case.geometry.spacing_mm)
+    image = test.case.images["lge"][index][window]
+    for place, (name, labels) in enumerate(shown, start=1):
+        axis = figure.add_subplot(lines, COLUMNS, place)
+        low, high = np.percentile(image, (1, 99))
+        axis.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
+        for region, color in COLORS.items():
+            mask = getattr(regions, region)(labels[index][window])
+            if mask.any() and not mask.all():
+                axis.contour(mask, levels=[0.5], colors=[color], linewidths=1.2)
+        axis.set_title(name, fontsize=9)
+        axis.set_axis_off()
+    figure.suptitle(f"{test.name}, LGE: left ventricle blue, edema yellow, scar red", fontsize=9)
+    write_atomic(path, lambda beside: figure.savefig(beside, format="png", dpi=110))
+    return path
+
+
+def _window(region: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple[slice, slice]:
+    """The rows and columns of a region (bool (y, x)) with a margin."""
+    found = []
+    for axis, pixel_mm in ((1, spacing_mm[1]), (0, spacing_mm[0])):
+        places = np.flatnonzero(region.any(axis=axis))
+        margin = round(MARGIN_MM / pixel_mm)
+        found.append(slice(max(int(places[0]) - margin, 0), int(places[-1]) + margin + 1))
+    return found[0], found[1]
