@@ -33,6 +33,8 @@ class Protocol:
 COMMON = {
     "workers": "1",
     "pool_start": "8",
+    # Cutting patients out again and again must not take the cores from the networks.
+    "steps_per_patient": "5",
     "curve_patients": "0",
     "curve_minutes": "0",
     "dropout": "0",
@@ -59,7 +61,7 @@ PROTOCOLS = {
             "checkpoint_minutes": "0.5",
             "device": "cpu",
         },
-        sizes={"heart": 96, "tissue": 64, "refiner": 80},
+        sizes={"heart": 80, "tissue": 64, "refiner": 80},
         # Every patient runs through the cascade first, which takes seconds.
         stage_settings={"refiner": {"minutes": "15", "learning_rate": "5e-4"}},
     ),

@@ -188,9 +188,9 @@ def subgroup_lines(
     """Scar Dice of acute and of chronic patients; nothing where all are of one kind."""
     lines = ["| scar Dice | acute | chronic |", "|---|---|---|"]
     for row in table.rows:
-        if structure not in row.measures:
-            continue
         found = per_patient(scores, row.name, structure, "dice")
+        if structure not in row.measures or not found:
+            continue
         groups = [
             [value for case, value in found.items() if (case in acute) is kind]
             for kind in (True, False)
