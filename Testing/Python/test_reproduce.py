@@ -421,3 +421,10 @@ def test_the_picture_shows_the_truth_and_every_row(phantom, tmp_path):
     assert red[0] > 50  # the truth's scar
     assert red[1] > 50  # a row that found it
     assert red[2] == 0  # a row that found nothing
+
+
+def test_a_folder_of_weights_leaves_room_for_the_curves():
+    from myops.refine.evaluation_files import _short_name
+
+    assert _short_name("/a/very/long/path/seed_0/refiner/weights") == "refiner/weights"
+    assert _short_name("region growing") == "region growing"

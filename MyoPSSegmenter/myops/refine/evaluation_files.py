@@ -203,6 +203,11 @@ def picture(rows: Sequence[Row], config: EvaluationConfig) -> bytes:
     return buffer.getvalue()
 
 
+def _short_name(method: str) -> str:
+    """A method's name; of a folder of weights its last two parts, for a path leaves no room."""
+    return "/".join(Path(method).parts[-2:])
+
+
 def _curves(axis: Axes, rows: Sequence[Row], measure: str, config: EvaluationConfig) -> None:
     """A line with its interval for each method and start; dashed from the empty mask."""
     colors = {method: f"C{number}" for number, method in enumerate(config.methods)}
@@ -215,7 +220,7 @@ def _curves(axis: Axes, rows: Sequence[Row], measure: str, config: EvaluationCon
             for name in ("mean", "low", "high")
         )
         style = "-" if row.start == "automatic" else "--"
-        label = f"{row.method}, {STARTED[row.start]}"
+        label = f"{_short_name(row.method)}, {STARTED[row.start]}"
         axis.plot(clicks, mean, style, color=colors[row.method], marker="o", label=label)
         axis.fill_between(clicks, low, high, color=colors[row.method], alpha=0.12, linewidth=0)
     axis.axhline(GOAL_DICE, color="gray", linewidth=0.8, linestyle=":")
