@@ -436,6 +436,14 @@ def test_a_failed_command_shows_the_end_of_its_log(exported: NnunetRun) -> None:
     assert log.read_text().count("RuntimeError: out of memory") == 2  # the first log is kept
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_command_that_somebody_killed_is_said_to_be_killed(exported: NnunetRun) -> None:
+    assert exported.commands is not None
+    stand_in(exported.commands, "nnUNetv2_train", "os.kill(os.getpid(), 9)\n")
+    with pytest.raises(InputError, match="nnUNetv2_train was ended by signal 9: it printed noth"):
+        train_nnunet(exported)
+
+
 def test_the_log_grows_while_the_command_runs(exported: NnunetRun) -> None:
     assert exported.commands is not None
     log = exported.output / "logs" / "nnUNetv2_train.log"

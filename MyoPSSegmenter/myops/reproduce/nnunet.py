@@ -213,8 +213,8 @@ def run_command(run: NnunetRun, name: str, options: Sequence[str]) -> None:
         begun = log.tell()
         code = _run(command, environment(run), log)
     if code != 0:
-        tail = _tail(path, begun)
-        raise InputError(f"{name} failed with exit code {code}: {tail} (whole log: {path})")
+        end = f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+        raise InputError(f"{name} {end}: {_tail(path, begun)} (whole log: {path})")
 
 
 def find_command(name: str, commands: Path | None = None) -> Path:
