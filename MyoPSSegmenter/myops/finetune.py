@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from myops.compare import compare
-from myops.datasets import LabeledCase
+from myops.datasets import HEART, MYOPS_NAMES, SUFFIX, LabeledCase
 from myops.errors import InputError
 from myops.io import write_json
 from myops.labels import MVO, MYOPS, scar
@@ -174,7 +174,7 @@ def _is_drawn(structure: str, labeled: LabeledCase) -> bool:
     """Whether the labels tell this structure apart."""
     if structure in ("scar", "edema"):
         return structure in labeled.structures
-    return bool({"myocardium", "blood_pool"} & labeled.structures)
+    return bool(HEART & labeled.structures)
 
 
 def _check(cases: Sequence[LabeledCase], config: FinetuneConfig) -> None:
@@ -196,19 +196,18 @@ def _write_cases(folder: Path, cases: Sequence[LabeledCase]) -> None:
     """The learned cases as files that a training reads, in place of those of an earlier call."""
     import SimpleITK as sitk
 
-    suffixes = {"bssfp": "C0", "lge": "DE", "t2": "T2"}
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for number, labeled in enumerate(cases):
         # Numbers: a patient's name may hold what a file system refuses.
         stem = folder / f"case_{number:03d}"
         for sequence, image in labeled.images.items():
-            sitk.WriteImage(image, f"{stem}_{suffixes[sequence]}.nii.gz", useCompression=True)
+            sitk.WriteImage(image, f"{stem}{MYOPS_NAMES[sequence][0]}{SUFFIX}", useCompression=True)
         drawn = sitk.GetImageFromArray(
             np.where(labeled.labels == MVO, MYOPS["scar"], labeled.labels)
         )
         drawn.CopyInformation(labeled.reference_image)
-        sitk.WriteImage(drawn, f"{stem}_gd.nii.gz", useCompression=True)
+        sitk.WriteImage(drawn, f"{stem}_gd{SUFFIX}", useCompression=True)
 
 
 def _copy_weights(root: Path, folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from myops.commands.options import PATH
-from myops.commands.train import parse_setting
+from myops.commands.train import parse_setting, training_packages
 from myops.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,13 +47,8 @@ def finetune(
 
     The original is never changed. An adapted model that is worse is not kept.
     """
-    try:
+    with training_packages():
         import lightning_fabric  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"training needs {error.name}, which is not installed: "
-            "run pip install 'myops-segmenter[train]'"
-        ) from error
     from myops.finetune import WEIGHTS, FinetuneConfig
     from myops.finetune import finetune as adapt
 

@@ -8,25 +8,28 @@ from pathlib import Path
 import click
 
 from myops.commands.options import PATH
-from myops.commands.train import parse_setting
-from myops.errors import InputError
+from myops.commands.train import parse_setting, training_packages
+from myops.reproduce.protocol import PROTOCOLS, TESTED, TRAINED
+from myops.reproduce.rows import TABLES, choose_rows
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["cascade", "dssnet", "robust", "interactive"]))
+@click.argument("name", type=click.Choice(list(TABLES)))
 @click.option(
     "--data",
     type=PATH,
     help="Folder of labeled patients (MyoPS 2020's files); a phantom cohort if left out.",
 )
-@click.option(
-    "--protocol", type=click.Choice(["paper", "quick"]), default="quick", show_default=True
-)
+@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="quick", show_default=True)
 @click.option("--output", "-o", type=PATH, required=True, help="Folder of everything it writes.")
 @click.option("--seeds", type=click.IntRange(1), help="Trainings per row (paper 3, quick 1).")
 @click.option("--rows", help="Only these rows and those they need, with commas between.")
 @click.option(
-    "--patients", type=click.IntRange(4), default=45, show_default=True, help="Of the cohort."
+    "--patients",
+    type=click.IntRange(4),
+    default=TRAINED + TESTED,
+    show_default=True,
+    help="Of the cohort.",
 )
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
 def reproduce(
@@ -43,16 +46,9 @@ def reproduce(
 
     The same command goes on where an earlier call was stopped. Docs/reproduce.md shows a run.
     """
-    try:
-        from myops.reproduce.protocol import PROTOCOLS
-        from myops.reproduce.rows import TABLES, choose_rows
+    with training_packages():
         from myops.reproduce.run import Reproduction
         from myops.reproduce.run import reproduce as run
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"training needs {error.name}, which is not installed: "
-            "run pip install 'myops-segmenter[train]'"
-        ) from error
     chosen = PROTOCOLS[protocol]
     overrides = dict(parse_setting(setting) for setting in settings)
     chosen = replace(

@@ -29,8 +29,14 @@ class UNet(nn.Module):
         self.decoder = Decoder(widths)
         self.head = nn.Conv2d(widths[0], classes, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, classes, H, W) of images (B, 3, H, W): bssfp, lge, t2; absent = 0."""
+    def forward(self, images: Tensor, present: Tensor) -> Tensor:
+        """Return logits (B, classes, H, W).
+
+        Args:
+            images: float (B, 3, H, W), bssfp, lge, t2; 0 for an absent sequence.
+            present: float (B, 3), which sequences there are, as for the other networks; not needed,
+                a plain U-Net sees an absent sequence as zeros.
+        """
         shown = images[:, list(self.sequences)]
         logits: Tensor = self.head(self.decoder(self.encoder(shown))[-1]).float()
         return logits

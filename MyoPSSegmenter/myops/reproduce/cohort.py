@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from myops.cropping import SquareBox
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.reproduce.protocol import COHORT_SEED, TESTED, TRAINED
+
+if TYPE_CHECKING:
+    from myops.weights import Models
 
 Progress = Callable[[float, str], None]
 
@@ -88,14 +92,18 @@ def read_cases(folder: Path) -> list[LabeledCase]:
     return list(find_cases(folder))
 
 
-def test_case(labeled: LabeledCase, models: object) -> TestCase:
+def test_case(labeled: LabeledCase, models: Models) -> TestCase:
     """Bring a patient to its Case's grid and find the heart with the shipped heart finder."""
-    from myops.cascade import locate_heart
-
     case = labeled.to_case()
     truth, drawn = labeled.truth_for(case)
+    return TestCase(labeled.name, case, truth, drawn, find_box(case, models))
+
+
+def find_box(case: Case, models: Models) -> SquareBox | None:
+    """The square around the heart, or None where the heart finder finds none."""
+    from myops.cascade import locate_heart
+
     try:
-        box = locate_heart(case, models)  # type: ignore[arg-type]
+        return locate_heart(case, models)
     except InputError:
-        box = None
-    return TestCase(labeled.name, case, truth, drawn, box)
+        return None

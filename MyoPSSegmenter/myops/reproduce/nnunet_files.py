@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from myops.errors import InputError
 from myops.geometry import Geometry, from_sitk, to_sitk
 from myops.io import read_image, write_image, write_json
 from myops.labels import MVO, MYOPS
+from myops.reproduce.cohort import find_box
 from myops.reproduce.table import CaseScore
 
 RAW, DESCRIPTION, SUFFIX = "nnUNet_raw", "dataset.json", ".nii.gz"
@@ -221,18 +223,9 @@ def _claim(target: Path, description: dict[str, Any]) -> None:
 
 
 def _heart_box() -> BoxOf:
-    from myops.cascade import locate_heart
     from myops.weights import load_models
 
-    models = load_models("cpu")
-
-    def box_of(case: Case) -> SquareBox | None:
-        try:
-            return locate_heart(case, models)
-        except InputError:  # no heart in the images
-            return None
-
-    return box_of
+    return partial(find_box, models=load_models("cpu"))
 
 
 def _export(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import nn
@@ -21,7 +18,6 @@ from myops.cropping import (
 )
 from myops.decision import clean_region
 from myops.labels import MYOPS
-from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import TrainingConfig, UnetConfig
 from myops.training.dssnet import labels_from
 from myops.training.unet import TARGETS
@@ -35,28 +31,13 @@ VALUES = {
 CHUNK = 16
 
 
-def load_trained(checkpoint: Path, device: str = "cpu") -> tuple[nn.Module, TrainingConfig]:
-    """A checkpoint's network with the running mean of its weights, and its configuration.
-
-    Raises:
-        InputError: missing or damaged checkpoint.
-    """
-    from myops.training.loop import STAGES
-
-    content = read_checkpoint(checkpoint)
-    config = stored_config(content)
-    network = STAGES[content["stage"]].build(config)
-    load_weights(checkpoint, network)
-    return network.eval().to(device), config
-
-
 def predict_region(
     network: nn.Module, config: TrainingConfig, case: Case, box: SquareBox
 ) -> np.ndarray:
     """The LV region, bool (z, y, x), of an ASSN or of a U-Net whose target it is."""
     crops, present = crop_case(case, box, config.size)
     images = assn_input(crops)
-    outputs = _run(network, images, present, takes_flags=not isinstance(config, UnetConfig))
+    outputs = _answers(network, images, present)["main"]
     if isinstance(config, UnetConfig):
         probability = outputs.softmax(dim=1)[:, 1]
     else:
@@ -93,8 +74,7 @@ def predict_tissues(
     else:
         inside = crop_stack(region.astype(np.float32), box, config.size) > 0.5
         images = prsn_input(crops, inside)
-    flags = not isinstance(config, UnetConfig)
-    probability = _run(network, images, present, flags).softmax(dim=1).numpy()
+    probability = _answers(network, images, present)["main"].softmax(dim=1).numpy()
     if inside is not None:
         probability = probability * inside[:, None]
     names = TARGETS[config.target] if isinstance(config, UnetConfig) else TARGETS["tissues"]
@@ -117,7 +97,7 @@ def region_labels(region: np.ndarray) -> np.ndarray:
 def predict_dssnet(network: nn.Module, case: Case, box: SquareBox, size: int) -> np.ndarray:
     """All labels of a DSS-Net-style network: uint16 MyoPS labels (z, y, x)."""
     crops, present = crop_case(case, box, size)
-    outputs = _chunks(network, network, assn_input(crops), present)
+    outputs = _answers(network, assn_input(crops), present)
     shape = case.geometry.array_shape
     restored = {}
     for name, logits in outputs.items():
@@ -126,31 +106,22 @@ def predict_dssnet(network: nn.Module, case: Case, box: SquareBox, size: int) ->
     return labels_from(restored)
 
 
-def _run(
-    network: nn.Module, images: np.ndarray, present: np.ndarray, takes_flags: bool
-) -> torch.Tensor:
-    """Logits (z, C, S, S) on the CPU: of the only answer, or of the PRSN's main branch."""
-
-    def one(shown: torch.Tensor, flags: torch.Tensor) -> dict[str, torch.Tensor]:
-        output = network(shown, flags) if takes_flags else network(shown)
-        return {"main": output["main"] if isinstance(output, dict) else output}
-
-    return _chunks(one, network, images, present)["main"]
-
-
-def _chunks(
-    answer: Callable[..., Mapping[str, torch.Tensor]],
-    network: nn.Module,
-    images: np.ndarray,
-    present: np.ndarray,
+def _answers(
+    network: nn.Module, images: np.ndarray, present: np.ndarray
 ) -> dict[str, torch.Tensor]:
-    """The answers by name to images (z, 3, S, S) and flags (z, 3), chunk by chunk; on the CPU."""
-    device = next(network.parameters()).device
+    """Logits (z, C, S, S) by name, chunk by chunk; "main" is a network's only answer.
+
+    Args:
+        network: takes images float (B, 3, S, S) and flags of the present sequences float (B, 3).
+        images: float32 (z, 3, S, S).
+        present: float32 (z, 3).
+    """
     outputs: dict[str, list[torch.Tensor]] = {}
     with torch.inference_mode():
         for first in range(0, len(images), CHUNK):
             chunk = slice(first, first + CHUNK)
-            arguments = [torch.from_numpy(array[chunk]).to(device) for array in (images, present)]
-            for name, logits in answer(*arguments).items():
-                outputs.setdefault(name, []).append(logits.float().cpu())
+            answer = network(*(torch.from_numpy(array[chunk]) for array in (images, present)))
+            named = answer if isinstance(answer, dict) else {"main": answer}
+            for name, logits in named.items():
+                outputs.setdefault(name, []).append(logits.float())
     return {name: torch.cat(logits) for name, logits in outputs.items()}

@@ -29,6 +29,10 @@ class Protocol:
     sizes: dict[str, int] = field(default_factory=dict)
     stage_settings: dict[str, dict[str, str]] = field(default_factory=dict)
 
+    def settings_for(self, stage: str) -> dict[str, str]:
+        """Settings of a stage's training: the common ones, or its own in their place."""
+        return self.settings | self.stage_settings.get(stage, {})
+
 
 COMMON = {
     "workers": "1",

@@ -199,14 +199,14 @@ DSSNET = Table(
 # Of one size and one augmentation; hard and soft differ in the weights of the loss alone.
 HARD = {"dice_weight": "0.6", "cross_entropy_weight": "0.4"}
 SOFT = {"dice_weight": "0.6", "cross_entropy_weight": "0.2", "kl_weight": "0.2"}
-NOISES = ("none", "low", "medium", "high")
+NOISES = {"no": "", "low": "mixed:low", "medium": "mixed:medium", "high": "mixed:high"}
 
 
 def _robust(kind: str, level: str, settings: Mapping[str, str]) -> Row:
-    noise = {"label_noise": f"mixed:{level}"} if level != "none" else {}
+    noise = {"label_noise": NOISES[level]}
     inside = {"target": "tissues", "inside": "1"}
     return Row(
-        f"{kind} labels, {level} noise" if level != "none" else f"{kind} labels, no noise",
+        f"{kind} labels, {level} noise",
         "unet",
         "tissue",
         settings={**inside, **settings, **noise},
@@ -235,7 +235,7 @@ ROBUST = Table(
             structure,
             "dice",
         )
-        for level in ("no", *NOISES[1:])
+        for level in NOISES
         for structure in ("scar", BOTH)
     ),
 )

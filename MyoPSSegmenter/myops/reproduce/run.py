@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from torch import nn
 from myops.compare import compare
 from myops.datasets import LabeledCase
 from myops.errors import InputError
-from myops.io import write_atomic
+from myops.io import write_atomic, write_json
 from myops.labels import MYOPS
 from myops.reproduce import interactive, predict
 from myops.reproduce.cohort import (
@@ -43,6 +43,7 @@ from myops.reproduce.rows import Row, Table
 from myops.reproduce.table import CaseScore, read_scores, write_scores, write_table
 from myops.training.checkpoint import CHECKPOINT_NAME, git_commit
 from myops.training.config import TrainingConfig
+from myops.training.export import load_trained
 
 Say = Callable[[str], None]
 # A network and the configuration that it was trained with.
@@ -96,7 +97,9 @@ def reproduce(wanted: Reproduction, say: Say) -> Path:
     cases = read_cases(data)
     split = split_cases(cases, data)
     _claim_folder(wanted, data, split)
-    tests = _test_cases([case for case in cases if case.name in split.test])
+    tested = [case for case in cases if case.name in split.test]
+    # Hearts are looked for only where a row is measured on them.
+    tests = _test_cases(tested) if any(row.measures for row in wanted.table.rows) else []
     jobs = [(seed, row) for seed in range(wanted.protocol.seeds) for row in wanted.table.rows]
     done: list[float] = []
     for number, (seed, row) in enumerate(jobs):
@@ -108,7 +111,7 @@ def reproduce(wanted: Reproduction, say: Say) -> Path:
             done.append(time.monotonic() - begun)
     minutes = (time.monotonic() - started) / 60
     if wanted.name == "interactive":
-        return _write_clicks(wanted, data, split, [c for c in cases if c.name in split.test], say)
+        return _write_clicks(wanted, data, split, tested, say)
     acute = {test.name for test in tests if (test.truth == MYOPS["edema"]).any()}
     path = _write_all(wanted, data, split, minutes, acute)
     if tests:
@@ -122,7 +125,7 @@ def _answers(wanted: Reproduction, tests: Sequence[TestCase]) -> Answers:
     labels = {}
     for row in wanted.table.rows:
         if row.measures:
-            trained = predict.load_trained(_folder(wanted, 0, row) / CHECKPOINT_NAME)
+            trained = load_trained(_folder(wanted, 0, row) / CHECKPOINT_NAME)
             labels[row.name] = _labels(test, row, trained, _outline(wanted, 0, row))
     return Answers(test, labels)
 
@@ -170,8 +173,7 @@ def _claim_folder(wanted: Reproduction, data: Path, split: Split) -> None:
                 "expected the same data and protocol, or choose another folder"
             )
         return
-    text = json.dumps(plan | {"commit": git_commit()}, indent=2) + "\n"
-    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_json(path, plan | {"commit": git_commit()})
 
 
 def _test_cases(labeled: Sequence[LabeledCase]) -> list[TestCase]:
@@ -190,8 +192,7 @@ def settings_of(
         for name, other in row.uses.items()
     }
     return {
-        **wanted.protocol.settings,
-        **wanted.protocol.stage_settings.get(row.stage, {}),
+        **wanted.protocol.settings_for(row.stage),
         "size": str(wanted.protocol.sizes[row.size]),
         "seed": str(seed),
         "cases": str(data),
@@ -228,7 +229,7 @@ def evaluate(
     """Every test patient's agreement on the row's structures; none for a row that is not shown."""
     if not row.measures:
         return []
-    network, config = predict.load_trained(checkpoint)
+    network, config = load_trained(checkpoint)
     outline = _outline(wanted, seed, row)
     scores = []
     for test in tests:
@@ -246,7 +247,7 @@ def _outline(wanted: Reproduction, seed: int, row: Row) -> Trained | None:
     if not row.region:
         return None
     path = _folder(wanted, seed, _row(wanted.table, row.region)) / CHECKPOINT_NAME
-    return predict.load_trained(path)
+    return load_trained(path)
 
 
 def _labels(test: TestCase, row: Row, trained: Trained, outline: Trained | None) -> np.ndarray:
@@ -287,13 +288,12 @@ def _head(wanted: Reproduction, data: Path, split: Split) -> list[str]:
         f"Data: {'phantom cohort' if wanted.data is None else data.name}, "
         f"{len(split.train)} patients trained on, {len(split.test)} tested",
         f"Protocol: {wanted.protocol.name}, {wanted.protocol.seeds} seed(s) per row, "
-        f"{_budget(wanted.protocol)}",
+        f"{_budget(wanted.protocol.settings_for(wanted.table.rows[0].stage))}",
         f"Commit: {git_commit()}",
     ]
 
 
-def _budget(protocol: Protocol) -> str:
-    settings = protocol.settings
+def _budget(settings: Mapping[str, str]) -> str:
     if "minutes" in settings:
         return f"{settings['minutes']} minutes of training each"
     return f"{settings['steps']} steps of {settings['batch_size']} slices each"

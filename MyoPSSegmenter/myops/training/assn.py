@@ -13,13 +13,7 @@ from torch import nn
 from myops.cropping import assn_input, with_neighbors
 from myops.labels import lv_region
 from myops.models.build import build_assn
-from myops.training.augment import (
-    drop_sequences,
-    jitter_contrast,
-    per_plane,
-    random_affine,
-    warp,
-)
+from myops.training.augment import augment_square, per_plane, warp
 from myops.training.config import AssnConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_box, present_rows
 from myops.training.export import trained_network
@@ -51,14 +45,8 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes; complete patients may lose sequences."""
-    theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
-    present = drop_sequences(batch["present"], config.dropout, generator)
-    images = jitter_contrast(warp(batch["images"], theta), generator, config.jitter)
-    return {
-        "images": images * per_plane(present, images),
-        "present": present,
-        "region": (warp(batch["region"], theta) > 0.5).float(),
-    }
+    theta, changed = augment_square(batch, generator, config)
+    return changed | {"region": (warp(batch["region"], theta) > 0.5).float()}
 
 
 def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Module, Batch], Loss]:

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from myops.training.config import TrainingConfig
+from myops.training.stage import Batch
+
 
 def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Uniform random numbers, float32 (count,), from a CPU generator."""
@@ -56,6 +59,20 @@ def warp(images: Tensor, theta: Tensor, mode: str = "bilinear") -> Tensor:
     """Resample images (B, C, H, W) by `random_affine` maps; 0 outside. "nearest" for labels."""
     grid = functional.affine_grid(theta.to(images), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode=mode, align_corners=False)
+
+
+def augment_square(
+    batch: Batch, generator: torch.Generator, config: TrainingConfig
+) -> tuple[Tensor, Batch]:
+    """Change the images of a square around the heart; complete patients may lose sequences.
+
+    Returns:
+        The geometric maps, for the batch's labels, and "images" (0 where absent) and "present".
+    """
+    theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
+    present = drop_sequences(batch["present"], config.dropout, generator)
+    images = jitter_contrast(warp(batch["images"], theta), generator, config.jitter)
+    return theta, {"images": images * per_plane(present, images), "present": present}
 
 
 def jitter_contrast(

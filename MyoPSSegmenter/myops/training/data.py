@@ -95,10 +95,9 @@ def curve_batches(stage: Stage, config: TrainingConfig) -> list[Batch]:
     """Slices of the held-back patients whose scores are drawn as curves."""
     from myops.phantom.patient import generate_patient
 
-    found = []
+    found, plain = [], replace(config, artefacts=0.0)
     for seed in range(CURVE_SEED, CURVE_SEED + config.curve_patients):
         patient = generate_patient(seed, phantom_config(config))
-        plain = replace(config, artefacts=0.0)
         slices = make_slices(stage, patient, np.random.default_rng((seed, 1)), plain)
         if slices is not None:
             found.append({name: torch.from_numpy(values) for name, values in slices.items()})

@@ -15,13 +15,7 @@ from torch.nn import functional
 from myops.cropping import assn_input
 from myops.labels import MYOPS, blood_pool, lv_region
 from myops.models.dssnet import BACKGROUND, BLOOD_POOL, NORMAL, WALL, build_dssnet, dilate
-from myops.training.augment import (
-    drop_sequences,
-    jitter_contrast,
-    per_plane,
-    random_affine,
-    warp,
-)
+from myops.training.augment import augment_square, warp
 from myops.training.config import DssnetConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_box, present_rows
 from myops.training.prsn import EDEMA, LGE, SCAR, T2, main_target, one_hot, tissue_dice
@@ -96,15 +90,9 @@ def labels_from(output: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes; complete patients may lose sequences."""
-    theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
-    present = drop_sequences(batch["present"], config.dropout, generator)
-    images = jitter_contrast(warp(batch["images"], theta), generator, config.jitter)
-    return {
-        "images": images * per_plane(present, images),
-        "labels": warp(batch["labels"].float(), theta, mode="nearest").round().long(),
-        "present": present,
-        "acute": batch["acute"],
-    }
+    theta, changed = augment_square(batch, generator, config)
+    labels = warp(batch["labels"].float(), theta, mode="nearest").round().long()
+    return changed | {"labels": labels, "acute": batch["acute"]}
 
 
 def coarse_target(labels: Tensor) -> Tensor:

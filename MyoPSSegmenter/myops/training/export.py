@@ -16,24 +16,30 @@ from torch import nn
 from myops.errors import InputError
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
-from myops.weights import BUILDERS, NUMBERS, SHIPPED_FOLDER, install_weights
+from myops.weights import SHIPPED_FOLDER, install_weights
 
 
-def trained_network(checkpoint: Path) -> nn.Module:
-    """Build a checkpoint's network with its weights (their running mean, if any), on the CPU.
+def load_trained(checkpoint: Path) -> tuple[nn.Module, TrainingConfig]:
+    """A checkpoint's network with its weights (their running mean, if any), and its configuration.
+
+    Returns:
+        The network on the CPU, built as its training built it, and what it was trained with.
 
     Raises:
         InputError: missing or damaged checkpoint.
     """
+    from myops.training.loop import STAGES  # the stages themselves start from trained networks
+
     content = read_checkpoint(checkpoint)
-    config, stage = stored_config(content), content["stage"]
-    numbers: dict[str, Any] = {"widths": config.widths} if config.widths else {}
-    numbers |= {name: getattr(config, name) for name in NUMBERS if hasattr(config, name)}
-    if stage != "refiner":  # only its prompt encoder is made for one size
-        del numbers["size"]
-    network = BUILDERS[stage](**numbers)
+    config = stored_config(content)
+    network = STAGES[content["stage"]].build(config)
     load_weights(checkpoint, network)
-    return network.eval()
+    return network.eval(), config
+
+
+def trained_network(checkpoint: Path) -> nn.Module:
+    """The network alone; see `load_trained`."""
+    return load_trained(checkpoint)[0]
 
 
 def export_weights(

@@ -108,7 +108,7 @@ def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Modu
     assert isinstance(config, UnetConfig)
 
     def loss(network: nn.Module, batch: Batch) -> Loss:
-        logits = network(prsn.candidates(batch))
+        logits = network(prsn.candidates(batch), batch["present"])
         planes = target_planes(batch["labels"], config.target)
         inside = (batch["region"] > 0).float()
         other = 1 - planes.sum(dim=1, keepdim=True)
@@ -120,7 +120,8 @@ def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Modu
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     """Dice of the last class (region, scar, edema) over the patient's stack."""
     inside = (batch["region"] > 0.5).float()
-    predicted = network(prsn.candidates(batch | {"region": inside})).argmax(dim=1)
+    shown = prsn.candidates(batch | {"region": inside})
+    predicted = network(shown, batch["present"]).argmax(dim=1)
     classes = network.head.out_channels - 1  # type: ignore[union-attr,operator]
     labels = batch["labels"][:, 0].long()
     if classes == 1:
