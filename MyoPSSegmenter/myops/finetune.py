@@ -26,7 +26,7 @@ TOLERANCE = 0.005
 MEASURES = ("lv_region", "myocardium", "scar", "edema")
 # Where a network's own settings are kept: they must fit the weights that are trained on.
 KEPT = ("size", "planes", "margin", "region_pixels", "bulges", "cross_entropy_weight", "jitter")
-WEIGHTS, COMPARISON, TRAINED_ON = "weights", "comparison.json", "cases"
+WEIGHTS, COMPARISON, TRAINED_ON, TRAINING = "weights", "comparison.json", "cases", "training"
 Say = Callable[[str], None]
 
 
@@ -106,6 +106,8 @@ def finetune(
     reason = why_worse(before, after)
     result = Comparison(tuple(case.name for case in held_back), before, after, not reason, reason)
     write_json(output / COMPARISON, asdict(result) | {"config": asdict(config)})
+    # A later call, with more cases, shall not find a training that has ended.
+    shutil.rmtree(output / TRAINING, ignore_errors=True)
     if result.kept:
         shutil.rmtree(output / WEIGHTS, ignore_errors=True)
         adapted.rename(output / WEIGHTS)
@@ -238,5 +240,5 @@ def _train(network: str, root: Path, adapted: Path, output: Path, config: Finetu
         "pool_start": "4",
         **(config.settings or {}),
     }
-    checkpoint = train(network, settings, output / "training" / network, resume=True)
+    checkpoint = train(network, settings, output / TRAINING / network, resume=True)
     export_weights(checkpoint, adapted)

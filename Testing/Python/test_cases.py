@@ -21,6 +21,7 @@ from myops.phantom.patient import PhantomConfig
 from myops.training import cases, data, loop, prsn, unet
 from myops.training.checkpoint import read_checkpoint
 from myops.training.config import UnetConfig, make_config
+from myops.training.export import export_weights
 
 TINY = {
     "steps": "2",
@@ -116,6 +117,13 @@ def test_a_network_trains_on_named_cases_and_the_checkpoint_says_which(
     assert (config["cases"], config["case_names"]) == (str(cohort), names)
     with pytest.raises(InputError, match="found none"):
         loop.train("unet", settings | {"case_names": "nobody"}, tmp_path / "other")
+
+
+def test_a_baseline_has_no_place_in_a_folder_of_weights(cohort, tmp_path):
+    path = loop.train("unet", TINY | {"cases": str(cohort)}, tmp_path / "run")
+    with pytest.raises(InputError, match="found unet, which is only compared with"):
+        export_weights(path, tmp_path / "weights")
+    assert not (tmp_path / "weights").exists()
 
 
 def slices_of(labels: list[list[int]]) -> torch.Tensor:

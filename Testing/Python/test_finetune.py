@@ -124,6 +124,11 @@ def test_the_command_trains_on_and_says_how_to_use_the_result(folder, tmp_path):
     entry = read_manifest(adapted)["prsn"]
     assert entry["data"] == "labeled cases of cases"
     assert set(read_manifest(adapted)) == set(read_manifest(SHIPPED_FOLDER))
+    # A second call trains again: what has ended is not gone on with.
+    assert not (tmp_path / "out" / "training").exists()
+    again = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert "prsn  finished at step 0" not in again.output
+    assert read_manifest(adapted)["prsn"]["steps"] > 0
 
 
 def approve(study: Path, one: LabeledCase, labels_of_case, status: str = "approved") -> None:

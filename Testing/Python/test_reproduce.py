@@ -110,6 +110,13 @@ def test_a_protocol_names_settings_that_every_stage_has(name):
         make_config(stage, protocol.settings | settings)
 
 
+def test_a_stage_with_settings_of_its_own_has_them_in_place_of_the_common_ones():
+    quick = PROTOCOLS["quick"]
+    assert quick.settings_for("prsn")["minutes"] == "2"
+    assert quick.settings_for("refiner")["minutes"] == "15"
+    assert quick.settings_for("refiner")["batch_size"] == quick.settings["batch_size"]
+
+
 def test_choosing_a_row_takes_along_what_it_needs_and_the_claims_it_can_answer():
     chosen = choose_rows(CASCADE, ["PRSN", "MFB-PRSN"])
     assert [row.name for row in chosen.rows] == ["DAE", "ASSN", "MFB-PRSN", "PRSN"]

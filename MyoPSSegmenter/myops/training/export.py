@@ -16,7 +16,7 @@ from torch import nn
 from myops.errors import InputError
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
-from myops.weights import SHIPPED_FOLDER, install_weights
+from myops.weights import BUILDERS, SHIPPED_FOLDER, install_weights
 
 
 def load_trained(checkpoint: Path) -> tuple[nn.Module, TrainingConfig]:
@@ -56,9 +56,15 @@ def export_weights(
         The manifest entry: configuration, commit, seeds, metrics, checksum.
 
     Raises:
-        InputError: missing or damaged checkpoint, or a folder that cannot be written to.
+        InputError: missing or damaged checkpoint, a baseline's, or a folder that cannot be written
+            to.
     """
     content = read_checkpoint(checkpoint)
+    if content["stage"] not in BUILDERS:
+        raise InputError(
+            f"{checkpoint}: expected a network among {', '.join(BUILDERS)}, found "
+            f"{content['stage']}, which is only compared with; folders of weights do not hold it"
+        )
     metadata = provenance(content, stored_config(content))
     metadata["metrics"] |= dict(metrics or {})
     return install_weights(content["stage"], trained_network(checkpoint), folder, metadata)
