@@ -207,9 +207,10 @@ def test_a_perfect_baseline_has_no_loss():
 def test_deliberate_noise_changes_scar_but_not_the_wall_and_is_the_same_every_time(cohort):
     plain = cases.training_cases(make_config("unet", {"cases": str(cohort)}))
     settings = {"cases": str(cohort), "label_noise": "border:high"}
-    noisy = cases.training_cases(make_config("unet", settings))
-    again = cases.training_cases(make_config("unet", settings))
-    other = cases.training_cases(make_config("unet", settings | {"seed": "1"}))
+    noisy, again, other = (
+        cases.with_label_noise(plain, make_config("unet", settings | {"seed": seed}))
+        for seed in ("0", "0", "1")
+    )
     for before, after, same, different in zip(plain, noisy, again, other, strict=True):
         assert not np.array_equal(before.labels, after.labels)
         assert np.array_equal(after.labels, same.labels)
@@ -222,7 +223,7 @@ def test_deliberate_noise_changes_scar_but_not_the_wall_and_is_the_same_every_ti
 def test_unknown_noise_is_refused_with_the_known_kinds(text, cohort):
     config = make_config("unet", {"cases": str(cohort), "label_noise": text})
     with pytest.raises(InputError, match=r"kinds border, islands, threshold, mixed, levels none"):
-        cases.training_cases(config)
+        cases.with_label_noise(cases.training_cases(config), config)
 
 
 def test_artefacts_change_what_is_trained_on_but_not_its_labels(labeled):

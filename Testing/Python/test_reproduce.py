@@ -24,9 +24,19 @@ from myops.phantom.patient import PhantomConfig, generate_patient
 from myops.refine.clicking import Run, Step
 from myops.refine.evaluation import PatientResult
 from myops.reproduce import interactive, picture, predict, run
-from myops.reproduce.cohort import Split, split_cases
+from myops.reproduce.cohort import Split, TestCase, split_cases
+from myops.reproduce.evaluate import Reproduction, label_map
 from myops.reproduce.protocol import PROTOCOLS
-from myops.reproduce.rows import CASCADE, TABLES, Claim, Row, Table, choose_rows
+from myops.reproduce.rows import (
+    CASCADE,
+    NNUNET,
+    TABLES,
+    Claim,
+    Row,
+    Table,
+    choose_rows,
+    without_nnunet,
+)
 from myops.reproduce.table import (
     CaseScore,
     claim_lines,
@@ -88,8 +98,9 @@ def test_every_row_has_settings_that_its_stage_knows_and_rows_that_come_before(n
     seen: set[str] = set()
     for row in table.rows:
         settings = dict(row.settings) | dict.fromkeys(row.uses, "checkpoint.pt")
-        config = make_config(row.stage, settings | {"size": "64"})
-        STAGES[row.stage].build(config)
+        if row.stage != NNUNET:
+            config = make_config(row.stage, settings | {"size": "64"})
+            STAGES[row.stage].build(config)
         assert {*row.uses.values(), *([row.region] if row.region else [])} <= seen
         seen.add(row.name)
     assert len({row.folder for row in table.rows}) == len(table.rows)
@@ -103,7 +114,7 @@ def test_every_row_has_settings_that_its_stage_knows_and_rows_that_come_before(n
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_protocol_names_settings_that_every_stage_has(name):
     protocol = PROTOCOLS[name]
-    for stage in {row.stage for row in CASCADE.rows}:
+    for stage in {row.stage for row in CASCADE.rows} - {NNUNET}:
         make_config(stage, protocol.settings | {"size": str(protocol.sizes["heart"])})
     assert set(protocol.sizes) == {row.size for table in TABLES.values() for row in table.rows}
     for stage, settings in protocol.stage_settings.items():
@@ -112,9 +123,16 @@ def test_a_protocol_names_settings_that_every_stage_has(name):
 
 def test_a_stage_with_settings_of_its_own_has_them_in_place_of_the_common_ones():
     quick = PROTOCOLS["quick"]
-    assert quick.settings_for("prsn")["minutes"] == "2"
-    assert quick.settings_for("refiner")["minutes"] == "15"
+    assert quick.settings_for("dae") == quick.settings
+    assert quick.settings_for("refiner")["steps"] != quick.settings["steps"]
     assert quick.settings_for("refiner")["batch_size"] == quick.settings["batch_size"]
+
+
+def test_without_nnunet_its_row_and_what_is_said_of_it_are_left_out():
+    table = without_nnunet(CASCADE)
+    assert [row.name for row in table.rows] == [r.name for r in CASCADE.rows if r.name != "nnU-Net"]
+    assert not any("nnU-Net" in claim.words for claim in table.claims)
+    assert len(table.claims) == len(CASCADE.claims) - 2
 
 
 def test_choosing_a_row_takes_along_what_it_needs_and_the_claims_it_can_answer():
@@ -165,6 +183,14 @@ def test_a_claim_holds_only_where_the_interval_leaves_no_doubt(better, holds):
     line = claim_lines(small_table(), scores)[2]
     assert line.endswith(f"| {holds} |")
     assert f"{np.mean(better) - 0.5:+.3f}" in line
+
+
+def test_a_claim_shows_the_difference_of_every_seed():
+    scores = scores_of("A", [0.6, 0.8]) + scores_of("B", [0.5, 0.5])
+    scores += [replace(s, seed=1) for s in scores_of("A", [0.4, 0.5]) + scores_of("B", [0.5, 0.5])]
+    line = claim_lines(small_table(), scores)[2]
+    assert "| +0.200, -0.050 |" in line
+    assert "| +0.075 (" in line
 
 
 def test_less_is_better_for_a_distance():
@@ -274,7 +300,7 @@ def counted(monkeypatch):
     """A training that writes nothing but its call; an evaluation that gives one score per row."""
     calls: list[str] = []
 
-    def train(stage, settings, folder, resume):
+    def train(stage, settings, folder, resume, patients):
         calls.append(f"{folder.name} {settings['seed']} {resume}")
         return folder / "checkpoint.pt"
 
@@ -282,17 +308,18 @@ def counted(monkeypatch):
     monkeypatch.setattr(
         run,
         "evaluate",
-        lambda _wanted, _tests, _seed, row, _path: scores_of(row.name, [0.5], "lv_region"),
+        lambda _regions, _tests, _seed, row, _path: scores_of(row.name, [0.5], "lv_region"),
     )
     monkeypatch.setattr(run, "make_cohort", lambda folder, *_: folder)
     monkeypatch.setattr(run, "read_cases", lambda _: [named(name) for name in "abcdef"])
     monkeypatch.setattr(run, "_test_cases", lambda _: [])
+    monkeypatch.setattr(run, "choose_cases", lambda *_: [])
     return calls
 
 
-def wanted_in(folder: Path, seeds: int = 1) -> run.Reproduction:
+def wanted_in(folder: Path, seeds: int = 1) -> Reproduction:
     protocol = replace(PROTOCOLS["quick"], seeds=seeds)
-    return run.Reproduction("cascade", choose_rows(CASCADE, ["ASSN"]), protocol, folder)
+    return Reproduction("cascade", choose_rows(CASCADE, ["ASSN"]), protocol, folder)
 
 
 def test_a_second_call_trains_only_what_is_not_done(counted, tmp_path):
@@ -307,8 +334,27 @@ def test_a_second_call_trains_only_what_is_not_done(counted, tmp_path):
 
 def test_another_protocol_is_not_mixed_into_a_folder(counted, tmp_path):
     run.reproduce(wanted_in(tmp_path), lambda _: None)
+    other = wanted_in(tmp_path)
+    other = replace(other, protocol=replace(other.protocol, sizes={"heart": 96, "tissue": 64}))
     with pytest.raises(InputError, match=r"holds another reproduction \(protocol differ\)"):
-        run.reproduce(wanted_in(tmp_path, seeds=2), lambda _: None)
+        run.reproduce(other, lambda _: None)
+
+
+def test_more_seeds_and_rows_are_added_to_those_there(counted, tmp_path):
+    run.reproduce(wanted_in(tmp_path), lambda _: None)
+    more = wanted_in(tmp_path, seeds=2)
+    run.reproduce(replace(more, table=choose_rows(CASCADE, ["ASSN without DAE"])), lambda _: None)
+    assert counted[2:] == ["assn_without_dae 0 True", "assn_without_dae 1 True"]
+    run.reproduce(more, lambda _: None)
+    assert counted[4:] == ["dae 1 True", "assn 1 True"]
+
+
+def test_a_row_of_other_settings_is_not_mixed_into_a_folder(counted, tmp_path):
+    first = wanted_in(tmp_path)
+    run.reproduce(first, lambda _: None)
+    rows = tuple(replace(row, settings={"jitter": "2"}) for row in first.table.rows)
+    with pytest.raises(InputError, match="row DAE, row ASSN differ"):
+        run.reproduce(replace(first, table=replace(first.table, rows=rows)), lambda _: None)
 
 
 def test_a_row_is_trained_on_the_trained_names_with_the_checkpoints_it_uses(tmp_path):
@@ -323,7 +369,7 @@ def test_a_row_is_trained_on_the_trained_names_with_the_checkpoints_it_uses(tmp_
 
 def test_a_patient_without_a_heart_counts_as_missed():
     test = SimpleNamespace(box=None, truth=np.ones((2, 4, 4)))
-    labels = run._labels(test, CASCADE.rows[-1], (nn.Identity(), UnetConfig()), None)
+    labels = label_map(test, CASCADE.rows[-2], (nn.Identity(), UnetConfig()))
     assert labels.shape == (2, 4, 4)
     assert not labels.any()
 
@@ -416,7 +462,7 @@ def test_the_picture_shows_the_truth_and_every_row(phantom, tmp_path):
     import matplotlib.image
 
     case, truth = phantom
-    test = run.TestCase("p", case, truth, np.ones(len(truth), bool), None)
+    test = TestCase("p", case, truth, np.ones(len(truth), bool), None)
     labels = {"A": truth, "B": np.zeros_like(truth)}
     path = picture.draw(tmp_path / "table.png", small_table(), picture.Answers(test, labels))
     pixels = matplotlib.image.imread(path)

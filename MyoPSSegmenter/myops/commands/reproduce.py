@@ -9,8 +9,9 @@ import click
 
 from myops.commands.options import PATH
 from myops.commands.train import parse_setting, training_packages
+from myops.errors import InputError
 from myops.reproduce.protocol import PROTOCOLS, TESTED, TRAINED
-from myops.reproduce.rows import TABLES, choose_rows
+from myops.reproduce.rows import NNUNET, TABLES, choose_rows, without_nnunet
 
 
 @click.command()
@@ -31,6 +32,11 @@ from myops.reproduce.rows import TABLES, choose_rows
     show_default=True,
     help="Of the cohort.",
 )
+@click.option(
+    "--outside",
+    type=PATH,
+    help="Folder of labeled patients of another kind, to test the same rows on.",
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
 def reproduce(
     name: str,
@@ -40,6 +46,7 @@ def reproduce(
     seeds: int | None,
     rows: str | None,
     patients: int,
+    outside: Path | None,
     settings: tuple[str, ...],
 ) -> None:
     """Train a published system and its baselines, and print the paper's table.
@@ -47,7 +54,8 @@ def reproduce(
     The same command goes on where an earlier call was stopped. Docs/reproduce.md shows a run.
     """
     with training_packages():
-        from myops.reproduce.run import Reproduction
+        from myops.reproduce.evaluate import Reproduction
+        from myops.reproduce.nnunet import find_command
         from myops.reproduce.run import reproduce as run
     chosen = PROTOCOLS[protocol]
     overrides = dict(parse_setting(setting) for setting in settings)
@@ -59,8 +67,17 @@ def reproduce(
             stage: _changed(own, overrides) for stage, own in chosen.stage_settings.items()
         },
     )
-    table = TABLES[name] if rows is None else choose_rows(TABLES[name], rows.split(","))
-    wanted = Reproduction(name, table, chosen, output, data, patients)
+    table, notes = TABLES[name], tuple[str, ...]()
+    if rows is not None:
+        table = choose_rows(table, rows.split(","))
+    else:
+        try:
+            find_command("nnUNetv2_train")
+        except InputError as error:
+            if any(row.stage == NNUNET for row in table.rows):
+                table, notes = without_nnunet(table), (f"Left out: nnU-Net ({error})",)
+                click.echo(notes[0])
+    wanted = Reproduction(name, table, chosen, output, data, patients, outside, notes)
     path = run(wanted, click.echo)
     click.echo(path.read_text(encoding="utf-8"))
     click.echo(f"Table: {path}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from myops.case import SEQUENCES, Case
 from myops.cropping import SquareBox
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
-from myops.reproduce.protocol import COHORT_SEED, TESTED, TRAINED
+from myops.reproduce.protocol import COHORT_SEED, OUTSIDE_SEED, TESTED, TRAINED
 
 if TYPE_CHECKING:
     from myops.weights import Models
 
 Progress = Callable[[float, str], None]
+INFARCTS = {"dropout": False, "normal_share": 0.0, "acute_share": 0.6}
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,24 @@ class TestCase:
 
 def make_cohort(folder: Path, patients: int, progress: Progress) -> Path:
     """Write a phantom cohort of the paper's size with all sequences, or go on writing it."""
+    # MyoPS 2020 holds patients after an infarct: none without scar, acute and chronic.
+    return _write(folder, COHORT_SEED, patients, INFARCTS, progress)
+
+
+def make_outside(folder: Path, patients: int, progress: Progress) -> Path:
+    """Write phantoms unlike the cohort's: more variety (phantom/variety.py), random contrasts."""
+    other = INFARCTS | {"wide": 1.0, "random_contrast_share": 1.0}
+    return _write(folder, OUTSIDE_SEED, patients, other, progress)
+
+
+def _write(
+    folder: Path, first: int, patients: int, settings: Mapping[str, Any], progress: Progress
+) -> Path:
     from myops.phantom.files import write_patient
     from myops.phantom.patient import PhantomConfig, generate_patient
 
-    # MyoPS 2020 holds patients after an infarct: none without scar, acute and chronic.
-    drawn = PhantomConfig(dropout=False, normal_share=0.0, acute_share=0.6)
-    for number, seed in enumerate(range(COHORT_SEED, COHORT_SEED + patients)):
+    drawn = PhantomConfig(**settings)
+    for number, seed in enumerate(range(first, first + patients)):
         name = f"phantom_{seed:06d}"
         progress(number / patients, name)
         if not (folder / name / f"{name}_truth.json").exists():

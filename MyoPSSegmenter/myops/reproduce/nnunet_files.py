@@ -152,7 +152,7 @@ def evaluate_predictions(
         missing.remove(labeled.name)
         case = labeled.to_case()
         truth, drawn = labeled.truth_for(case)
-        labels = _on_grid(Path(predictions) / f"{labeled.name}{SUFFIX}", case.geometry)
+        labels = read_on_grid(Path(predictions) / f"{labeled.name}{SUFFIX}", case.geometry)
         found = compare(labels[drawn], truth[drawn], case.geometry.spacing_mm)
         scores += [CaseScore(row, seed, labeled.name, part, found[part]) for part in STRUCTURES]
     if missing:
@@ -287,8 +287,12 @@ def _read_labels(path: Path) -> tuple[np.ndarray, Geometry]:
         raise InputError(f"{path}: {error}") from error
 
 
-def _on_grid(path: Path, grid: Geometry) -> np.ndarray:
-    """A prediction as uint16 MyoPS labels (z, y, x) on the Case's grid; 0 outside its window."""
+def read_on_grid(path: Path, grid: Geometry) -> np.ndarray:
+    """A prediction as uint16 MyoPS labels (z, y, x) on the Case's grid; 0 outside its window.
+
+    Raises:
+        InputError: missing or damaged file, a foreign label or a foreign grid.
+    """
     labels, found = _read_labels(path)
     start = np.round(grid.index_xyz(np.array(found.origin_mm))).astype(int)
     stop = start + found.size_xyz

@@ -14,7 +14,7 @@ class Row:
 
     Attributes:
         name: as in the paper.
-        stage: the training stage that makes its network.
+        stage: the training stage that makes its network, or "nnunet".
         size: "heart" or "tissue", the square its network sees (`Protocol.sizes`).
         settings: of its training beside the protocol's, as texts.
         uses: setting to the row whose checkpoint it takes ({"dae": "DAE"}).
@@ -60,15 +60,23 @@ class Claim:
 
 @dataclass(frozen=True)
 class Table:
-    """A paper's rows, in the order in which they are trained, and its claims."""
+    """A paper's rows, in the order in which they are trained, and its claims.
+
+    `outside` tells that the rows are also tested on patients of another kind than they learned.
+    """
 
     title: str
     source: str
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...]
+    outside: bool = False
 
 
 LV, SCAR, EDEMA, BOTH = ("lv_region",), ("scar",), ("edema",), "scar_or_edema"
+# The outside judge: nnU-Net's own commands, on the same patients.
+NNUNET = "nnunet"
+
+JUDGED = ("PRSN", "nnU-Net")
 
 # REFERENCE: the cascade paper, tables 1 (validation) and 2 (test).
 CASCADE = Table(
@@ -155,6 +163,7 @@ CASCADE = Table(
             measures=(*SCAR, *EDEMA, BOTH),
             published={"scar": "0.641 ± 0.260", BOTH: "0.702 ± 0.130"},
         ),
+        Row("nnU-Net", NNUNET, measures=(*LV, *SCAR, *EDEMA, BOTH)),
     ),
     claims=(
         Claim("the DAE reduces HD", "ASSN", "ASSN without DAE", "lv_region", "hd_mm", lower=True),
@@ -164,6 +173,8 @@ CASCADE = Table(
         Claim("channel attention beats input fusion", "PRSN", "Fusion U-Net", "scar", "dice"),
         Claim("channel attention beats MFB", "PRSN", "MFB-PRSN", "scar", "dice"),
         Claim("channel attention beats MFB", "PRSN", "MFB-PRSN", BOTH, "dice"),
+        Claim("the cascade beats nnU-Net (not a claim of the paper)", *JUDGED, "scar", "dice"),
+        Claim("the cascade beats nnU-Net (not a claim of the paper)", *JUDGED, BOTH, "dice"),
     ),
 )
 
@@ -238,6 +249,7 @@ ROBUST = Table(
         for level in NOISES
         for structure in ("scar", BOTH)
     ),
+    outside=True,
 )
 
 # Its table is one of clicks: see `interactive`.
@@ -249,6 +261,11 @@ INTERACTIVE = Table(
 )
 
 TABLES = {"cascade": CASCADE, "dssnet": DSSNET, "robust": ROBUST, "interactive": INTERACTIVE}
+
+
+def without_nnunet(table: Table) -> Table:
+    """The table for a machine on which nnU-Net is not installed."""
+    return choose_rows(table, [row.name for row in table.rows if row.stage != NNUNET])
 
 
 def choose_rows(table: Table, names: list[str]) -> Table:

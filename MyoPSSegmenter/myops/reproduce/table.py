@@ -26,6 +26,9 @@ NAMES = {
     "hd_mm": "HD, mm",
     "dice": "Dice",
 }
+OUTSIDE_WORDS = (
+    "The same trainings, tested on patients of another kind than they have learned from."
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def write_table(
     scores: Sequence[CaseScore],
     head: Sequence[str],
     acute: Collection[str] = (),
+    outside: Sequence[CaseScore] = (),
 ) -> Path:
     """Write the paper's table as Markdown, and what else its rows tell.
 
@@ -102,6 +106,7 @@ def write_table(
         scores: of all rows, patients and seeds.
         head: lines about data and protocol.
         acute: names of the patients whose labels show edema.
+        outside: scores of patients of another kind than the rows have learned from.
     """
     parts = [
         [f"# {table.title}", "", *(f"- {line}" for line in head)],
@@ -110,6 +115,13 @@ def write_table(
         subgroup_lines(table, scores, acute),
         mass_lines(table, scores),
     ]
+    if outside:
+        parts += [
+            ["## Out of distribution", "", OUTSIDE_WORDS],
+            table_lines(table, outside),
+            claim_lines(table, outside),
+            mass_lines(table, outside),
+        ]
     text = "\n\n".join("\n".join(lines) for lines in parts if lines)
     write_atomic(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
     return path
@@ -148,27 +160,26 @@ def _cell(values: Sequence[float | None], measure: str) -> str:
 
 
 def claim_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
-    """What the paper says, and what these patients say: the mean paired difference, Wilcoxon."""
+    """What the paper says, and what these patients say: the mean paired difference, Wilcoxon.
+
+    The interval tells how sure the difference of these trainings is for other patients; how much it
+    hangs on chance in the training is seen from the difference of every seed.
+    """
     lines = [
-        "| claim | measure | difference (95 % interval) | p | holds here |",
-        "|---|---|---|---|---|",
+        "| claim | measure | difference (95 % interval) | of each seed | p | holds here |",
+        "|---|---|---|---|---|---|",
     ]
     return lines + [_claim_line(claim, scores) for claim in table.claims]
 
 
 def _claim_line(claim: Claim, scores: Sequence[CaseScore]) -> str:
-    better, worse = (
-        per_patient(scores, row, claim.structure, claim.measure)
-        for row in (claim.better, claim.worse)
-    )
-    pairs = [(better[case], worse[case]) for case in better if case in worse]
-    known = [(one, other) for one, other in pairs if one is not None and other is not None]
+    pairs = _pairs(claim, scores)
     measure = f"{NAMES[claim.structure]}, {NAMES[claim.measure]}"
-    if not known:
-        return f"| {claim.words} | {measure} | – | – | not measured |"
-    differences = [one - other for one, other in known]
+    if not pairs:
+        return f"| {claim.words} | {measure} | – | – | – | not measured |"
+    differences = [one - other for one, other in pairs]
     interval = mean_interval(list(enumerate(differences)))
-    test = paired_test([one for one, _ in known], [other for _, other in known])
+    test = paired_test([one for one, _ in pairs], [other for _, other in pairs])
     digits = 2 if claim.measure == "hd_mm" else 3
     mean = float(np.mean(differences))
     text = f"{mean:+.{digits}f}"
@@ -178,8 +189,22 @@ def _claim_line(claim: Claim, scores: Sequence[CaseScore]) -> str:
         sure = interval.high < 0 if claim.lower else interval.low > 0
         leans = mean < 0 if claim.lower else mean > 0
         holds = "yes" if sure else "not shown" if leans else "no"
+    seeds = []
+    for seed in sorted({score.seed for score in scores}):
+        own = [one - two for one, two in _pairs(claim, [s for s in scores if s.seed == seed])]
+        seeds.append(f"{np.mean(own):+.{digits}f}" if own else "–")
     p = "–" if test.wilcoxon_p is None else f"{test.wilcoxon_p:.3f}"
-    return f"| {claim.words} | {measure} | {text} | {p} | {holds} |"
+    return f"| {claim.words} | {measure} | {text} | {', '.join(seeds)} | {p} | {holds} |"
+
+
+def _pairs(claim: Claim, scores: Sequence[CaseScore]) -> list[tuple[float, float]]:
+    """The better and the worse row's value of every patient that has both."""
+    better, worse = (
+        per_patient(scores, row, claim.structure, claim.measure)
+        for row in (claim.better, claim.worse)
+    )
+    both = [(better[case], worse[case]) for case in better if case in worse]
+    return [(one, other) for one, other in both if one is not None and other is not None]
 
 
 def subgroup_lines(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,9 +62,19 @@ def training_cases(config: TrainingConfig) -> list[CasePatient]:
             without scar, blood or muscle to learn from in all of them.
     """
     wanted = [name for name in config.case_names.split(",") if name]
-    chosen = choose_cases(find_cases(Path(config.cases)), wanted, config.cases)
+    return choose_cases(find_cases(Path(config.cases)), wanted, config.cases)
+
+
+def with_label_noise(
+    patients: Sequence[CasePatient], config: TrainingConfig
+) -> Sequence[CasePatient]:
+    """Patients with deliberately wrong labels, where the configuration asks for them.
+
+    Raises:
+        InputError: an unknown kind or level of noise.
+    """
     if not config.label_noise:
-        return chosen
+        return patients
     kind, level = _noise(config.label_noise)
     return [
         replace(
@@ -79,7 +89,7 @@ def training_cases(config: TrainingConfig) -> list[CasePatient]:
                 np.random.default_rng((config.seed, number, 2)),
             ),
         )
-        for number, one in enumerate(chosen)
+        for number, one in enumerate(patients)
     ]
 
 

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from myops.errors import InputError
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
 from myops.training.stage import Batch, Patient, Slices, Stage
+
+if TYPE_CHECKING:
+    from myops.training.cases import CasePatient
 
 
 def phantom_config(config: TrainingConfig) -> Any:
@@ -62,17 +65,24 @@ def case_source(patients: Sequence[Patient], config: TrainingConfig) -> Source:
     return source
 
 
-def training_source(stage: Stage, config: TrainingConfig) -> Source:
+def training_source(
+    stage: Stage, config: TrainingConfig, patients: Sequence[CasePatient] = ()
+) -> Source:
     """What a training learns from: labeled cases where the configuration names some, or phantoms.
+
+    Args:
+        stage: of the training.
+        config: of the training.
+        patients: the cases that it names, if they have been read already.
 
     Raises:
         InputError: see `cases.training_cases`.
     """
     if not config.cases:
         return phantom_source(stage, config)
-    from myops.training.cases import training_cases
+    from myops.training.cases import training_cases, with_label_noise
 
-    return case_source(training_cases(config), config)
+    return case_source(with_label_noise(patients or training_cases(config), config), config)
 
 
 def make_slices(

@@ -6,7 +6,7 @@ import copy
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from torch import nn
 from myops.errors import InputError
 from myops.models.device import has_fast_bfloat16
 from myops.training.assn import ASSN_STAGE
+from myops.training.cases import CasePatient
 from myops.training.checkpoint import (
     CHECKPOINT_NAME,
     Progress,
@@ -36,6 +37,7 @@ from myops.training.data import (
     PatientFeed,
     PatientStream,
     SlicePool,
+    Source,
     curve_batches,
     phantom_config,
     training_source,
@@ -64,7 +66,13 @@ STAGES = {
 }
 
 
-def train(stage: str, overrides: Mapping[str, str], output: Path, resume: bool = False) -> Path:
+def train(
+    stage: str,
+    overrides: Mapping[str, str],
+    output: Path,
+    resume: bool = False,
+    patients: Sequence[CasePatient] = (),
+) -> Path:
     """Train one network, on phantoms or on labeled cases, until its steps or minutes are used up.
 
     Args:
@@ -73,6 +81,7 @@ def train(stage: str, overrides: Mapping[str, str], output: Path, resume: bool =
         output: folder of the checkpoint and the curves.
         resume: go on from the folder's checkpoint with its configuration (and new `overrides`);
             start anew where there is none, so that one command serves first start and restart.
+        patients: the labeled cases that `overrides` name, where the caller has read them already.
 
     Returns:
         The checkpoint's path.
@@ -98,7 +107,8 @@ def train(stage: str, overrides: Mapping[str, str], output: Path, resume: bool =
         restore_state(found, state)
         if not fabric.is_global_zero:  # the generators in the checkpoint are the first process's
             seed_generators(state, config.seed, fabric.global_rank, state.progress.step)
-    _run(STAGES[stage], config, fabric, state, path)
+    source = training_source(STAGES[stage], config, patients)
+    _run(STAGES[stage], config, fabric, state, path, source)
     return path
 
 
@@ -147,9 +157,10 @@ def seed_generators(state: State, seed: int, rank: int, step: int = 0) -> None:
     torch.manual_seed(int(numbers[2]))
 
 
-def _run(stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path) -> None:
+def _run(
+    stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path, source: Source
+) -> None:
     progress, main_process = state.progress, fabric.is_global_zero
-    source = training_source(stage, config)
     stream = PatientStream(
         stage, config, source, progress.next_patient, fabric.global_rank, fabric.world_size
     )
