@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import errno
 import importlib.util
 import json
 import multiprocessing
@@ -562,19 +563,32 @@ def test_two_processes_train_one_network_on_patients_of_their_own(tmp_path):
 # Checkpoints and exported weights
 
 
-def test_a_failing_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_old_checkpoint_and_says_what_to_do(tmp_path, monkeypatch):
     path = loop.train("dae", TINY | {"steps": "1"}, tmp_path)
     before = path.read_bytes()
 
-    def full_disk(content, file):
-        file.write(b"half")
-        raise OSError("no space left")
+    def full_disk(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match=r"No space left on device; make room and call the same"):
         loop.train("dae", {"steps": "2"}, tmp_path, resume=True)
     assert path.read_bytes() == before
     assert not list(tmp_path.glob(".checkpoint*"))
+    monkeypatch.undo()
+    loop.train("dae", {"steps": "2"}, tmp_path, resume=True)
+    assert json.loads(checkpoint.read_checkpoint(path)["progress"])["step"] == 2
+
+
+def test_a_checkpoint_of_another_shape_or_version_is_refused_with_what_to_do(tmp_path):
+    path = loop.train("dae", TINY | {"steps": "1"}, tmp_path)
+    with pytest.raises(InputError, match=r"of this network and version, found another .*start="):
+        loop.train("dae", {"widths": "4,4,4", "steps": "2"}, tmp_path, resume=True)
+    content = torch.load(path, weights_only=True)
+    del content["optimizer"]  # as an older version might have written it
+    torch.save(content, path)
+    with pytest.raises(InputError, match=r"of this network and version.*'optimizer'"):
+        loop.train("dae", {"steps": "2"}, tmp_path, resume=True)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
 import subprocess
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,24 @@ def save_checkpoint(path: Path, stage: str, config: TrainingConfig, state: State
         "torch_rng": state.generator.get_state(),
         "global_rng": torch.get_rng_state(),
     }
+    # On a full disk torch's own writer fails without telling so; a file's does.
+    packed = io.BytesIO()
+    torch.save(content, packed)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.part")
     try:
         with beside.open("wb") as file:
-            torch.save(content, file)
+            file.write(packed.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        size_mb = len(packed.getbuffer()) / 1e6
+        raise OSError(
+            error.errno,
+            f"cannot write {path} ({size_mb:.1f} MB): {error.strerror or error}; "
+            "make room and call the same command again, it goes on from the last checkpoint",
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
 
@@ -111,16 +122,28 @@ def stored_config(content: dict[str, Any]) -> TrainingConfig:
 
 
 def restore_state(content: dict[str, Any], state: State) -> None:
-    """Put a checkpoint's content into a freshly built state."""
-    state.model.load_state_dict(content["model"])
-    if state.average is not None:
-        state.average.load_state_dict(content["average"] or content["model"])
-    state.optimizer.load_state_dict(content["optimizer"])
-    state.rng.bit_generator.state = json.loads(content["numpy_rng"])
-    state.generator.set_state(content["torch_rng"])
-    torch.set_rng_state(content["global_rng"])
-    for name, value in json.loads(content["progress"]).items():
-        setattr(state.progress, name, value)
+    """Put a checkpoint's content into a freshly built state.
+
+    Raises:
+        InputError: it was written for a network of another shape, or by another version.
+    """
+    try:
+        state.model.load_state_dict(content["model"])
+        if state.average is not None:
+            state.average.load_state_dict(content["average"] or content["model"])
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.rng.bit_generator.state = json.loads(content["numpy_rng"])
+        state.generator.set_state(content["torch_rng"])
+        torch.set_rng_state(content["global_rng"])
+        progress = json.loads(content["progress"])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"expected a checkpoint of this network and version, found another (commit "
+            f"{content.get('commit', 'unknown')}): {str(error).splitlines()[-1].strip()}; train "
+            "into another folder, or start from its weights with --set start=FILE"
+        ) from error
+    for name in {own.name for own in fields(Progress)} & set(progress):
+        setattr(state.progress, name, progress[name])
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
