@@ -27,7 +27,9 @@ from myops.cropping import SquareBox
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.geometry import from_sitk
-from myops.reproduce import nnunet_files
+from myops.reproduce import nnunet_files, nnunet_row
+from myops.reproduce.cohort import Split, TestCase
+from myops.reproduce.evaluate import Reproduction
 from myops.reproduce.nnunet import (
     NnunetRun,
     find_command,
@@ -45,6 +47,8 @@ from myops.reproduce.nnunet_files import (
     read_prediction,
     to_nnunet_labels,
 )
+from myops.reproduce.protocol import PROTOCOLS
+from myops.reproduce.rows import TABLES, choose_rows
 
 LIBRARY = Path(__file__).parents[2] / "MyoPSSegmenter"
 NAMES = ["heart_1", "heart_2", "heart_3"]
@@ -544,6 +548,58 @@ def is_running(pid: int) -> bool:
     # A killed process whose new parent has not asked for its exit code yet.
     state = Path(f"/proc/{pid}/stat")
     return not (state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+PLANS = (
+    "at = Path(os.environ['nnUNet_preprocessed'], 'Dataset701_MyoPS')\n"
+    "at.mkdir(parents=True, exist_ok=True)\n"
+    "plans = {'configurations': {'2d': {'batch_size': 12}}}\n"
+    "(at / 'nnUNetPlans.json').write_text(json.dumps(plans))\n"
+)
+PREDICTS_THE_TRUTH = (
+    "import shutil\n"
+    "target = Path(sys.argv[sys.argv.index('-o') + 1])\n"
+    "truth = Path(os.environ['nnUNet_raw'], 'Dataset701_MyoPS', 'labelsTs')\n"
+    "shutil.copytree(truth, target, dirs_exist_ok=True)\n"
+)
+
+
+@pytest.fixture
+def row_run(tmp_path: Path, cohort: Cases, monkeypatch: pytest.MonkeyPatch) -> Reproduction:
+    """A reproduction of nnU-Net's row alone, with stand-ins that predict the truth."""
+    bodies = {"plan_and_preprocess": PLANS, "train": TRAINS, "predict": PREDICTS_THE_TRUTH}
+    for name, body in bodies.items():
+        stand_in(tmp_path / "stand_ins", f"nnUNetv2_{name}", body)
+    monkeypatch.setenv("MYOPS_NNUNET", str(tmp_path / "stand_ins"))
+    protocol = replace(PROTOCOLS["quick"], nnunet_mm=None)
+    table = choose_rows(TABLES["cascade"], ["nnU-Net"])
+    return Reproduction("cascade", table, protocol, tmp_path / "out", tmp_path / "cohort")
+
+
+def test_a_row_of_nnunets_is_trained_for_as_many_slices_as_the_others(row_run, cohort):
+    (row,) = row_run.table.rows
+    settings = PROTOCOLS["quick"].settings
+    split = Split(tuple(NAMES[:2]), tuple(NAMES[2:]))
+    predictions = nnunet_row.train_and_predict(row_run, row_run.data, split, 1, row)
+    trainer = predictions.parents[1].name.split("__")[0]
+    epochs, iterations = (int(part) for part in trainer.removeprefix("nnUNetTrainer_").split("x"))
+    slices = int(settings["steps"]) * int(settings["batch_size"])
+    assert abs(12 * epochs * iterations - slices) < 12 * epochs
+    (case,) = [found.to_case() for found in cohort() if found.name == "heart_3"]
+    (labeled,) = [found for found in cohort() if found.name == "heart_3"]
+    truth, drawn = labeled.truth_for(case)
+    scores = nnunet_row.evaluate(row_run, [TestCase("heart_3", case, truth, drawn, None)], 1, row)
+    assert [score.structure for score in scores] == list(row.measures)
+    assert all((score.row, score.seed, score.case) == ("nnU-Net", 1, "heart_3") for score in scores)
+    assert all(score.agreement.dice == 1 for score in scores)
+
+
+def test_a_row_of_nnunets_wants_a_budget_in_steps(row_run):
+    minutes = replace(row_run.protocol, settings={"minutes": "2", "device": "cpu"})
+    row_run = replace(row_run, protocol=minutes)
+    split = Split(tuple(NAMES[:2]), tuple(NAMES[2:]))
+    with pytest.raises(InputError, match="set steps, or leave the row nnU-Net out"):
+        nnunet_row.train_and_predict(row_run, row_run.data, split, 0, row_run.table.rows[0])
 
 
 def test_the_real_nnunet_predicts_on_our_grid_and_counts_dice_as_we_do(

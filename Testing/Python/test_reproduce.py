@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -386,6 +388,24 @@ def test_the_command_trains_real_rows_and_prints_the_table(tmp_path):
     cases = read_scores(tmp_path / "out" / "cases.csv")
     assert {score.row for score in cases} == {"ASSN", "PRSN branch LGE"}
     assert len({score.case for score in cases}) == 2
+
+
+def test_two_processes_of_torchrun_make_one_table(folder_of_4, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    arguments = ["reproduce", "cascade", "--data", str(folder_of_4), "--rows", "ASSN without DAE"]
+    for setting in ("steps=2", "widths=4,4", "threads=1", "workers=0", "pool_start=1", "devices=2"):
+        arguments += ["--set", setting]
+    done = subprocess.run(
+        [*torchrun, "-m", "myops", *arguments, "--output", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Table: ") == 1
+    assert done.stdout.count("[1/1] ASSN without DAE, seed 0") == 1
+    assert len(read_scores(tmp_path / "out" / "cases.csv")) == 2
 
 
 def test_an_unknown_table_is_refused_with_the_known_ones(tmp_path):

@@ -88,6 +88,10 @@ def reproduce(wanted: Reproduction, say: Say) -> Path:
     """
     started = time.monotonic()
     wanted.output.mkdir(parents=True, exist_ok=True)
+    if not _is_first_process():
+        say = _nothing
+        while not (wanted.output / PROTOCOL_FILE).exists():  # until the first one has the data
+            time.sleep(0.2)
     patients = _read_patients(wanted, say)
     regions = Regions(wanted)
     jobs = [(seed, row) for seed in range(wanted.protocol.seeds) for row in wanted.table.rows]
@@ -202,7 +206,8 @@ def _claim_folder(wanted: Reproduction, data: Path, split: Split) -> None:
                 "expected the same data and protocol, or choose another folder"
             )
         rows, commit = known | rows, found["commit"]
-    write_json(path, plan | {"rows": rows, "commit": commit})
+    if _is_first_process():
+        write_json(path, plan | {"rows": rows, "commit": commit})
 
 
 def settings_of(
@@ -243,6 +248,10 @@ def _train_and_evaluate(
     # Several processes train together; one of them evaluates while the others wait at the next row.
     if _is_first_process():
         _evaluate(wanted, patients.tests, regions, seed, row, DONE)
+
+
+def _nothing(_: str) -> None:
+    """Progress of a process that is not the first one."""
 
 
 def _is_first_process() -> bool:
