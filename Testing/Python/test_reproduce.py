@@ -17,7 +17,7 @@ from torch import nn
 from myops.case import Case
 from myops.cli import cli
 from myops.compare import Agreement, compare
-from myops.cropping import heart_box
+from myops.cropping import heart_box, tissue_box
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.labels import MYOPS, lv_region
@@ -49,6 +49,8 @@ from myops.reproduce.table import (
     table_lines,
     write_scores,
 )
+from myops.training import prsn, unet
+from myops.training.cases import CasePatient
 from myops.training.config import CONFIGS, UnetConfig, make_config
 from myops.training.loop import STAGES
 from myops.training.refiner import patient_case
@@ -263,6 +265,46 @@ def test_a_network_that_knows_the_truth_gets_it_back_on_the_cases_grid(phantom):
         box,
     )
     assert compare(predict.region_labels(region), truth, (1, 1, 1))["lv_region"].dice > 0.97
+
+
+@pytest.mark.parametrize("sequences", [("bssfp", "lge", "t2"), ("bssfp", "lge")])
+def test_a_network_sees_a_patient_as_its_training_shows_it(phantom, sequences, monkeypatch):
+    """Found by measuring: a U-Net of the whole square was shown other intensities than it knew."""
+    case, truth = phantom
+    images = {name: case.images[name] for name in sequences}
+    case = replace(case, images=images)
+    lv = lv_region(truth)
+    patient = CasePatient("p", images, truth, truth > 9999, case.geometry.spacing_mm, True)
+    box, tissue = (
+        make(lv.astype(kind), case.geometry.spacing_mm)
+        for make, kind in ((heart_box, np.float32), (tissue_box, bool))
+    )
+    monkeypatch.setattr(unet, "jittered_box", lambda *_: box)
+    monkeypatch.setattr(prsn, "jittered_tissue_box", lambda *_: tissue)
+    # The region as it is, without the errors that a training makes.
+    monkeypatch.setattr(prsn, "perturb_region", lambda region, *_: region.astype(np.float32))
+    shown: list[torch.Tensor] = []
+
+    class Looks(nn.Module):
+        def forward(self, images, _present):
+            shown.append(images)
+            return torch.zeros(len(images), 4, *images.shape[2:])
+
+    for config in (UnetConfig(target="tissues", size=64), UnetConfig(size=64, inside=1)):
+        config = replace(config, target="tissues")
+        batch = unet.prepare(patient, np.random.default_rng(0), config)
+        trained = prsn.candidates({name: torch.from_numpy(v) for name, v in batch.items()})
+        shown.clear()
+        predict.predict_tissues(Looks(), config, case, box, lv if config.inside else None)
+        seen = torch.cat(shown)
+        if config.inside:  # slices without a ventricle are not trained on
+            seen = seen[(seen != 0).any(dim=(1, 2, 3))]
+        assert seen.shape == trained.shape
+        both = (seen != 0) & (trained != 0)
+        # A region's border is cut out of labels here and of a mask there.
+        assert both.sum() > 0.97 * ((seen != 0) | (trained != 0)).sum()
+        assert (seen - trained.float())[both].abs().max() < 0.02
+        assert seen.std() > 0.1
 
 
 def test_both_stages_of_a_dssnet_make_one_label_map_on_the_cases_grid(phantom):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import nn
@@ -11,6 +13,7 @@ from myops.case import Case
 from myops.cropping import (
     SquareBox,
     assn_input,
+    candidate_image,
     crop_stack,
     prsn_input,
     tissue_box,
@@ -36,11 +39,11 @@ def predict_region(
 ) -> np.ndarray:
     """The LV region, bool (z, y, x), of an ASSN or of a U-Net whose target it is."""
     crops, present = crop_case(case, box, config.size)
-    images = assn_input(crops)
-    outputs = _answers(network, images, present)["main"]
     if isinstance(config, UnetConfig):
+        outputs = _answers(network, unet_square(crops, present), present)["main"]
         probability = outputs.softmax(dim=1)[:, 1]
     else:
+        outputs = _answers(network, assn_input(crops), present)["main"]
         probability = outputs.sigmoid()[:, 0]
     found = uncrop_stack(probability.numpy(), box, case.geometry.array_shape)
     return clean_region(found > 0.5)
@@ -70,7 +73,7 @@ def predict_tissues(
     crops, present = crop_case(case, box, config.size)
     inside = None
     if region is None:
-        images = assn_input(crops)
+        images = unet_square(crops, present)
     else:
         inside = crop_stack(region.astype(np.float32), box, config.size) > 0.5
         images = prsn_input(crops, inside)
@@ -87,6 +90,20 @@ def predict_tissues(
         return values[restored.argmax(axis=1)]
     values[0] = MYOPS["blood_pool"]
     return np.where(region, values[restored.argmax(axis=1)], 0).astype(np.uint16)
+
+
+def unet_square(crops: Mapping[str, np.ndarray], present: np.ndarray) -> np.ndarray:
+    """What a U-Net of the whole square sees, as its training shows it (`training.unet`).
+
+    Args:
+        crops: raw crops (z, S, S) by sequence.
+        present: float (z, 3), 1 for a present sequence.
+
+    Returns:
+        float32 (z, 3, S, S), 0 to 2 as in a candidate image; 0 for an absent sequence.
+    """
+    shown: np.ndarray = candidate_image(assn_input(crops), present[:, :, None, None])
+    return shown.astype(np.float32)
 
 
 def region_labels(region: np.ndarray) -> np.ndarray:
