@@ -85,6 +85,6 @@ PROTOCOLS = {
             # one runs through the cascade first.
             "refiner": {"steps": "600", "learning_rate": "5e-4"},
         },
-        nnunet_mm=150.0,
+        nnunet_mm=120.0,
     ),
 }
