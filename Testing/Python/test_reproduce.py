@@ -107,6 +107,7 @@ def test_every_row_has_settings_that_its_stage_knows_and_rows_that_come_before(n
             STAGES[row.stage].build(config)
         assert {*row.uses.values(), *([row.region] if row.region else [])} <= seen
         seen.add(row.name)
+        assert "," not in row.name  # --rows takes names with commas between
     assert len({row.folder for row in table.rows}) == len(table.rows)
     for claim in table.claims:
         for row in table.rows:

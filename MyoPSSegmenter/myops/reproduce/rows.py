@@ -213,15 +213,15 @@ SOFT = {"dice_weight": "0.6", "cross_entropy_weight": "0.2", "kl_weight": "0.2"}
 NOISES = {"no": "", "low": "mixed:low", "medium": "mixed:medium", "high": "mixed:high"}
 
 
-PLAIN = "soft labels, no noise"
-ARTEFACTS = f"{PLAIN}, MR artefacts"
+PLAIN = "soft labels (no noise)"
+ARTEFACTS = f"{PLAIN} with MR artefacts"
 
 
 def _robust(kind: str, level: str, settings: Mapping[str, str]) -> Row:
     noise = {"label_noise": NOISES[level]}
     inside = {"target": "tissues", "inside": "1"}
     return Row(
-        f"{kind} labels, {level} noise",
+        f"{kind} labels ({level} noise)",
         "unet",
         "tissue",
         settings={**inside, **settings, **noise},
@@ -251,8 +251,8 @@ ROBUST = Table(
         *(
             Claim(
                 "soft labels beat hard ones",
-                f"soft labels, {level} noise",
-                f"hard labels, {level} noise",
+                f"soft labels ({level} noise)",
+                f"hard labels ({level} noise)",
                 structure,
                 "dice",
             )
