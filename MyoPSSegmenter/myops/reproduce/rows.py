@@ -250,7 +250,7 @@ ROBUST = Table(
         ),
         *(
             Claim(
-                "soft labels beat hard ones",
+                f"soft labels beat hard ones ({level} noise)",
                 f"soft labels ({level} noise)",
                 f"hard labels ({level} noise)",
                 structure,
