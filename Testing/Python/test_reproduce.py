@@ -26,7 +26,7 @@ from myops.phantom.patient import PhantomConfig, generate_patient
 from myops.refine.clicking import Run, Step
 from myops.refine.evaluation import PatientResult
 from myops.reproduce import interactive, picture, predict, run
-from myops.reproduce.cohort import Split, TestCase, split_cases
+from myops.reproduce.cohort import Split, TestCase, make_cohort, make_outside, split_cases
 from myops.reproduce.evaluate import Reproduction, label_map
 from myops.reproduce.protocol import PROTOCOLS
 from myops.reproduce.rows import (
@@ -449,6 +449,41 @@ def test_two_processes_of_torchrun_make_one_table(folder_of_4, tmp_path):
     assert done.stdout.count("Table: ") == 1
     assert done.stdout.count("[1/1] ASSN without DAE, seed 0") == 1
     assert len(read_scores(tmp_path / "out" / "cases.csv")) == 2
+
+
+def test_rows_are_also_tested_on_patients_of_another_kind(folder_of_4, tmp_path):
+    drawn = PhantomConfig(view="heart", dropout=False, normal_share=0.0, random_contrast_share=1.0)
+    write_cohort(970_500, 3, tmp_path / "others", drawn)
+    arguments = ["reproduce", "cascade", "--data", str(folder_of_4), "--rows", "ASSN without DAE"]
+    for setting in ("steps=2", "widths=4,4", "threads=1", "workers=0", "pool_start=1"):
+        arguments += ["--set", setting]
+    arguments += ["--output", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert "Out of distribution" not in done.output
+    # Asked for later, the rows that are done are tested on them without a new training.
+    outside = ["--outside", str(tmp_path / "others")]
+    done = CliRunner().invoke(cli, arguments + outside, catch_exceptions=False)
+    assert "Out of distribution" in done.output
+    assert "finished at step" not in done.output
+    found = read_scores(tmp_path / "out" / "outside.csv")
+    assert {score.case for score in found} == {f"phantom_{970_500 + k:06d}" for k in range(3)}
+
+
+def test_the_phantoms_of_another_kind_are_others_than_the_cohorts(tmp_path):
+    written: dict[str, PhantomConfig] = {}
+
+    def note(patient, folder):
+        written[folder.name] = patient
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("myops.phantom.patient.generate_patient", lambda seed, drawn: drawn)
+        patch.setattr("myops.phantom.files.write_patient", note)
+        make_cohort(tmp_path / "cohort", 2, lambda *_: None)
+        make_outside(tmp_path / "outside", 2, lambda *_: None)
+    assert len(written) == 4
+    cohort, outside = written["phantom_960000"], written["phantom_965000"]
+    assert (cohort.wide, outside.wide) == (0.0, 1.0)
+    assert cohort.normal_share == outside.normal_share == 0.0
 
 
 def test_an_unknown_table_is_refused_with_the_known_ones(tmp_path):
