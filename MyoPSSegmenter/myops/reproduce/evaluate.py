@@ -13,7 +13,7 @@ from myops.compare import compare
 from myops.errors import InputError
 from myops.reproduce import predict
 from myops.reproduce.cohort import TestCase
-from myops.reproduce.protocol import Protocol
+from myops.reproduce.protocol import TESTED, TRAINED, Protocol
 from myops.reproduce.rows import Row, Table
 from myops.reproduce.table import CaseScore
 from myops.training.checkpoint import CHECKPOINT_NAME
@@ -45,7 +45,7 @@ class Reproduction:
     protocol: Protocol
     output: Path
     data: Path | None = None
-    patients: int = 45
+    patients: int = TRAINED + TESTED
     outside: Path | None = None
     notes: tuple[str, ...] = ()
 
