@@ -190,7 +190,13 @@ DSSNET = Table(
     title="DSS-Net-style network",
     source="doi 10.3390/jimaging12060269, MyoPS 2020; the second figure most likely the union",
     rows=(
-        Row("U-Net", "unet", settings={"target": "tissues"}, measures=TISSUES),
+        # The loss of the two stages: with Dice alone edema floods the square.
+        Row(
+            "U-Net",
+            "unet",
+            settings={"target": "tissues", "cross_entropy_weight": "1"},
+            measures=TISSUES,
+        ),
         _dssnet("without MDFM", {"mdfm": "0"}, {}),
         _dssnet("without SFAM", {"sfam": "0"}, {}),
         _dssnet("without prior", {"prior": "0"}, {}),
