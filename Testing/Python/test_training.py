@@ -387,6 +387,18 @@ def test_a_budget_in_minutes_counts_time_and_one_in_steps_counts_steps():
     assert progress.fraction(TrainingConfig(steps=120)) == pytest.approx(0.25)
 
 
+@pytest.mark.parametrize(
+    ("cores", "devices", "workers", "threads"),
+    [(2, 0, 1, 1), (2, 0, 0, 2), (16, 0, 1, 15), (16, 2, 1, 7), (1, 0, 4, 1)],
+)
+def test_the_networks_take_the_cores_that_the_workers_leave(
+    cores, devices, workers, threads, monkeypatch
+):
+    monkeypatch.setattr(loop, "usable_cores", lambda: cores)
+    settings = {"devices": str(devices), "workers": str(workers)}
+    assert loop.free_cores(make_config("dae", settings)) == threads
+
+
 def test_the_running_mean_is_the_one_computed_by_hand():
     mean, model = torch.nn.BatchNorm1d(1), torch.nn.BatchNorm1d(1)
     torch.nn.init.constant_(mean.weight, 1.0)

@@ -36,7 +36,7 @@ class TrainingConfig:
         pool_start: patients to wait for before the first step.
         steps_per_patient: steps between two new patients; a slower generator is never waited for.
         workers: processes that generate patients (0 = generate between the steps, reproducibly).
-        threads: torch threads (0 = one per core).
+        threads: torch threads (0 = one per core that the workers leave).
         device: "auto", "cpu", "cuda" or "mps"; devices and nodes count the processes.
         devices: processes per node (0 = every GPU, or one process on the CPU).
         nodes: machines, started by torchrun or SLURM.

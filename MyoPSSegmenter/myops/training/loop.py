@@ -112,9 +112,17 @@ def train(
     return path
 
 
+def free_cores(config: TrainingConfig) -> int:
+    """Cores for the networks: those that the processes that make patients leave to each of them.
+
+    A thread too many is worse than one too few: all threads wait for the one that has no core.
+    """
+    return max(1, usable_cores() // max(1, config.devices) - config.workers)
+
+
 def make_fabric(config: TrainingConfig) -> Fabric:
     """Start the processes, choose device and precision."""
-    torch.set_num_threads(config.threads or max(1, usable_cores() // max(1, config.devices)))
+    torch.set_num_threads(config.threads or free_cores(config))
     on_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     kind = "cuda" if on_gpu else "cpu" if config.device == "auto" else config.device
     precision: Any = config.precision
