@@ -517,7 +517,9 @@ def test_a_stop_ends_the_command_and_its_workers(exported: NnunetRun, number: in
         "time.sleep(60)\n",
     )
     code = (
-        f"import sys; sys.path.insert(0, {str(LIBRARY)!r})\n"
+        f"import signal, sys; sys.path.insert(0, {str(LIBRARY)!r})\n"
+        # Tests that run in a shell's background are started with Ctrl-C switched off.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\n"
         "from myops.reproduce.nnunet import NnunetRun, train_nnunet\n"
         f"train_nnunet(NnunetRun(Path({str(exported.output)!r}), "
