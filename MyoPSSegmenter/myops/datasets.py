@@ -2,7 +2,8 @@
 
 Known by their file names, in the folder that is named or up to two folders below it:
 
-- MyoPS 2020 and `myops phantom`: `*_gd` beside `*_C0`, `*_DE` or `*_LGE`, `*_T2`
+- MyoPS 2020 and `myops phantom`: `*_gd` beside `*_C0`, `*_DE` or `*_LGE`, `*_T2`, or in a folder
+  beside theirs, as the challenge hands them out (`train25/`, `train25_myops_gd/`)
 - EMIDEC (Lalande et al. 2020): `*_LGE` beside `*_gt`
 - ACDC (Bernard et al. 2018): `*_gt` beside the frame of the same name
 - Sunnybrook (Radau et al. 2009): `dicom/` beside `contours/`, the end-diastolic phase
@@ -10,6 +11,7 @@ Known by their file names, in the folder that is named or up to two folders belo
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -214,12 +216,18 @@ def _beside(path: Path, old: str, new: str) -> Path:
 
 
 def _myops_images(path: Path) -> dict[str, Path]:
-    return {
-        sequence: file
-        for sequence, names in MYOPS_NAMES.items()
-        for file in (_beside(path, "_gd", name) for name in names)
-        if file.exists()
-    }
+    """Sequence to file of the patient of a `*_gd` file: beside it, else in a neighboring folder."""
+    found = {}
+    for sequence, names in MYOPS_NAMES.items():
+        for file in (_beside(path, "_gd", name) for name in names):
+            if file.exists():
+                found[sequence] = file
+            elif sequence not in found:
+                # Two of one name would be two patients: neither is taken.
+                neighbors = list(path.parent.parent.glob(f"*/{glob.escape(file.name)}"))
+                if len(neighbors) == 1:
+                    found[sequence] = neighbors[0]
+    return found
 
 
 def _read(path: Path) -> sitk.Image:

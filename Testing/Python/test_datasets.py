@@ -53,6 +53,24 @@ def test_emidec_cases_are_read_with_no_reflow_apart(emidec: Path) -> None:
     assert first.labeled.all()
 
 
+def test_myops_2020_is_read_as_the_challenge_hands_it_out(tmp_path: Path) -> None:
+    for number in (101, 102):
+        for seed, sequence in enumerate(("C0", "DE", "T2")):
+            name = f"myops_training_{number}_{sequence}.nii.gz"
+            write(noise(seed=number + seed), tmp_path / "train25" / name)
+        labels = tmp_path / "train25_myops_gd" / f"myops_training_{number}_gd.nii.gz"
+        write(np.full((3, 16, 16), 200, np.uint16), labels)
+    write(noise(), tmp_path / "test20" / "myops_test_201_C0.nii.gz")  # its labels are not public
+    cases = list(find_cases(tmp_path))
+    assert [case.name for case in cases] == ["myops_training_101", "myops_training_102"]
+    assert all(set(case.images) == {"bssfp", "lge", "t2"} for case in cases)
+    shown = sitk.GetArrayFromImage(cases[1].images["lge"])
+    assert np.array_equal(shown, noise(seed=103))
+    # Another patient of the same name: nobody can tell which of the two the labels belong to.
+    write(noise(), tmp_path / "other" / "myops_training_102_DE.nii.gz")
+    assert set(list(find_cases(tmp_path))[1].images) == {"bssfp", "t2"}
+
+
 @pytest.mark.parametrize("below", [".", "emidec", "emidec/Case_P002"])
 def test_a_data_set_is_found_from_above_and_from_inside(emidec: Path, below: str) -> None:
     names = [case.name for case in find_cases(emidec / below)]
