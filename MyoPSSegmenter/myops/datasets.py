@@ -217,17 +217,20 @@ def _beside(path: Path, old: str, new: str) -> Path:
 
 def _myops_images(path: Path) -> dict[str, Path]:
     """Sequence to file of the patient of a `*_gd` file: beside it, else in a neighboring folder."""
-    found = {}
-    for sequence, names in MYOPS_NAMES.items():
-        for file in (_beside(path, "_gd", name) for name in names):
-            if file.exists():
-                found[sequence] = file
-            elif sequence not in found:
-                # Two of one name would be two patients: neither is taken.
-                neighbors = list(path.parent.parent.glob(f"*/{glob.escape(file.name)}"))
-                if len(neighbors) == 1:
-                    found[sequence] = neighbors[0]
-    return found
+    possible = [
+        (sequence, _beside(path, "_gd", name))
+        for sequence, names in MYOPS_NAMES.items()
+        for name in names
+    ]
+    beside = {sequence: file for sequence, file in possible if file.exists()}
+    if beside:
+        return beside
+    neighbors = [
+        (sequence, list(path.parent.parent.glob(f"*/{glob.escape(file.name)}")))
+        for sequence, file in possible
+    ]
+    # Two of one name would be two patients: neither is taken.
+    return {sequence: files[0] for sequence, files in neighbors if len(files) == 1}
 
 
 def _read(path: Path) -> sitk.Image:

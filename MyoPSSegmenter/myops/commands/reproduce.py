@@ -70,13 +70,12 @@ def reproduce(
     table, notes = TABLES[name], tuple[str, ...]()
     if rows is not None:
         table = choose_rows(table, rows.split(","))
-    else:
+    elif any(row.stage == NNUNET for row in table.rows):
         try:
             find_command("nnUNetv2_train")
         except InputError as error:
-            if any(row.stage == NNUNET for row in table.rows):
-                table, notes = without_nnunet(table), (f"Left out: nnU-Net ({error})",)
-                click.echo(notes[0])
+            table, notes = without_nnunet(table), (f"Left out: nnU-Net ({error})",)
+            click.echo(notes[0])
     wanted = Reproduction(name, table, chosen, output, data, patients, outside, notes)
     path = run(wanted, click.echo)
     click.echo(path.read_text(encoding="utf-8"))

@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 
 from myops.case import SEQUENCES, Case
-from myops.compare import GRID_TOLERANCE_MM, compare
+from myops.compare import GRID_TOLERANCE_MM
 from myops.cropping import SquareBox
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.geometry import Geometry, from_sitk, to_sitk
 from myops.io import read_image, write_image, write_json
 from myops.labels import MVO, MYOPS
-from myops.reproduce.cohort import find_box
+from myops.reproduce.cohort import TestCase, find_box
+from myops.reproduce.evaluate import score_case
+from myops.reproduce.rows import NNUNET, Row
 from myops.reproduce.table import CaseScore
 
 RAW, DESCRIPTION, SUFFIX = "nnUNet_raw", "dataset.json", ".nii.gz"
@@ -153,8 +155,8 @@ def evaluate_predictions(
         case = labeled.to_case()
         truth, drawn = labeled.truth_for(case)
         labels = read_on_grid(Path(predictions) / f"{labeled.name}{SUFFIX}", case.geometry)
-        found = compare(labels[drawn], truth[drawn], case.geometry.spacing_mm)
-        scores += [CaseScore(row, seed, labeled.name, part, found[part]) for part in STRUCTURES]
+        test = TestCase(labeled.name, case, truth, drawn, None)
+        scores += score_case(Row(row, NNUNET, measures=STRUCTURES), seed, test, labels)
     if missing:
         raise InputError(
             f"expected labeled patients named {', '.join(sorted(missing))}, found none"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,21 +54,26 @@ def train_and_predict(wanted: Reproduction, data: Path, split: Split, seed: int,
     return predict_nnunet(run)
 
 
+def predictions_of(wanted: Reproduction, seed: int, row: Row) -> Path:
+    """Folder of the label maps that `train_and_predict` has made."""
+    return _with_budget(wanted, _run(wanted, seed, row)).model / "predictions"
+
+
 def evaluate(
     wanted: Reproduction, tests: Sequence[TestCase], seed: int, row: Row
 ) -> list[CaseScore]:
     """Every test patient's agreement on the row's structures."""
+    predictions = predictions_of(wanted, seed, row)
     return [
         score
         for test in tests
-        for score in score_case(row, seed, test, label_map(wanted, seed, row, test))
+        for score in score_case(row, seed, test, label_map(predictions, test))
     ]
 
 
-def label_map(wanted: Reproduction, seed: int, row: Row, test: TestCase) -> np.ndarray:
+def label_map(predictions: Path, test: TestCase) -> np.ndarray:
     """The uint16 labels (z, y, x) that nnU-Net predicted, on the Case's grid."""
-    run = _with_budget(wanted, _run(wanted, seed, row))
-    return read_on_grid(run.model / "predictions" / f"{test.name}{SUFFIX}", test.case.geometry)
+    return read_on_grid(predictions / f"{test.name}{SUFFIX}", test.case.geometry)
 
 
 def _run(wanted: Reproduction, seed: int, row: Row) -> NnunetRun:
@@ -82,7 +88,7 @@ def _run(wanted: Reproduction, seed: int, row: Row) -> NnunetRun:
 def _with_budget(wanted: Reproduction, run: NnunetRun) -> NnunetRun:
     """A trainer for as many slices as the other rows see, or the protocol's own."""
     if wanted.protocol.nnunet_trainer:
-        return NnunetRun(run.output, trainer=wanted.protocol.nnunet_trainer, device=run.device)
+        return replace(run, trainer=wanted.protocol.nnunet_trainer)
     settings = wanted.protocol.settings
     if "steps" not in settings or "minutes" in settings:
         raise InputError(

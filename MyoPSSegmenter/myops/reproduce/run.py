@@ -156,7 +156,8 @@ def _answers(wanted: Reproduction, tests: Sequence[TestCase], regions: Regions) 
     labels = {}
     for row in wanted.table.rows:
         if row.stage == NNUNET:
-            labels[row.name] = nnunet_row.label_map(wanted, 0, row, test)
+            predictions = nnunet_row.predictions_of(wanted, 0, row)
+            labels[row.name] = nnunet_row.label_map(predictions, test)
         elif row.measures:
             trained = load_trained(wanted.checkpoint(0, row))
             labels[row.name] = label_map(test, row, trained, regions.of(0, row, test))
