@@ -7,13 +7,14 @@ SETUP := pyproject.toml .ci/environment.sh
 # Stable Slicer is tested beside the newest one: its core, laid over the same environment.
 STABLE := slicer-core==5.12.4.0 vtk==9.6.0
 
-.PHONY: help demo test test-stable-slicer lint format clean
+.PHONY: help demo test test-stable-slicer lint format cmake-list clean
 
 help:
 	@echo "make demo    install, make one phantom patient, segment it, correct it by clicks"
 	@echo "make test    install with the test tools, then ruff, mypy and pytest"
 	@echo "make test-stable-slicer   Testing/Slicer again, on the core of the stable Slicer 5.12"
 	@echo "make lint    ruff and mypy alone        make format  let ruff rewrite the layout"
+	@echo "make cmake-list   write the extension's list of files anew, after files came or went"
 	@echo "make clean   remove the environment, the demo's output and the caches"
 
 # A stamp per set of packages: a second `make` installs nothing.
@@ -37,6 +38,9 @@ lint: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+cmake-list:
+	python3 .ci/cmake_list.py
 
 # One process per core, each with one thread: most of a test's time is not torch's.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist loadfile

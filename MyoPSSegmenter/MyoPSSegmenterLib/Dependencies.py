@@ -32,7 +32,7 @@ class Package:
     Attributes:
         module: its name in Python.
         title: its name for people.
-        purpose: "automatic", "correct" or "report".
+        purpose: "automatic", "correct", "files" or "report".
         use: what the user cannot do without it.
     """
 
@@ -46,6 +46,9 @@ PACKAGES = (
     Package("torch", "PyTorch", "automatic", "automatic segmentation"),
     Package("safetensors", "safetensors", "automatic", "automatic segmentation"),
     Package("segment_anything", "segment-anything", "correct", "correction by clicks"),
+    Package("nibabel", "NiBabel", "files", "NIfTI files"),
+    Package("pydicom", "pydicom", "files", "DICOM files"),
+    Package("gdcm", "python-gdcm", "files", "compressed DICOM files"),
     Package("jinja2", "Jinja2", "report", "reports"),
     Package("matplotlib", "matplotlib", "report", "pictures in reports"),
 )
@@ -56,9 +59,10 @@ def missing(purpose: str | None = None) -> list[Package]:
 
     Args:
         purpose: "automatic" (what the networks need), "correct" (what clicks need, which includes
-            the former), "report", or None for all.
+            the former), "files" (what reading patients needs), "report", or None for all.
     """
-    purposes = {"correct": ("automatic", "correct"), None: ("automatic", "correct", "report")}
+    everything = ("automatic", "correct", "files", "report")
+    purposes = {"correct": ("automatic", "correct"), None: everything}
     wanted = purposes.get(purpose, (purpose,))
     return [p for p in PACKAGES if p.purpose in wanted and not isInstalled(p.module)]
 

@@ -63,7 +63,8 @@ def findingsOfCase(case: Case) -> list[Finding]:
     for sequence in case.sequences:
         if sequence != case.reference:
             found += _ofSequence(case, sequence, described[sequence])
-    known = ("no spacing", " grid")  # said better above
+    # Said better above.
+    known = tuple(text for text in (case.spacing_reason, " grid") if text)
     for warning in case.warnings:
         if not any(part in warning for part in known):
             found.append(Finding(warning.split(":")[0], "image", titled(warning)))
@@ -137,8 +138,8 @@ def _overlapText(case: Case, sequence: str, percent: float) -> str:
 
 def _spacingText(case: Case) -> str:
     return (
-        f"{SEQUENCE_NAMES[case.reference]} has no voxel spacing in its header (1 x 1 x 1 mm), so "
-        "no mass can be given. Enter the true spacing in the Volumes module."
+        f"{SEQUENCE_NAMES[case.reference]}: {case.spacing_reason}, so no mass can be given. Enter "
+        "the true spacing in the Volumes module."
     )
 
 

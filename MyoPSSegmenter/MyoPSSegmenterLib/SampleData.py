@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import SimpleITK as sitk
 import slicer
 
+from myops.errors import InputError
 from myops.report.colors import SEQUENCE_NAMES
 
 from .PatientLogic import CASE_ATTRIBUTE
@@ -64,10 +66,8 @@ def loadSamplePatient(
         OSError: the cache cannot be written.
         InputError: a file in the cache is damaged; delete the folder then.
     """
-    from myops.io import read_image
-
     paths = makeSamplePatient(sampleFolder(cacheFolder, seed), seed)
-    images = {sequence: read_image(path) for sequence, path in paths.items()}
+    images = {sequence: _image(path) for sequence, path in paths.items()}
     nodes = {}
     for sequence, image in images.items():
         nodes[sequence] = volumeFromImage(scene, image, f"{FOLDER} {SEQUENCE_NAMES[sequence]}")
@@ -121,6 +121,21 @@ def cacheFolder(scene: slicer.vtkMRMLScene) -> Path:
     manager = scene.GetCacheManager()
     folder = manager.GetRemoteCacheDirectory() if manager is not None else None
     return Path(folder or Path(tempfile.gettempdir()) / "MyoPSSegmenter")
+
+
+def _image(path: Path) -> sitk.Image:
+    """Read a file of our own; SimpleITK does, so that the sample needs no installation.
+
+    Raises:
+        InputError: a damaged file.
+    """
+    try:
+        return sitk.ReadImage(str(path))
+    except RuntimeError:
+        raise InputError(
+            f"{path.name}: expected a file of the sample patient, found a damaged one; delete "
+            f"{path.parent} and load the sample again"
+        ) from None
 
 
 def _config() -> PhantomConfig:

@@ -21,12 +21,17 @@ from myops.case import Case, case_from_images
 from myops.errors import InputError
 from myops.geometry import Geometry
 from myops.io import MAX_AXIS_COSINE
+from myops.io.geometry_notes import GeometryNotes, add_notes, stored_notes
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 # RAS and LPS differ in the sign of the first two coordinates; the step is its own inverse.
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Attributes of volume nodes, saved with the scene: what a reader doubted about the geometry, and
+# the spacing that it doubted.
+NOTE_ATTRIBUTES = ("MyoPS.spacingMissing", "MyoPS.spacingConflict")
+WARNINGS_ATTRIBUTE, DOUBTED_SPACING = "MyoPS.geometryWarnings", "MyoPS.doubtedSpacing"
 
 
 def imageFromVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
@@ -59,6 +64,7 @@ def imageFromVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
     toWorld[:3, 3] += toWorld[:3, :3] @ np.array(data.GetExtent()[::2], np.float64)
     image = sitk.GetImageFromArray(voxels)
     _setGeometry(image, RAS_LPS @ toWorld, name)
+    add_notes(image, _notesOf(volumeNode))
     return image
 
 
@@ -107,6 +113,7 @@ def volumeFromImage(
     node.SetName(scene.GenerateUniqueName(name))
     node.SetIJKToRASMatrix(vtkMatrix(RAS_LPS @ _indexToLps(image)))
     node.SetAndObserveImageData(data)
+    _keepNotes(node, image)
     scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     return node
@@ -212,6 +219,29 @@ def _ijkToWorld(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     toRas = vtk.vtkMatrix4x4()
     volumeNode.GetIJKToRASMatrix(toRas)
     return parentToWorld(volumeNode) @ arrayOfMatrix(toRas)
+
+
+def _keepNotes(node: slicer.vtkMRMLScalarVolumeNode, image: sitk.Image) -> None:
+    """Keep what the reader doubted about the geometry, and the spacing that it doubted."""
+    notes = stored_notes(image)
+    if notes.unknown:
+        node.SetAttribute(DOUBTED_SPACING, _spacingText(node))
+    for name, text in zip(NOTE_ATTRIBUTES, (notes.missing, notes.conflict)):
+        node.SetAttribute(name, text or None)
+    node.SetAttribute(WARNINGS_ATTRIBUTE, "\t".join(notes.warnings) or None)
+
+
+def _notesOf(node: slicer.vtkMRMLScalarVolumeNode) -> GeometryNotes:
+    """What the reader doubted; the spacing no longer once the user has entered another one."""
+    missing, conflict = (node.GetAttribute(name) or "" for name in NOTE_ATTRIBUTES)
+    if node.GetAttribute(DOUBTED_SPACING) != _spacingText(node):
+        missing = conflict = ""
+    warnings = (node.GetAttribute(WARNINGS_ATTRIBUTE) or "").split("\t")
+    return GeometryNotes(missing, conflict, tuple(text for text in warnings if text))
+
+
+def _spacingText(node: slicer.vtkMRMLScalarVolumeNode) -> str:
+    return " ".join(f"{value:.6g}" for value in node.GetSpacing())
 
 
 def _setGeometry(image: sitk.Image, indexToLps: np.ndarray, name: str) -> None:

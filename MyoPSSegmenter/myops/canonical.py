@@ -13,11 +13,15 @@ from itertools import permutations, product
 
 import numpy as np
 
+from .errors import InputError
 from .geometry import Geometry
 
 # Beyond this ratio the largest spacing is the slice spacing; below it the grid is close to
 # isotropic and the axis with the fewest voxels is the slice axis.
 ANISOTROPY = 1.5
+# No stack of the heart is longer, and no image of it narrower.
+LONGEST_STACK_MM = 300.0
+NARROWEST_IMAGE_MM = 40.0
 # LPS directions of the right and the lower edge on a radiological display. The posterior part
 # decides for axial (below) and sagittal (right) slices and keeps short axes as they are read:
 # septum left, inferior wall below.
@@ -90,6 +94,33 @@ def through_plane_axis(geometry: Geometry) -> int:
     # Ties go to the axis nearest to head-feet, whatever the order of the axes in the file.
     upright = np.round(np.abs(geometry.axes[:, 2]), 5)
     return min(range(3), key=lambda axis: (counts[axis], -round(spacing[axis], 4), -upright[axis]))
+
+
+def check_stack_axis(geometry: Geometry, name: str) -> None:
+    """Refuse a grid whose axes seem to be in another order than its spacing.
+
+    An array saved as (slices, rows, columns) has few voxels along its first axis, and the spacing
+    between slices on another one.
+
+    Raises:
+        InputError: many "slices" of few pixels, longer than a chest or thinner than a heart.
+    """
+    counts, spacing = geometry.size_xyz, geometry.spacing_mm
+    slices, few = through_plane_axis(geometry), int(np.argmin(counts))
+    if counts[few] == counts[slices]:
+        return
+    length_mm, width_mm = counts[slices] * spacing[slices], counts[few] * spacing[few]
+    if length_mm <= LONGEST_STACK_MM and width_mm >= NARROWEST_IMAGE_MM:
+        return
+    swapped = list(spacing)
+    swapped[few], swapped[slices] = swapped[slices], swapped[few]
+    pixels = " x ".join(str(count) for axis, count in enumerate(counts) if axis != slices)
+    raise InputError(
+        f"{name}: expected few slices of many pixels, found {counts[slices]} slices of {pixels} "
+        f"pixels, {length_mm:.0f} mm long: the axes of the array seem to be in the order slices, "
+        "rows, columns. Give the spacing in the file's own order of axes "
+        f"(--spacing {' '.join(f'{value:g}' for value in swapped)}), or save the array transposed"
+    )
 
 
 def to_canonical(array: np.ndarray, original: OriginalGrid) -> np.ndarray:

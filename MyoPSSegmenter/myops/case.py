@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .canonical import OriginalGrid, canonical_grid, from_canonical, to_canonical
+from .canonical import (
+    OriginalGrid,
+    canonical_grid,
+    check_stack_axis,
+    from_canonical,
+    to_canonical,
+)
+from .checksum import array_sha256
 from .errors import InputError
 from .geometry import Geometry, from_sitk, to_sitk
-from .io import check_grid, has_uneven_slices, has_unset_spacing, read_image
+from .io import check_grid, read_image
+from .io.geometry_notes import (
+    add_notes,
+    differ,
+    geometry_notes,
+    listed,
+    stored_notes,
+    without_notes,
+)
 from .naming import find_sequences, stem
 from .pixels import read_pixels
 from .resampling import resample
@@ -40,7 +56,9 @@ class Case:
         warnings: one sentence each, for the user.
         covered: sequence name to bool (z, y, x), True inside its field of view.
         own_grids: sequence name to its grid as found in its file.
-        spacing_known: False when the header holds no spacing: volumes and masses are then unknown.
+        spacing_reason: why the spacing is not known, so that no volume, mass or length is given;
+            "" where it is known.
+        placed: False where no header says where the images lie in the patient.
     """
 
     name: str
@@ -51,7 +69,13 @@ class Case:
     warnings: tuple[str, ...] = ()
     covered: Mapping[str, np.ndarray] = field(default_factory=dict)
     own_grids: Mapping[str, Geometry] = field(default_factory=dict)
-    spacing_known: bool = True
+    spacing_reason: str = ""
+    placed: bool = True
+
+    @property
+    def spacing_known(self) -> bool:
+        """Whether volumes, masses and lengths can be computed."""
+        return not self.spacing_reason
 
     @property
     def sequences(self) -> tuple[str, ...]:
@@ -82,8 +106,10 @@ def load_case(
     """
     paths = {"bssfp": bssfp, "lge": lge, "t2": t2}
     given = {key: Path(path) for key, path in paths.items() if path is not None}
-    reference = _reference(given)
+    reference = reference_of(given)
     images = {key: read_image(path, frame) for key, path in given.items()}
+    if spacing_mm is None:
+        refuse_conflict(images[reference], given[reference].name)
     return case_from_images(images, name or stem(given[reference]), spacing_mm)
 
 
@@ -127,13 +153,18 @@ def case_from_images(
         InputError: neither LGE nor bSSFP, an unknown sequence, an unusable grid, a constant image,
             a label map, mostly non-finite voxels, or sequences that do not meet in space.
     """
-    reference = _reference(images)
+    reference = reference_of(images)
     for sequence, image in images.items():
         check_grid(image, sequence)
+    images, warnings = _on_known_places(images, reference)
+    placed = not from_sitk(images[reference]).is_unset
     if spacing_mm is not None:
-        images = _with_spacing(images, reference, spacing_mm)
+        images, told = _with_spacing(images, reference, spacing_mm)
+        warnings += told
     grids = {key: from_sitk(images[key]) for key in SEQUENCES if key in images}
-    warnings = _grid_warnings(images, reference, spacing_mm is not None)
+    for sequence, grid in grids.items():
+        check_stack_axis(grid, sequence)
+    warnings += _grid_warnings(images, reference)
     original = canonical_grid(grids[reference])
     geometry = original.canonical_geometry
     on_grid: dict[str, np.ndarray] = {}
@@ -145,10 +176,39 @@ def case_from_images(
         on_grid[sequence], covered[sequence] = resample(stack, own.canonical_geometry, geometry)
         found += _blank_slice_warnings(sequence, stack)
         warnings += found + _overlap_warnings(sequence, reference, covered[sequence])
-    known = spacing_mm is not None or not has_unset_spacing(images[reference])
+    _refuse_one_image_twice(on_grid)
+    reason = geometry_notes(images[reference]).unknown
     return Case(
-        name, on_grid, geometry, reference, original, tuple(warnings), covered, grids, known
+        name,
+        on_grid,
+        geometry,
+        reference,
+        original,
+        tuple(warnings),
+        covered,
+        grids,
+        reason,
+        placed,
     )
+
+
+def images_sha256(case: Case) -> dict[str, str]:
+    """Sequence name to the SHA-256 of its float32 voxels on the case's grid."""
+    return {name: array_sha256(case.images[name]) for name in case.sequences}
+
+
+def refuse_conflict(image: sitk.Image, name: str) -> None:
+    """Refuse an image whose header states two spacings, before any number is made with one.
+
+    Raises:
+        InputError: naming both.
+    """
+    conflict = stored_notes(image).conflict
+    if conflict:
+        raise InputError(
+            f"{name}: expected one spacing, found two: {conflict}; give the true one with "
+            "--spacing X Y Z, or correct the header"
+        )
 
 
 def restore(case: Case, array: np.ndarray) -> sitk.Image:
@@ -168,7 +228,12 @@ def restore(case: Case, array: np.ndarray) -> sitk.Image:
     return to_sitk(from_canonical(array, case.original), case.original.geometry)
 
 
-def _reference(sequences: Mapping[str, object]) -> str:
+def reference_of(sequences: Mapping[str, object]) -> str:
+    """The sequence that gives the grid: LGE, else bSSFP.
+
+    Raises:
+        InputError: neither of them, or an unknown sequence.
+    """
     unknown = sorted(set(sequences) - set(SEQUENCES))
     if unknown:
         raise InputError(f"expected sequences out of {SEQUENCES}, found {unknown}; rename them")
@@ -179,45 +244,106 @@ def _reference(sequences: Mapping[str, object]) -> str:
     raise InputError(f"expected at least an LGE or a bSSFP image, found {found}; add one of them")
 
 
+def _on_known_places(
+    images: Mapping[str, sitk.Image], reference: str
+) -> tuple[dict[str, sitk.Image], list[str]]:
+    """Lay sequences of which one has lost its header on each other, where their sizes allow it.
+
+    Raises:
+        InputError: an image without any geometry that has another size than the reference, or the
+            other way round: nothing tells where it lies.
+    """
+    lost = {key: from_sitk(image).is_unset for key, image in images.items()}
+    placed, warnings = dict(images), []
+    for key in (key for key in SEQUENCES if key in images and lost[key] != lost[reference]):
+        empty = key if lost[key] else reference
+        other = reference if lost[key] else key
+        sizes = [images[one].GetSize() for one in (empty, other)]
+        if sizes[0] != sizes[1]:
+            raise InputError(
+                f"{empty}: expected a header that places the image, found none (1 x 1 x 1 mm at "
+                f"origin 0) and {_size(sizes[0])} voxels where {other} has {_size(sizes[1])}; "
+                "export it again with its geometry, or leave it out"
+            )
+        # The doubts about the spacing of what is laid on another grid are no longer its own.
+        placed[key] = _like(images[key], images[reference])
+        warnings.append(
+            f"{empty}: the header holds no geometry: taken to lie on {other} voxel by voxel, as "
+            "it has the same size; check that it does"
+        )
+    return placed, warnings
+
+
+def _like(image: sitk.Image, grid: sitk.Image) -> sitk.Image:
+    """A copy of an image on the grid of another of its size, with that one's doubts."""
+    copy = without_notes(image)
+    copy.CopyInformation(grid)
+    add_notes(copy, stored_notes(grid))
+    return copy
+
+
+def _size(size: tuple[int, ...]) -> str:
+    return " x ".join(str(count) for count in size)
+
+
 def _with_spacing(
     images: Mapping[str, sitk.Image], reference: str, spacing_mm: tuple[float, float, float]
-) -> dict[str, sitk.Image]:
+) -> tuple[dict[str, sitk.Image], list[str]]:
     """Replace the spacing of the reference and of every image that shares its grid."""
-    import SimpleITK as sitk
-
     if not all(np.isfinite(value) and value > 0 for value in spacing_mm):
         raise InputError(
             f"expected a spacing of three numbers above 0 mm, found {spacing_mm}; give x, y, z"
         )
     grid = from_sitk(images[reference])
+    known = not geometry_notes(images[reference]).unknown
+    warnings = []
+    if known and differ(spacing_mm, grid.spacing_mm):
+        warnings.append(
+            f"{reference}: the spacing given, {listed(spacing_mm)}, is used although the header "
+            f"says {listed(grid.spacing_mm)}"
+        )
     changed = dict(images)
     for sequence, image in images.items():
         if from_sitk(image).is_same_grid(grid):
-            changed[sequence] = sitk.Image(image)
+            changed[sequence] = without_notes(image)
             changed[sequence].SetSpacing(spacing_mm)
-    return changed
+    return changed, warnings
 
 
-def _grid_warnings(
-    images: Mapping[str, sitk.Image], reference: str, spacing_given: bool
-) -> list[str]:
+def _grid_warnings(images: Mapping[str, sitk.Image], reference: str) -> list[str]:
     warnings = []
     for sequence in (key for key in SEQUENCES if key in images):
-        if has_unset_spacing(images[sequence]) and not (spacing_given and sequence == reference):
+        notes = geometry_notes(images[sequence])
+        if notes.unknown and sequence == reference:
             warnings.append(
-                f"{sequence}: the header holds no spacing (1 x 1 x 1 mm, origin 0): volumes and "
-                "masses are refused unless the true spacing is given"
+                f"{sequence}: {notes.unknown}: volumes and masses are refused unless the true "
+                "spacing is given"
             )
-        if has_uneven_slices(images[sequence]):
+        elif notes.unknown:
             warnings.append(
-                f"{sequence}: the slices are not evenly spaced: one is missing, twice there, or "
-                "moved. Volumes and masses take the mean distance; check the series"
+                f"{sequence}: {notes.unknown}: it may lie at another place than it should; masses "
+                f"are those of the {reference} grid"
             )
+        warnings += [f"{sequence}: {text}" for text in notes.warnings]
         if 1 in images[sequence].GetSize():
             warnings.append(
                 f"{sequence}: a single slice: volumes and masses are those of this slice alone"
             )
     return warnings
+
+
+def _refuse_one_image_twice(images: Mapping[str, np.ndarray]) -> None:
+    """Refuse two sequences with the same voxels: one file was named twice, or copied.
+
+    Raises:
+        InputError: naming both sequences.
+    """
+    for first, second in combinations(images, 2):
+        if np.array_equal(images[first], images[second]):
+            raise InputError(
+                f"expected different images as {first} and {second}, found the same image twice; "
+                "name the right file of each, or leave one out"
+            )
 
 
 def _blank_slice_warnings(sequence: str, stack: np.ndarray) -> list[str]:

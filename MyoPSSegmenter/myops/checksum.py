@@ -1,10 +1,14 @@
-"""SHA-256 of files: which image, which weights."""
+"""SHA-256 of files and arrays: which image, which labels, which weights."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BLOCK_BYTES = 1 << 24
 
@@ -26,3 +30,21 @@ def file_sha256(path: Path, read: Callable[[bytes], object] | None = None) -> st
             if read is not None:
                 read(block)
     return digest.hexdigest()
+
+
+def files_sha256(paths: Iterable[Path]) -> str:
+    """SHA-256 of several files, whatever their order and names, hexadecimal.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    parts = sorted(file_sha256(path) for path in paths)
+    return hashlib.sha256("".join(parts).encode("ascii")).hexdigest()
+
+
+def array_sha256(array: np.ndarray) -> str:
+    """SHA-256 of an array's values in C order, little-endian, in its own dtype."""
+    import numpy as np
+
+    ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return hashlib.sha256(ordered.data).hexdigest()

@@ -6,24 +6,15 @@ commands that run a network import torch. The other commands are in `commands/`.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from myops import __version__
-from myops.commands.demo import demo
-from myops.commands.evaluate import evaluate, masks
-from myops.commands.finetune import finetune
-from myops.commands.models import models
 from myops.commands.options import PATH, device_option, image_options, landmark_options
-from myops.commands.phantom import phantom
-from myops.commands.quantify import info, quantify
-from myops.commands.refine import refine
-from myops.commands.reproduce import reproduce
 from myops.commands.screen import print_measurements, progress_bar
-from myops.commands.study import study
-from myops.commands.train import train
 from myops.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,8 +26,37 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
+# Name of a command -> its module in `myops.commands` and its name there; imported when called.
+COMMANDS = {
+    "compare": ("evaluate", "masks"),  # under the name that a reader looks for
+    "demo": ("demo", "demo"),
+    "evaluate": ("evaluate", "evaluate"),
+    "finetune": ("finetune", "finetune"),
+    "info": ("quantify", "info"),
+    "models": ("models", "models"),
+    "phantom": ("phantom", "phantom"),
+    "quantify": ("quantify", "quantify"),
+    "refine": ("refine", "refine"),
+    "reproduce": ("reproduce", "reproduce"),
+    "study": ("study", "study"),
+    "train": ("train", "train"),
+}
+
+
 class OneLineErrors(click.Group):
     """A group whose commands answer bad input with one line and exit code 2, never a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted({*COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import a command's module when it is called: some take longer than `myops info` runs."""
+        if name in COMMANDS and name not in self.commands:
+            module, attribute = COMMANDS[name]
+            found = getattr(import_module(f"myops.commands.{module}"), attribute)
+            self.add_command(found, name)
+        return super().get_command(ctx, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, turning the user's errors and Ctrl-C into their exit codes."""
@@ -79,6 +99,8 @@ def segment(
     them one by one. At least an LGE or a bSSFP image is needed.
     """
     from myops.cascade import segment as run_cascade
+    from myops.case import images_sha256
+    from myops.earlier_results import check_no_corrections, check_same_images
     from myops.inputs import INPUTS_FILE, read_case
     from myops.output import check_writable, write_results
     from myops.quantify.measure import measure
@@ -86,6 +108,8 @@ def segment(
 
     case = read_case(inputs)
     check_writable(output)
+    check_same_images(output, images_sha256(case))
+    check_no_corrections(output)
     models = load_models(device, name=model)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)
@@ -94,21 +118,3 @@ def segment(
     write_results(output, case, segmentation, measurements, probabilities, notes)
     print_measurements(measurements)
     click.echo(f"Report: {output / 'report.html'}")
-
-
-for command in (
-    demo,
-    evaluate,
-    finetune,
-    info,
-    models,
-    phantom,
-    quantify,
-    refine,
-    reproduce,
-    study,
-    train,
-):
-    cli.add_command(command)
-# The same under the name that a reader looks for: `myops compare PREDICTION TRUTH`.
-cli.add_command(masks, "compare")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops import labels as regions
+from myops.canonical import canonical_grid, to_canonical
 from myops.errors import InputError
-from myops.labels import MVO, MYOPS, from_acdc, from_emidec, to_known_labels
+from myops.geometry import from_sitk
+from myops.label_maps import (
+    LabelFile,
+    anatomy_warnings,
+    check_convention,
+    on_grid,
+    read_label_file,
+    read_mask_file,
+)
+from myops.labels import MVO, MYOPS
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -49,6 +59,7 @@ class LabeledCase:
         labels: uint16 MyoPS values (z, y, x) on the grid of `reference_image`, as in the file.
         labeled: bool (z,), slices that the expert has drawn; only they can be compared.
         structures: what the labels tell apart, names of `refine.prompts.STRUCTURES`.
+        warnings: doubts about where the labels lie, a sentence each.
     """
 
     dataset: str
@@ -57,6 +68,7 @@ class LabeledCase:
     labels: np.ndarray
     labeled: np.ndarray
     structures: frozenset[str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def sequence(self) -> str:
@@ -76,12 +88,11 @@ class LabeledCase:
         """
         from myops.case import case_from_images
 
-        return case_from_images(self.images, self.name)
+        case = case_from_images(self.images, self.name)
+        return replace(case, warnings=(*self.warnings, *case.warnings))
 
     def truth_for(self, case: Case) -> tuple[np.ndarray, np.ndarray]:
         """The labels and the labeled slices (bool (z,)) on the grid of `to_case`'s result."""
-        from myops.canonical import to_canonical
-
         drawn = np.broadcast_to(self.labeled[:, None, None], self.labels.shape)
         in_slices = np.array([plane.any() for plane in to_canonical(drawn, case.original)])
         return to_canonical(self.labels, case.original), in_slices
@@ -90,25 +101,36 @@ class LabeledCase:
 CaseReader = Callable[[], LabeledCase]
 
 
-def find_cases(folder: Path) -> Iterator[LabeledCase]:
-    """All labeled hearts below a folder, one at a time; raises InputError like `case_readers`."""
-    for read in case_readers(folder):
+def find_cases(folder: Path, convention: str = "") -> Iterator[LabeledCase]:
+    """All labeled hearts below a folder, one at a time; see `case_readers`."""
+    for read in case_readers(folder, convention):
         yield read()
 
 
-def case_readers(folder: Path) -> list[CaseReader]:
+def case_readers(folder: Path, convention: str = "") -> list[CaseReader]:
     """Find the labeled hearts below a folder without reading them.
+
+    Args:
+        folder: of the hearts.
+        convention: how the label files number the structures, out of `labels.CONVENTIONS`; "" = as
+            the data set of their names does.
 
     Returns:
         One function per heart, which reads it; they can be sent to another process.
 
     Raises:
-        InputError: no folder, or nothing in it is known.
+        InputError: no folder, an unknown convention, or nothing in it is known.
     """
+    if convention:
+        check_convention(convention)
+    myops, emidec, acdc = (
+        partial(read, convention=convention) if convention else read
+        for read in (read_myops, read_emidec, read_acdc)
+    )
     readers: list[CaseReader] = [
-        *(partial(read_myops, path) for path in _found(folder, f"*_gd{SUFFIX}", _has_images)),
-        *(partial(read_emidec, path) for path in _found(folder, f"*_LGE{SUFFIX}", _has_emidec)),
-        *(partial(read_acdc, path) for path in _found(folder, f"*_gt{SUFFIX}", _has_frame)),
+        *(partial(myops, path) for path in _found(folder, f"*_gd{SUFFIX}", _has_images)),
+        *(partial(emidec, path) for path in _found(folder, f"*_LGE{SUFFIX}", _has_emidec)),
+        *(partial(acdc, path) for path in _found(folder, f"*_gt{SUFFIX}", _has_frame)),
         *(partial(read_sunnybrook, path.parent) for path in _found(folder, "dicom", _has_contours)),
     ]
     if not readers:
@@ -119,37 +141,38 @@ def case_readers(folder: Path) -> list[CaseReader]:
     return readers
 
 
-def read_myops(path: Path) -> LabeledCase:
+def read_myops(path: Path, convention: str = "myops") -> LabeledCase:
     """A patient of MyoPS 2020 or of the phantom, by its `*_gd` file.
 
     The phantom's `*_mvo` mask, where it lies beside, marks microvascular obstruction.
 
     Raises:
-        InputError: unreadable files, unknown labels, or labels on another grid than the LGE.
+        InputError: unreadable files, unknown labels, labels on another grid than the LGE, or of
+            another convention.
     """
     name = _beside(path, "_gd", "").name.removesuffix(SUFFIX)
     images = {key: _read(file) for key, file in _myops_images(path).items()}
-    labels = to_known_labels(_array(path))
-    structures = HEART | {"scar", "edema"}
+    found = _labeled("myops", name, images, path, convention, HEART | {"scar", "edema"})
     obstruction = _beside(path, "_gd", "_mvo")
-    if obstruction.exists():
-        labels = np.where(regions.scar(labels) & (_array(obstruction) > 0), MVO, labels)
-        structures |= {"mvo"}
-    return _all_slices("myops", name, images, labels, structures)
+    if not obstruction.exists():
+        return found
+    inside = _on_image(read_mask_file(obstruction), found)[0] > 0
+    labels = np.where(regions.scar(found.labels) & inside, MVO, found.labels).astype(np.uint16)
+    return replace(found, labels=labels, structures=found.structures | {"mvo"})
 
 
-def read_emidec(path: Path) -> LabeledCase:
+def read_emidec(path: Path, convention: str = "emidec") -> LabeledCase:
     """An EMIDEC patient by its `*_LGE` file; raises InputError like `read_myops`."""
-    labels = from_emidec(_array(_beside(path, "_LGE", "_gt")))
-    name = path.parent.name
-    return _all_slices("emidec", name, {"lge": _read(path)}, labels, HEART | {"scar", "mvo"})
+    truth, name = _beside(path, "_LGE", "_gt"), path.parent.name
+    structures = HEART | {"scar", "mvo"}
+    return _labeled("emidec", name, {"lge": _read(path)}, truth, convention, structures)
 
 
-def read_acdc(path: Path) -> LabeledCase:
+def read_acdc(path: Path, convention: str = "acdc") -> LabeledCase:
     """A frame of an ACDC patient by its `*_gt` file; raises InputError like `read_myops`."""
     frame = _beside(path, "_gt", "")
     name = frame.name.removesuffix(SUFFIX)
-    return _all_slices("acdc", name, {"bssfp": _read(frame)}, from_acdc(_array(path)), HEART)
+    return _labeled("acdc", name, {"bssfp": _read(frame)}, path, convention, HEART)
 
 
 def read_sunnybrook(folder: Path) -> LabeledCase:
@@ -178,7 +201,6 @@ def phantom_readers(first_seed: int, count: int) -> list[CaseReader]:
 def phantom_case(seed: int) -> LabeledCase:
     """A synthetic patient with all three sequences, written to files and read back."""
     import tempfile
-    from dataclasses import replace
 
     from myops.phantom.files import write_patient
     from myops.phantom.patient import PhantomConfig, generate_patient
@@ -239,27 +261,40 @@ def _read(path: Path) -> sitk.Image:
     return read_image(path)
 
 
-def _array(path: Path) -> np.ndarray:
-    import SimpleITK as sitk
-
-    return sitk.GetArrayFromImage(_read(path))
-
-
-def _all_slices(
+def _labeled(
     dataset: str,
     name: str,
     images: Mapping[str, sitk.Image],
-    labels: np.ndarray,
+    truth: Path,
+    convention: str,
     structures: frozenset[str],
 ) -> LabeledCase:
-    found = LabeledCase(dataset, name, images, labels, np.ones(len(labels), bool), structures)
-    expected = found.reference_image.GetSize()[::-1]
-    if labels.shape != expected:
+    """A heart whose label file covers all slices, brought to the image's places.
+
+    Raises:
+        InputError: see `read_myops`.
+    """
+    empty = np.zeros((1, 1, 1), np.uint16)
+    case = LabeledCase(dataset, name, images, empty, np.ones(1, bool), structures)
+    labels, warnings = _on_image(read_label_file(truth, convention), case)
+    doubts = anatomy_warnings(_slices_first(labels, case), truth.name)
+    if doubts:
         raise InputError(
-            f"{dataset} {name}: expected labels of the image's shape {expected} (z, y, x), found "
-            f"{labels.shape}; give labels drawn on the {found.sequence} image"
+            f"{dataset} {name}: expected labels whose blood pool lies inside the wall, found "
+            f"another convention than {convention} ({doubts[0]}); name the right one"
         )
-    return found
+    drawn = np.ones(len(labels), bool)
+    return replace(case, labels=labels, labeled=drawn, warnings=warnings)
+
+
+def _on_image(found: LabelFile, case: LabeledCase) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A label file's voxels in the order of the image that they lie on, and warnings."""
+    grid = from_sitk(case.reference_image)
+    return on_grid(found, grid, not grid.is_unset, case.sequence)
+
+
+def _slices_first(labels: np.ndarray, case: LabeledCase) -> np.ndarray:
+    return to_canonical(labels, canonical_grid(from_sitk(case.reference_image)))
 
 
 def _contour(folder: Path, number: int, kind: str) -> Path:

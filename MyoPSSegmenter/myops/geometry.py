@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 ML_PER_MM3 = 1e-3
+# Grids of the same image written by two programs differ by the rounding of their headers.
+GRID_TOLERANCE_MM = 0.01
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,24 @@ class Geometry:
         """Continuous voxel indices (..., 3), x, y, z order, of LPS positions (..., 3) in mm."""
         offset = np.asarray(position_mm, np.float64) - np.array(self.origin_mm)
         return offset @ np.linalg.inv(self.axes) / np.array(self.spacing_mm)
+
+    @property
+    def is_unset(self) -> bool:
+        """True for 1 x 1 x 1 mm at the origin with straight axes: what a lost header leaves."""
+        straight = np.abs(np.reshape(self.direction, (3, 3)))
+        return bool(
+            np.allclose(self.spacing_mm, 1.0, atol=1e-6)
+            and np.allclose(self.origin_mm, 0.0, atol=1e-6)
+            and np.allclose(straight, np.eye(3), atol=1e-6)
+        )
+
+    @property
+    def in_words(self) -> str:
+        """For a message: size, spacing and origin."""
+        size = " x ".join(str(count) for count in self.size_xyz)
+        spacing = " x ".join(f"{value:.4g}" for value in self.spacing_mm)
+        origin = ", ".join(f"{value:.4g}" for value in self.origin_mm)
+        return f"{size} voxels of {spacing} mm from ({origin})"
 
     def is_same_grid(self, other: Geometry, tolerance_mm: float = 1e-3) -> bool:
         """True when both grids have equal sizes and their eight corners agree within mm."""

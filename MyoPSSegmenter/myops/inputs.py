@@ -1,19 +1,31 @@
-"""Which files a result was made from, so that a later command finds them again."""
+"""Which images a result is made from, so that a later command finds them again.
+
+An image is a file, or a DICOM series in a folder. What a folder holds is told apart here for all
+commands, with the reason for every choice.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checksum import file_sha256
+from .checksum import file_sha256, files_sha256
+from .dicom.series import DicomSeries, find_series
 from .errors import InputError
-from .naming import find_sequences
+from .io.images import check_file
+from .naming import SEQUENCE_TITLES, differing_names, find_sequences, holds_image_files
+from .worklist.folders import other_files
+from .worklist.patients import check_one_study, read_source, recognize
+from .worklist.sources import Source, rank_of_source, recognition
 
 if TYPE_CHECKING:
     import numpy as np
+    import SimpleITK as sitk
 
     from .case import Case
 
@@ -30,21 +42,25 @@ class Inputs:
     """What the user named.
 
     Attributes:
-        files: sequence name to its file, absolute.
+        files: sequence name to its file (absolute) or DICOM series.
         name: the patient's name for reports; none is shown if None, since file and folder names
             often are names of patients.
-        frame: frame of a 4D cine, counted from 0.
+        frame: frame of a 4D file or phase of a DICOM cine, counted from 0.
         spacing_mm: true spacing (x, y, z) where the header holds none.
         model: the cascade's weights, "default" or an absolute folder.
-        sha256: sequence name to the checksum of its file; not verified where missing.
+        sha256: sequence name to the checksum of its file or files; not verified where missing.
+        warnings: what is doubtful about the choice of images, a sentence each without names.
+        notes: what was chosen and left out with the reasons, for the terminal: it may hold names.
     """
 
-    files: Mapping[str, Path]
+    files: Mapping[str, Source]
     name: str | None = None
     frame: int | None = None
     spacing_mm: tuple[float, float, float] | None = None
     model: str = "default"
     sha256: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def with_model(self, name: str) -> Inputs:
         """The same with the name of the cascade's weights; a folder becomes absolute."""
@@ -60,8 +76,8 @@ class Inputs:
             "notice": NOTICE,
             "case": self.name,
             "images": {
-                sequence: {"path": str(path), "sha256": image_sha256(path)}
-                for sequence, path in self.files.items()
+                sequence: {**_place(source), "sha256": image_sha256(source)}
+                for sequence, source in self.files.items()
             },
             "frame": self.frame,
             "spacing_mm": self.spacing_mm,
@@ -69,11 +85,17 @@ class Inputs:
         }
 
 
-def find_files(folder: Path | None, named: Mapping[str, Path | None]) -> dict[str, Path]:
-    """Sequence name to absolute file, from a folder or from named files.
+def find_inputs(folder: Path | None, named: Mapping[str, Path | None]) -> Inputs:
+    """The images that a user names: a folder of one patient, or each image by itself.
+
+    Args:
+        folder: with image files named by sequence, or with DICOM.
+        named: sequence name to an image file, a folder with its DICOM series, or "FOLDER@NUMBER"
+            for the series of that number.
 
     Raises:
-        InputError: nothing named, both ways used at once, or a folder without known names.
+        InputError: nothing named, both ways used at once, a folder that does not tell its
+            sequences or holds several patients, or an image that does not exist.
     """
     given = {sequence: path for sequence, path in named.items() if path is not None}
     if folder is None and not given:
@@ -81,30 +103,146 @@ def find_files(folder: Path | None, named: Mapping[str, Path | None]) -> dict[st
     if folder is not None and given:
         options = ", ".join(f"--{sequence}" for sequence in given)
         raise InputError(f"expected a folder or {options}, found both: leave one out")
-    if folder is not None:
-        given = {sequence: paths[0] for sequence, paths in find_sequences(folder).items()}
-    return {sequence: path.absolute() for sequence, path in given.items()}
+    if folder is None:
+        return _checked(Inputs({key: _named(key, path) for key, path in given.items()}))
+    if holds_image_files(folder) or not folder.is_dir():
+        files = {key: paths[0].absolute() for key, paths in find_sequences(folder).items()}
+        return _checked(Inputs(files))
+    return _dicom_folder(folder)
+
+
+def find_files(folder: Path | None, named: Mapping[str, Path | None]) -> dict[str, Source]:
+    """Sequence name to its image; see `find_inputs`, which also says what is doubtful."""
+    return dict(find_inputs(folder, named).files)
+
+
+def _dicom_folder(folder: Path) -> Inputs:
+    """The series of a DICOM folder, with what was taken, why, and what was left out.
+
+    Raises:
+        InputError: no images, several patients, or images of which none can be chosen or used.
+    """
+    found = recognize(folder)
+    if not {"lge", "bssfp"} & set(found.sequences):
+        left = "; ".join([*found.problems, *found.left_out])
+        raise InputError(
+            f"{folder}: expected an LGE or bSSFP short-axis stack, found none that can be used "
+            f"({left}); name the image with --lge or --bssfp FOLDER@SERIES_NUMBER"
+        )
+    undecided = [p for p in found.problems if "choose the right one" in p or "cannot be used" in p]
+    if any(SEQUENCE_TITLES["lge"] in problem for problem in undecided):
+        raise InputError(
+            f"{folder}: expected one LGE that can be used, found: {' '.join(undecided)} Name the "
+            "images with --lge, --bssfp, --t2 FOLDER@SERIES_NUMBER"
+        )
+    notes = [
+        f"{key}: {one.name}, because {found.reasons[key]}" for key, one in found.sequences.items()
+    ]
+    notes += [f"left out: {text}" for text in found.left_out]
+    phases = [
+        text for text in (_phase_note(key, one) for key, one in found.sequences.items()) if text
+    ]
+    return Inputs(dict(found.sequences), warnings=tuple(phases), notes=(*notes, *undecided))
+
+
+def _named(sequence: str, path: Path) -> Source:
+    """The image that an option names.
+
+    Raises:
+        InputError: nothing there, or a folder that does not tell which series is meant.
+    """
+    if path.is_file():
+        return path.absolute()
+    numbered = re.fullmatch(r"(.+)@(\d+)", str(path))
+    folder = Path(numbered[1]) if numbered and not path.exists() else path
+    if not folder.is_dir():
+        check_file(path)
+    series = find_series(other_files(folder.resolve(), ()))
+    if numbered and not path.exists():
+        series = tuple(one for one in series if one.number == int(numbered[2]))
+    if not series:
+        check_file(path)
+    check_one_study(series, str(path))
+    usable = [one for one in series if not one.problem]
+    if not usable:
+        raise InputError(
+            f"{path}: expected slices of one volume for --{sequence}, found that "
+            f"{series[0].problem}; name another series"
+        )
+    best = usable if len(usable) == 1 else _best_for(sequence, usable)
+    if len(best) != 1:
+        raise InputError(
+            f"{path}: expected one series for --{sequence}, found "
+            f"{', '.join(one.name for one in best or usable)}; name it as {folder}@NUMBER"
+        )
+    return best[0]
+
+
+def _best_for(sequence: str, series: list[DicomSeries]) -> list[DicomSeries]:
+    """Those of a sequence that fit best: one, several that nothing tells apart, or none."""
+    fitting = [one for one in series if recognition(one).sequence == sequence]
+    ranks = [rank_of_source(one) for one in fitting]
+    return [one for one, rank in zip(fitting, ranks) if rank == max(ranks)]
+
+
+def _phase_note(sequence: str, source: Source) -> str:
+    phases = source.phases if isinstance(source, DicomSeries) else 1
+    if phases < 2:
+        return ""
+    return (
+        f"{sequence}: a cine of {phases} phases; the first one after the R wave is used as "
+        "end-diastole (--phase chooses another)"
+    )
+
+
+def _checked(inputs: Inputs) -> Inputs:
+    """Refuse or mention files whose names speak of different patients, and series likewise.
+
+    Raises:
+        InputError: names that differ in a number only, as those of two patients do.
+    """
+    files = {key: one for key, one in inputs.files.items() if isinstance(one, Path)}
+    series = {key: one for key, one in inputs.files.items() if isinstance(one, DicomSeries)}
+    warnings = list(differing_names(files))
+    if len({one.patient for one in series.values()}) > 1:
+        warnings.append("the DICOM images carry different patient numbers: are they of one person?")
+    elif len({one.study for one in series.values()}) > 1:
+        warnings.append("the DICOM images are of different examinations of one patient")
+    notes = [text for text in (_phase_note(key, one) for key, one in series.items()) if text]
+    return replace(inputs, warnings=(*warnings, *notes))
 
 
 def read_case(inputs: Inputs) -> Case:
     """Read the images.
 
     Raises:
-        InputError: a file has another checksum than noted, or see `case.load_case`.
+        InputError: an image has another checksum than noted, see `read_source` and
+            `case.case_from_images`, or a header that contradicts itself without a given spacing.
     """
-    from .case import UNNAMED, load_case
+    from .case import UNNAMED, case_from_images, reference_of, refuse_conflict
 
     for sequence, expected in inputs.sha256.items():
         found = image_sha256(inputs.files[sequence])
         if found != expected:
             raise InputError(
-                f"{inputs.files[sequence]}: expected the {sequence} image that was segmented "
-                f"(SHA-256 {expected[:12]}...), found another file ({found[:12]}...); name the "
+                f"{inputs.files[sequence].name}: expected the {sequence} image that was segmented "
+                f"(SHA-256 {expected[:12]}...), found another one ({found[:12]}...); name the "
                 f"right one with --{sequence}, or segment again"
             )
-    files: dict[str, Any] = dict(inputs.files)
-    name = inputs.name or UNNAMED
-    return load_case(**files, name=name, frame=inputs.frame, spacing_mm=inputs.spacing_mm)
+    reference = reference_of(inputs.files)
+    images = {key: _read(source, inputs.frame) for key, source in inputs.files.items()}
+    if inputs.spacing_mm is None:
+        refuse_conflict(images[reference], inputs.files[reference].name)
+    case = case_from_images(images, inputs.name or UNNAMED, inputs.spacing_mm)
+    return replace(case, warnings=(*inputs.warnings, *case.warnings))
+
+
+def _read(source: Source, phase: int | None) -> sitk.Image:
+    if isinstance(source, Path):
+        from .io import read_image
+
+        return read_image(source, phase)
+    return read_source(source, phase or 0)
 
 
 def read_inputs(out_dir: Path) -> Inputs:
@@ -119,7 +257,7 @@ def read_inputs(out_dir: Path) -> Inputs:
         images = values["images"]
         spacing = values["spacing_mm"]
         return Inputs(
-            {sequence: Path(image["path"]) for sequence, image in images.items()},
+            {sequence: _source(image) for sequence, image in images.items()},
             values["case"],
             values["frame"],
             None if spacing is None else (spacing[0], spacing[1], spacing[2]),
@@ -163,33 +301,52 @@ def read_labels(out_dir: Path, case: Case) -> np.ndarray:
     Raises:
         InputError: missing or damaged file, another grid, or values that are no labels.
     """
-    import SimpleITK as sitk
+    from .label_maps import read_on_case
 
-    from .canonical import to_canonical
-    from .compare import GRID_TOLERANCE_MM
-    from .geometry import from_sitk
-    from .io import read_image
-    from .labels import to_known_labels
-
-    image = read_image(out_dir / LABELS_FILE)
-    if not from_sitk(image).is_same_grid(case.original.geometry, GRID_TOLERANCE_MM):
-        raise InputError(
-            f"{out_dir / LABELS_FILE}: expected labels on the grid of the {case.reference} image, "
-            "found another grid; give the images that were segmented"
-        )
-    return to_canonical(to_known_labels(sitk.GetArrayFromImage(image)), case.original)
+    return read_on_case(out_dir / LABELS_FILE, case)[0]
 
 
-def image_sha256(path: Path) -> str:
-    """SHA-256 of an image file's bytes, hexadecimal.
+def image_sha256(source: Source) -> str:
+    """SHA-256 of an image file's bytes, or of those of all files of a series, hexadecimal.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: a file cannot be read.
     """
+    path = source if isinstance(source, Path) else source.files[0]
     try:
-        return file_sha256(path)
+        return file_sha256(source) if isinstance(source, Path) else files_sha256(source.files)
     except OSError as error:
         raise InputError(
             f"{path}: expected an image, found {error.strerror}; name the file where it is now "
             "with --lge, --bssfp, --t2, or its folder"
         ) from None
+
+
+def _place(source: Source) -> dict[str, str]:
+    """Where an image is, as JSON values."""
+    if isinstance(source, Path):
+        return {"path": str(source)}
+    return {"path": str(_folder_of(source)), "series": source.uid}
+
+
+def _folder_of(series: DicomSeries) -> Path:
+    return Path(os.path.commonpath([str(path.parent.absolute()) for path in series.files]))
+
+
+def _source(image: Mapping[str, Any]) -> Source:
+    """The image that `_place` noted.
+
+    Raises:
+        InputError: the folder holds no such series any more.
+    """
+    path = Path(image["path"])
+    if "series" not in image:
+        return path
+    found = [one for one in find_series(other_files(path, ())) if one.uid == image["series"]]
+    usable = [one for one in found if not one.problem]
+    if not usable:
+        raise InputError(
+            f"{path}: expected the DICOM series that was segmented, found it no longer there; name "
+            "the folder where it is now with --lge, --bssfp, --t2"
+        )
+    return max(usable, key=lambda one: one.depth)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from .errors import InputError
@@ -27,6 +29,8 @@ _NORMAL, _BLOOD, _RIGHT, _EDEMA, _SCAR = MYOPS.values()
 _EMIDEC = {0: 0, 1: _BLOOD, 2: _NORMAL, 3: _SCAR, 4: MVO}
 # ACDC (Bernard et al. 2018): 1 right ventricle, 2 myocardium, 3 left ventricular cavity.
 _ACDC = {0: 0, 1: _RIGHT, 2: _NORMAL, 3: _BLOOD}
+# M&Ms (Campello et al. 2021): 1 left ventricular cavity, 2 myocardium, 3 right ventricle.
+_MNMS = {0: 0, 1: _BLOOD, 2: _NORMAL, 3: _RIGHT}
 
 
 def to_known_labels(array: np.ndarray) -> np.ndarray:
@@ -61,6 +65,24 @@ def from_acdc(array: np.ndarray) -> np.ndarray:
         InputError: a value is no ACDC label.
     """
     return _mapped(array, _ACDC, "ACDC")
+
+
+def from_mnms(array: np.ndarray) -> np.ndarray:
+    """Turn M&Ms labels 0-3 (any shape) into MyoPS labels, uint16; all myocardium is normal.
+
+    Raises:
+        InputError: a value is no M&Ms label.
+    """
+    return _mapped(array, _MNMS, "M&Ms")
+
+
+# How label files number the structures -> the function that makes MyoPS labels of them.
+CONVENTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "myops": to_known_labels,
+    "emidec": from_emidec,
+    "acdc": from_acdc,
+    "mnms": from_mnms,
+}
 
 
 def normal_myocardium(labels: np.ndarray) -> np.ndarray:

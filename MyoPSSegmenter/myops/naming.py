@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import InputError
@@ -14,6 +15,8 @@ NAME_PARTS = {
     "lge": ("de", "lge", "psir"),
     "t2": ("t2", "t2w", "stir"),
 }
+KNOWN_PARTS = frozenset(part for parts in NAME_PARTS.values() for part in parts)
+SEQUENCE_TITLES = {"bssfp": "bSSFP (cine)", "lge": "LGE", "t2": "T2"}
 LABEL_PARTS = {"gd", "gt", "seg", "label", "labels", "mask", "manual", "segmentation"}
 
 
@@ -43,6 +46,53 @@ def find_sequences(folder: Path) -> dict[str, list[Path]]:
                 f"name the right one with --{sequence}"
             )
     return found
+
+
+def holds_image_files(folder: Path) -> bool:
+    """Whether a folder itself has image files that are not DICOM."""
+    return folder.is_dir() and any(
+        path.is_file() and path.name.lower().endswith(SUFFIXES) for path in folder.iterdir()
+    )
+
+
+def differing_names(files: Mapping[str, Path]) -> list[str]:
+    """Whether names of files speak of different patients: a sentence without the names, or none.
+
+    Args:
+        files: sequence name to its file.
+
+    Raises:
+        InputError: names alike but for a number before the sequence, as `p077_DE` and `p078_T2`.
+    """
+    prefixes = {key: file_prefix(path).lower() for key, path in files.items()}
+    found = {prefix for prefix in prefixes.values() if prefix}
+    if len(found) < 2:
+        return []
+    keys = [key for key, prefix in prefixes.items() if prefix]
+    shapes = {re.sub(r"\d+", "0", prefix) for prefix in found}
+    counted = all(re.fullmatch(r"\d{1,3}", prefix) for prefix in found)
+    if len(shapes) == 1 and not counted:
+        names = ", ".join(files[key].name for key in keys)
+        raise InputError(
+            f"expected images of one patient, found names of different patients ({names}); name "
+            "the images of one with --lge, --bssfp, --t2"
+        )
+    return [
+        f"the names of {' and '.join(keys)} begin with different words: are they of one patient?"
+    ]
+
+
+def file_prefix(path: Path) -> str:
+    """What a file's name says before its sequence: the patient, where several share a folder."""
+    pieces = re.split(r"([^A-Za-z0-9]+)", stem(path))  # words at even places
+    words = [word.lower() for word in pieces[::2]]
+    known = [place for place, word in enumerate(words) if word in KNOWN_PARTS]
+    if not known:
+        return stem(path)
+    first = known[-1]
+    while first > 0 and words[first - 1] in KNOWN_PARTS:
+        first -= 1
+    return "".join(pieces[: 2 * first]).strip(" _-.")
 
 
 def stem(path: Path) -> str:

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .case import restore
+from .earlier_results import (
+    RESULTS_FILE,
+    check_same_images,
+    mark_text,
+    sort_earlier_files,
+)
 from .errors import InputError
+from .io.geometry_notes import MARK_KEY
 
 if TYPE_CHECKING:
     from .case import Case
@@ -23,6 +30,12 @@ if TYPE_CHECKING:
     from .report.review import Review
     from .segmentation import Segmentation
 
+RESULTS_NOTICE = (
+    "Which images these results were made from, and which files belong to them; no names. Without "
+    "this file no further results can be written into this folder."
+)
+# Where ITK's writers of NIfTI take the free text of the header from.
+FILE_NOTES = "ITK_FileNotes"
 STAGE_PREFIX = ".myops-unfinished-"
 # What can be written, and the packages that a report needs.
 FORMATS = ("seg.nrrd", "nifti", "csv", "json", "html", "pdf")
@@ -58,14 +71,16 @@ def write_results(
         formats: out of `FORMATS`; all of them if not given. The overview comes with the page.
 
     Returns:
-        File name -> path of every file written.
+        File name -> path of every file written; a note of the images, `results.json`, lies beside.
 
     Raises:
-        InputError: the target cannot be written, or an unknown format.
+        InputError: the target cannot be written or holds results of other images, or an unknown
+            format.
     """
     target = Path(out_dir)
     _check_formats(formats)
     check_writable(target)
+    check_same_images(target, measurements.images_sha256)
     with _staged(target) as stage:
         _write_label_maps(stage, case, segmentation, formats)
         if probabilities:
@@ -76,7 +91,21 @@ def write_results(
         for name, values in (documents or {}).items():
             _write_json(stage / name, values)
         names = sorted(path.name for path in stage.iterdir())
+        kept, stale = sort_earlier_files(target, measurements.labels_sha256, names)
+        _write_json(stage / RESULTS_FILE, _results_note(measurements, [*names, *kept]))
+    for path in stale:
+        path.unlink(missing_ok=True)
     return {name: target / name for name in names}
+
+
+def _results_note(measurements: Measurements, names: list[str]) -> dict[str, Any]:
+    """Which images these results are of, and which files belong to them."""
+    return {
+        "notice": RESULTS_NOTICE,
+        "images_sha256": dict(measurements.images_sha256),
+        "labels_sha256": measurements.labels_sha256,
+        "files": sorted(names),
+    }
 
 
 def missing_packages(name: str) -> tuple[str, ...]:
@@ -191,6 +220,8 @@ def _write_label_maps(
     from .slicer_segmentation import with_segment_headers
 
     labels = restore(case, segmentation.labels.astype(np.uint16))
+    labels.SetMetaData(FILE_NOTES, mark_text(case))
+    labels.SetMetaData(MARK_KEY, mark_text(case))
     if "nifti" in formats:
         sitk.WriteImage(labels, str(stage / "segmentation.nii.gz"), useCompression=True)
     if "seg.nrrd" in formats:

@@ -166,14 +166,13 @@ BAD = [
     Bad("complex", only("a.nii.gz", complex_numbers), "complex numbers", "magnitude"),
     Bad("constant", array(np.full((6, 24, 20), 7, np.int16)), "same value 7", "check the export"),
     Bad("zeros", array(np.zeros((6, 24, 20), np.int16)), "same value 0", "check the export"),
-    # NIfTI's reader turns NaN into 0 by itself, the others hand it on.
     Bad(
         "mostly NaN",
         only("a.nrrd", lambda path: written(path, with_nan(0.6))),
         "60% NaN",
         "export the image again",
     ),
-    Bad("NIfTI of NaN", array(with_nan(1.0)), "same value 0", "check the export"),
+    Bad("NIfTI of NaN", array(with_nan(1.0)), "100% NaN", "export the image again"),
     Bad("MyoPS labels", array(labels(0, 200, 500, 600, 1220, 2221)), "label map", "MR image"),
     Bad("EMIDEC labels", array(labels(0, 1, 2, 3, 4)), "label map", "MR image"),
     Bad("binary mask", array(labels(0, 255)), "only the values 0, 255", "MR image"),

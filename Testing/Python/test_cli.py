@@ -179,6 +179,7 @@ def test_segment_writes_every_file_of_the_contract(segmented: tuple[Path, Result
         "overview.png",
         "report.html",
         "report.pdf",
+        "results.json",
     }
     assert f"Report: {output / 'report.html'}" in result.stdout
 

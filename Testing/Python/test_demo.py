@@ -15,11 +15,11 @@ from disc_refiner import DiscRefiner, disc
 
 from myops import demo as demonstration
 from myops.canonical import to_canonical
+from myops.checksum import array_sha256
 from myops.cli import cli
 from myops.commands.demo import DEMO_SEED
 from myops.demo import Demo, correct, run_demo, scar_mass_g, table
 from myops.refine import refiner as refining
-from myops.refine.packing import sha256_of
 from myops.refine.session import Session
 from myops.report.clicks import click_picture, render_demo
 from myops.weights import SHIPPED_FOLDER, read_manifest
@@ -145,7 +145,7 @@ def test_everything_is_written(tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {"demo.html", "session.json"} | pictures
     record = json.loads((folder / "session.json").read_text("utf-8"))
     assert len(record["steps"]) == clicks
-    assert record["steps"][-1]["labels_sha256"] == sha256_of(demo.stages[-1].labels)
+    assert record["steps"][-1]["labels_sha256"] == array_sha256(demo.stages[-1].labels)
     assert (folder / "click_1.png").read_bytes() == click_picture(demo, 1)
 
 

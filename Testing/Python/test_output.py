@@ -25,6 +25,7 @@ NAMES = {
     "overview.png",
     "report.html",
     "report.pdf",
+    "results.json",
 }
 
 
@@ -44,7 +45,7 @@ def written(tmp_path_factory):
 
 def test_every_file_is_written_and_nothing_else(written):
     folder, _, paths = written
-    assert set(paths) == NAMES
+    assert set(paths) == NAMES - {"results.json"}
     assert {path.name for path in folder.iterdir()} == NAMES
     assert {path.name for path in folder.parent.iterdir()} == {"out"}
 
@@ -184,6 +185,7 @@ def test_probabilities_are_written_on_request_on_the_original_grid(tmp_path):
 
 def test_files_of_others_in_the_folder_stay_and_old_results_are_replaced(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
+    write_results(tmp_path, *results())
     (tmp_path / "report.html").write_text("old")
     write_results(tmp_path, *results())
     assert (tmp_path / "notes.txt").read_text("utf-8") == "mine"
@@ -203,7 +205,8 @@ def test_an_interruption_leaves_no_new_folder(tmp_path, monkeypatch, error):
 
 
 def test_an_interruption_leaves_earlier_results_as_they_were(tmp_path, monkeypatch):
-    (tmp_path / "report.html").write_text("old")
+    write_results(tmp_path, *results(), formats=("json",))
+    (tmp_path / "measurements.json").write_text("old")
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -211,8 +214,8 @@ def test_an_interruption_leaves_earlier_results_as_they_were(tmp_path, monkeypat
     monkeypatch.setattr(output, "_write_report", stop)
     with pytest.raises(KeyboardInterrupt):
         write_results(tmp_path, *results())
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    assert (tmp_path / "report.html").read_text("utf-8") == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"measurements.json", "results.json"}
+    assert (tmp_path / "measurements.json").read_text("utf-8") == "old"
 
 
 def test_an_interruption_while_files_move_in_still_moves_all_of_them(tmp_path, monkeypatch):

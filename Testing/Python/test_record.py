@@ -12,8 +12,9 @@ import pytest
 from circle_heart import circle_case, circle_lge, circle_segmentation
 from disc_refiner import DISC_PIXELS, DiscRefiner
 
+from myops.checksum import array_sha256
 from myops.errors import InputError
-from myops.refine.packing import apply_changes, encode_changes, sha256_of
+from myops.refine.packing import apply_changes, encode_changes
 from myops.refine.record import from_record, read_record, to_record
 from myops.refine.replay import replay
 from myops.refine.rules import Rules
@@ -78,9 +79,9 @@ def test_a_replay_keeps_the_reader_s_time_course(values, session, case, start):
 def test_the_record_says_what_the_session_was_made_with(values, case, start):
     assert values["format"] == 1
     assert values["case"] == "circle heart"
-    assert values["images_sha256"]["lge"] == sha256_of(case.images["lge"])
+    assert values["images_sha256"]["lge"] == array_sha256(case.images["lge"])
     assert set(values["images_sha256"]) == {"bssfp", "lge", "t2"}
-    assert values["start_sha256"] == sha256_of(start.labels)
+    assert values["start_sha256"] == array_sha256(start.labels)
     assert values["refiner"] == {"name": "discs", "sha256": "d" * 64}
     assert values["cascade_sha256"] == {"heartfinder": "0" * 64, "prsn": "f" * 64}
     assert values["rules"] == {"allow_blood_pool": True, "keep_inside": True}
@@ -270,6 +271,6 @@ def test_changes_that_unpack_to_more_than_the_map_are_refused():
 def test_a_checksum_is_that_of_the_values_whatever_their_byte_order_and_layout():
     labels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
     known = hashlib.sha256(struct.pack("<24H", *range(24))).hexdigest()
-    assert sha256_of(labels) == known
-    assert sha256_of(labels.astype(">u2")) == known
-    assert sha256_of(np.asfortranarray(labels)) == known
+    assert array_sha256(labels) == known
+    assert array_sha256(labels.astype(">u2")) == known
+    assert array_sha256(np.asfortranarray(labels)) == known

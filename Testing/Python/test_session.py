@@ -9,8 +9,8 @@ import pytest
 from circle_heart import circle_case, circle_labels, circle_segmentation
 from disc_refiner import DISC_PIXELS, DiscRefiner, disc
 
+from myops.checksum import array_sha256
 from myops.errors import InputError
-from myops.refine.packing import sha256_of
 from myops.refine.prompts import Point
 from myops.refine.rules import Rules
 from myops.refine.session import Session
@@ -55,7 +55,7 @@ def test_a_click_changes_its_disc_and_nothing_else(session):
     np.testing.assert_array_equal(session.labels, expected)
     assert step.changed_voxels == DISC_PIXELS and step.refused_voxels == 0
     assert step.confidence == session.prediction.confidence == 0.75
-    assert step.labels_sha256 == sha256_of(expected)
+    assert step.labels_sha256 == array_sha256(expected)
     assert 0 < step.seconds < 10
 
 

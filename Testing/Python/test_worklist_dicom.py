@@ -7,13 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_series import GAP_MM, OBLIQUE, ORIGIN_MM, SPACING_MM, STUDY, write_movie, write_series
+from dicom_series import (
+    GAP_MM,
+    OBLIQUE,
+    ORIGIN_MM,
+    SPACING_MM,
+    STUDY,
+    write_clip,
+    write_movie,
+    write_series,
+)
 
+from myops.dicom.series import DicomSeries, find_series
+from myops.dicom.series_names import sequence_in
+from myops.dicom.volume import read_series
 from myops.errors import InputError
-from myops.worklist.dicom import DicomSeries, find_series
-from myops.worklist.dicom_volume import read_series
 from myops.worklist.patients import find_patients, read_sequence, recognize
-from myops.worklist.words import sequence_in
 
 DESCRIPTIONS = {
     "PSIR_SA_LGE": "lge",
@@ -282,8 +291,8 @@ def test_other_modalities_are_left_out(tmp_path):
 def test_a_cine_with_a_file_of_many_frames_for_each_slice_is_read(tmp_path):
     cine = np.random.default_rng(0).integers(0, 900, (4, 3, 12, 10))
     for z in (1, 0, 2):
-        tags = {"0008|103e": "cine sa", "0020|000e": f"{STUDY}.{z}"}
-        write_movie(tmp_path / f"{z}.dcm", cine[:, z], tags, place=z)
+        tags = {"SeriesDescription": "cine sa", "SeriesInstanceUID": f"{STUDY}.{z}"}
+        write_clip(tmp_path / f"{z}.dcm", cine[:, z], z, **tags)
     patient = recognize(tmp_path)
     series = patient.sequences["bssfp"]
     assert (series.depth, series.phases) == (3, 4)

@@ -34,7 +34,8 @@ class Installer:
             raise self.error
         self.asked |= {"requirements": requirements, **options}
         self.constraints = Path(options["constraints"]).read_text(encoding="utf-8")
-        self.absent -= {re.split("[>=]", name)[0].replace("-", "_") for name in requirements}
+        names = {re.split("[>=]", name)[0].replace("-", "_") for name in requirements}
+        self.absent -= {name.removeprefix("python_") for name in names}
 
     def installTorch(self, **options: Any) -> object | None:
         if self.torchError is not None:
@@ -67,8 +68,9 @@ def titles(purpose: str | None = None) -> list[str]:
 def test_what_is_missing_is_told_by_purpose(installer: Installer) -> None:
     assert titles("automatic") == ["PyTorch", "safetensors"]
     assert titles("correct") == ["PyTorch", "safetensors", "segment-anything"]
+    assert titles("files") == ["NiBabel", "pydicom", "python-gdcm"]
     assert titles("report") == ["Jinja2", "matplotlib"]
-    assert len(titles()) == 5
+    assert len(titles()) == 8
 
 
 def test_what_is_missing_is_said_with_its_use(installer: Installer) -> None:

@@ -280,7 +280,7 @@ from MyoPSSegmenterLib.Logic import MyoPSLogic
 from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode
 from myops.cascade import CascadeConfig, segment
 from myops.weights import load_models
-from myops.refine.packing import sha256_of
+from myops.checksum import array_sha256
 
 made = Scene(Path({folder!r}).parent / "cache")
 logic = MyoPSLogic(made.scene)
@@ -291,13 +291,13 @@ found = segment(case, load_models(device="cpu"), config=CascadeConfig(flips=Fals
 node = createSegmentationNode(logic.scene, case, logic.patient.referenceNode, "s", found.assessed)
 logic.correction.start(case, found, node)
 logic.work.waitForAll()
-print("ready", sha256_of(logic.correction.labels), flush=True)
+print("ready", array_sha256(logic.correction.labels), flush=True)
 step = 0
 while True:
     step += 1
     logic.correction.structure = "scar"
     (logic.correction.expand if step % 2 else logic.correction.shrink)(1.0 + 0.01 * step)
-    print("step", sha256_of(logic.correction.labels), flush=True)
+    print("step", array_sha256(logic.correction.labels), flush=True)
     logic.study.save()
     end = time.monotonic() + 0.05
     while time.monotonic() < end:
@@ -326,7 +326,7 @@ def test_a_program_killed_at_any_moment_loses_no_saved_change(folder, seconds, l
     openStudy(logic, folder)
     assert any("was open when the program ended" in text for text in said)
     assert logic.study.recover() == "Müller"
-    from myops.refine.packing import sha256_of
+    from myops.checksum import array_sha256
 
-    assert sha256_of(logic.correction.labels) in seen
+    assert array_sha256(logic.correction.labels) in seen
     assert logic.study.status == "corrected"

@@ -26,9 +26,9 @@ def place_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that name image files, and call it with `folder` and `named`."""
 
     @click.argument("folder", type=PATH, required=False)
-    @click.option("--lge", type=PATH, help="Late gadolinium enhancement image.")
-    @click.option("--bssfp", type=PATH, help="bSSFP (cine) image.")
-    @click.option("--t2", type=PATH, help="T2-weighted image.")
+    @click.option("--lge", type=PATH, help="Late gadolinium enhancement: file or DICOM folder.")
+    @click.option("--bssfp", type=PATH, help="bSSFP (cine): file or DICOM folder.")
+    @click.option("--t2", type=PATH, help="T2-weighted: file or DICOM folder.")
     @functools.wraps(command)
     def with_places(lge: Path | None, bssfp: Path | None, t2: Path | None, **rest: Any) -> None:
         command(named={"lge": lge, "bssfp": bssfp, "t2": t2}, **rest)
@@ -40,7 +40,9 @@ def image_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that describe a patient's images, and call it with `Inputs`."""
 
     @place_options
-    @click.option("--frame", type=int, help="Frame of a 4D cine, counted from 0.")
+    @click.option(
+        "--frame", "--phase", "frame", type=int, help="Frame or phase of a cine, counted from 0."
+    )
     @click.option("--name", help="Patient's name for report and tables; none if left out.")
     @click.option(
         "--spacing",
@@ -57,9 +59,14 @@ def image_options(command: Callable[..., None]) -> Callable[..., None]:
         spacing: tuple[float, float, float] | None,
         **rest: Any,
     ) -> None:
-        from myops.inputs import Inputs, find_files
+        from dataclasses import replace
 
-        command(inputs=Inputs(find_files(folder, named), name, frame, spacing), **rest)
+        from myops.inputs import find_inputs
+
+        found = find_inputs(folder, named)
+        for note in found.notes:
+            click.echo(note, err=True)
+        command(inputs=replace(found, name=name, frame=frame, spacing_mm=spacing), **rest)
 
     return with_inputs
 

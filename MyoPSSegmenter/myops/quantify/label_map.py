@@ -6,35 +6,23 @@ axes (flipped or in another order) as long as its voxels lie at the same places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import labels as regions
-from ..canonical import canonical_grid, to_canonical
 from ..errors import InputError
-from ..geometry import Geometry, from_sitk
-from ..io import has_unset_spacing, read_image
+from ..label_maps import read_mask_on_case, read_on_case
 from ..segmentation import Segmentation
 from .conventional import METHODS, ConventionalSettings
 from .measure import Measurements, measure
 from .remote import Sector
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
     from ..case import Case
     from .orientation import Landmarks
-
-# Grids of the same image written by two programs differ by the rounding of their headers.
-GRID_TOLERANCE_MM = 0.01
-CONVENTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "myops": regions.to_known_labels,
-    "emidec": regions.from_emidec,
-    "acdc": regions.from_acdc,
-}
 
 
 def measure_label_map(
@@ -60,7 +48,7 @@ def measure_label_map(
         case: the images that the label map belongs to.
         path: label file.
         methods: names out of `conventional.METHODS`; none, or "all", means all of them.
-        convention: "myops", "emidec" or "acdc".
+        convention: out of `labels.CONVENTIONS`.
         remote_mask: file of a drawn remote region.
         remote_sector: middle and width of a remote sector in degrees, see `Sector`.
         hyperenhanced: file of the Amado rule's drawn region.
@@ -107,22 +95,12 @@ def read_label_map(path: str | Path, case: Case, convention: str = "myops") -> S
     Args:
         path: label file of any format that images have.
         case: the images.
-        convention: "myops", "emidec" or "acdc".
+        convention: out of `labels.CONVENTIONS`.
 
     Raises:
         InputError: an unreadable file, unknown labels, or another grid than the reference's.
     """
-    path = Path(path)
-    if convention not in CONVENTIONS:
-        raise InputError(
-            f"expected a convention out of {', '.join(CONVENTIONS)}, found {convention!r}; "
-            "correct the name"
-        )
-    array = _array_on_grid(path, case)
-    try:
-        labels = CONVENTIONS[convention](array)
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from error
+    labels, warnings = read_on_case(path, case, convention)
     imaged = {"scar": "lge" in case.images, "edema": "t2" in case.images}
     return Segmentation(
         labels=labels,
@@ -132,6 +110,7 @@ def read_label_map(path: str | Path, case: Case, convention: str = "myops") -> S
         assessed=judged(frozenset(name for name, seen in imaged.items() if seen), labels),
         model={},
         seconds={},
+        warnings=warnings,
     )
 
 
@@ -153,11 +132,7 @@ def read_mask(path: str | Path, case: Case) -> np.ndarray:
     Raises:
         InputError: an unreadable file, another grid, or an empty mask.
     """
-    path = Path(path)
-    mask = _array_on_grid(path, case) != 0
-    if not mask.any():
-        raise InputError(f"{path.name}: expected a mask with voxels, found none; draw it again")
-    return mask
+    return read_mask_on_case(path, case)
 
 
 def _check_threshold(methods: Sequence[str], threshold: float | None) -> None:
@@ -165,34 +140,3 @@ def _check_threshold(methods: Sequence[str], threshold: float | None) -> None:
         raise InputError("expected a threshold for the manual method, found none; give it")
     if threshold is not None and not np.isfinite(threshold):
         raise InputError(f"expected a finite manual threshold, found {threshold}; correct it")
-
-
-def _array_on_grid(path: Path, case: Case) -> np.ndarray:
-    """The file's voxels (z, y, x) in the order of the case's grid."""
-    import SimpleITK as sitk
-
-    image = read_image(path)
-    found, array = from_sitk(image), sitk.GetArrayFromImage(image)
-    own = canonical_grid(found)
-    if own.canonical_geometry.is_same_grid(case.geometry, GRID_TOLERANCE_MM):
-        return to_canonical(array, own)
-    if _lost_its_header(image, found, case):
-        return to_canonical(array, case.original)
-    expected = case.original.geometry
-    raise InputError(
-        f"{path.name}: expected labels on the grid of the {case.reference} image "
-        f"({_words(expected)}), found {_words(found)}; resample them to that image without "
-        "interpolation, or draw them on it"
-    )
-
-
-def _lost_its_header(image: sitk.Image, found: Geometry, case: Case) -> bool:
-    """True for a label map without any geometry beside an image of the same size."""
-    return has_unset_spacing(image) and found.size_xyz == case.original.geometry.size_xyz
-
-
-def _words(grid: Geometry) -> str:
-    size = " x ".join(str(count) for count in grid.size_xyz)
-    spacing = " x ".join(f"{value:.4g}" for value in grid.spacing_mm)
-    origin = ", ".join(f"{value:.4g}" for value in grid.origin_mm)
-    return f"{size} voxels of {spacing} mm from ({origin})"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import labels as regions
+from ..case import images_sha256
+from ..checksum import array_sha256
 from .conventional import (
     REPORT_METHODS,
     RULE_TITLES,
@@ -112,6 +114,8 @@ class Measurements:
         conventional: the other conventional rules that were asked for, such as "sd5_volume".
         quality: image quality of the LGE; None without one.
         regional: segments, transmurality, endocardial surface and salvage.
+        images_sha256: sequence name to the checksum of the voxels that were measured.
+        labels_sha256: checksum of the label map.
     """
 
     case_name: str
@@ -128,6 +132,8 @@ class Measurements:
     conventional: Mapping[str, ThresholdedScar] = field(default_factory=dict)
     quality: ImageQuality | None = None
     regional: Regional | None = None
+    images_sha256: Mapping[str, str] = field(default_factory=dict)
+    labels_sha256: str = ""
 
     @property
     def methods(self) -> dict[str, ThresholdedScar]:
@@ -200,6 +206,8 @@ def measure(
         regional=regional(
             labels, case.geometry, segmentation.assessed, case.spacing_known, landmarks
         ),
+        images_sha256=images_sha256(case),
+        labels_sha256=array_sha256(labels),
     )
 
 

@@ -29,9 +29,12 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
     """Write `quantification.json`, `.csv` and `regional.csv`, each complete or not at all.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or holds results of other images.
     """
     from .. import __version__
+    from ..earlier_results import QUANTIFICATION_FILE, check_same_images
+
+    check_same_images(folder, measurements.images_sha256)
 
     document = {
         "software": f"myops {__version__}",
@@ -39,7 +42,7 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
         **plain(measurements),
     }
     files = {
-        "quantification.json": json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        QUANTIFICATION_FILE: json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
         + "\n",
         "quantification.csv": csv_text(rows(measurements)),
     }
@@ -71,6 +74,8 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "spacing_known": measurements.spacing_known,
         "density_g_per_ml": MYOCARDIAL_DENSITY_G_PER_ML,
         "conventions": dict(CONVENTIONS),
+        "images_sha256": dict(measurements.images_sha256),
+        "labels_sha256": measurements.labels_sha256,
         "tissues": {name: dict(vars(m)) for name, m in measurements.tissues.items()},
         "remote": _remote(measurements.remote, measurements.remote_reason),
         "fwhm": {name: _rule(scar) for name, scar in measurements.fwhm.items()},

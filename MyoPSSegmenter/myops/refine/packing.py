@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import zlib
 
 import numpy as np
@@ -27,12 +26,6 @@ def unpack(packed: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """The uint16 label array that `pack` compressed."""
     values = np.frombuffer(zlib.decompress(packed), LITTLE_ENDIAN_LABEL)
     return values.astype(np.uint16).reshape(shape)
-
-
-def sha256_of(array: np.ndarray) -> str:
-    """SHA-256 of an array's values in C order, little-endian, in its own dtype."""
-    ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return hashlib.sha256(ordered.data).hexdigest()
 
 
 def encode_changes(before: np.ndarray, after: np.ndarray) -> str:

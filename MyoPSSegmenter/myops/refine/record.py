@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from myops import __version__
+from myops.case import images_sha256
+from myops.checksum import array_sha256
 from myops.errors import InputError
-from myops.refine.packing import sha256_of
 from myops.refine.rules import Rules
 
 if TYPE_CHECKING:
-    from myops.case import Case
     from myops.refine.session import Session
 
 FORMAT = 1
@@ -96,7 +96,7 @@ def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
         "notice": NOTICE,
         "case": session.case.name,
         "images_sha256": session_images_sha256(session),
-        "start_sha256": sha256_of(session.start.labels),
+        "start_sha256": array_sha256(session.start.labels),
         "refiner": {
             "name": session.refiner.model.name,
             "sha256": session.refiner.model.checksum,
@@ -105,11 +105,6 @@ def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
         "rules": asdict(session.start_rules),
         "steps": [step_values(vars(step), timed) for step in session.steps],
     }
-
-
-def images_sha256(case: Case) -> dict[str, str]:
-    """Sequence name to the SHA-256 of its float32 voxels on the case's grid."""
-    return {name: sha256_of(case.images[name]) for name in case.sequences}
 
 
 # A session never changes its images: they are read once, not at every save.

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from myops.case import images_sha256
+from myops.checksum import array_sha256
 from myops.errors import InputError
-from myops.refine.packing import apply_changes, sha256_of
+from myops.refine.packing import apply_changes
 from myops.refine.prompts import from_dict
-from myops.refine.record import Record, RecordedStep, images_sha256
+from myops.refine.record import Record, RecordedStep
 from myops.refine.rules import Rules
 from myops.refine.session import AnyRefiner, Session
 
@@ -85,7 +87,7 @@ def _check_images(record: Record, case: Case) -> None:
 
 
 def _check_start(record: Record, segmentation: Segmentation) -> None:
-    found = sha256_of(segmentation.labels)
+    found = array_sha256(segmentation.labels)
     if record.start_sha256 not in (None, found):
         raise InputError(
             f"expected the start labels of the recorded session (SHA-256 "

@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from myops import __version__
+from myops.case import images_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
 from myops.json_values import flag, text
 from myops.refine.history import History
 from myops.refine.record import (
     from_record,
-    images_sha256,
     session_images_sha256,
     step_values,
 )

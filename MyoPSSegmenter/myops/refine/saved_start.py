@@ -13,7 +13,7 @@ import numpy as np
 
 from myops.errors import InputError
 from myops.geometry import Geometry
-from myops.io import MAX_VOXELS
+from myops.io.checks import MAX_VOXELS
 from myops.labels import to_known_labels
 from myops.segmentation import Segmentation
 

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from myops.checksum import array_sha256
 from myops.errors import InputError
 from myops.labels import to_known_labels
 from myops.refine.correction import Correction, Stroke
 from myops.refine.history import History
-from myops.refine.packing import encode_changes, pack, sha256_of, unpack
+from myops.refine.packing import encode_changes, pack, unpack
 from myops.refine.prompts import Box, Point, Prompts, check_prompts, to_dict
 from myops.refine.rules import REGIONS, Rules, apply_mask
 
@@ -74,7 +75,7 @@ class Step:
         confidence: predicted IoU of the last mask, 0..1; None where no mask was predicted.
         changed_voxels: how many labels differ from before the step.
         refused_voxels: where the rules kept the structure from becoming the predicted mask.
-        labels_sha256: of the whole label map after it, see `packing.sha256_of`.
+        labels_sha256: of the whole label map after it, see `checksum.array_sha256`.
     """
 
     action: str
@@ -405,7 +406,7 @@ class Session:
             confidence=_confidence(state.prediction),
             changed_voxels=changed,
             refused_voxels=_refused(state),
-            labels_sha256=sha256_of(state.labels),
+            labels_sha256=array_sha256(state.labels),
         )
         self.steps.append(step)
         return step

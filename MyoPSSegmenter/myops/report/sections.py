@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..case import images_sha256
 from ..quantify.conventional import rule_title
 from ..quantify.mass import TissueMass, tissue_masses
 from ..quantify.measure import CONVENTIONS, ThresholdedScar
 from ..quantify.quality import QUALITY_UNITS
 from ..quantify.text import QUALITY_TITLES
-from ..refine.record import images_sha256
 from .blocks import Block, Card, Section, Table, Text
 from .colors import SEQUENCE_NAMES
 from .words import (

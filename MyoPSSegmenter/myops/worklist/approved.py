@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from myops.case import Case, case_from_images, restore
+from myops.case import Case, case_from_images, images_sha256, restore
 from myops.datasets import HEART, LabeledCase
 from myops.errors import InputError
-from myops.refine.record import images_sha256
 from myops.refine.saved import read_state
 from myops.worklist.casefile import STATE_FILE, CaseFile, find_case_files, read_case_file
 from myops.worklist.patients import PatientFiles, find_patients, read_sequence

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..dicom.series_names import sequence_in
 from ..io import SUFFIXES
 from ..naming import LABEL_PARTS, stem
 from .casefile import CASE_FILE
-from .words import sequence_in
 
 # site/patient/study/series/sequence
 MAX_DEPTH = 5

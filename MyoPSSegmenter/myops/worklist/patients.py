@@ -10,29 +10,28 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..case import SEQUENCES
+from ..dicom.series import DicomSeries, find_series
+from ..dicom.volume import read_series
 from ..errors import InputError
 from ..io import SUFFIXES, read_image
-from .dicom import DicomSeries, find_series
-from .dicom_volume import read_series
+from ..naming import SEQUENCE_TITLES, file_prefix
 from .folders import image_folders, natural, other_files
 from .sources import (
+    Recognition,
     Source,
-    file_prefix,
     file_sequence,
     phases_of_source,
     rank_of_source,
-    sequence_of_source,
+    recognition,
 )
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
-
-TITLES = {"bssfp": "bSSFP (cine)", "lge": "LGE", "t2": "T2"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class PatientFiles:
         sequences: "bssfp", "lge", "t2" to an image file or a DICOM series.
         unrecognized: other images, for the user to choose from.
         problems: what the user should look at, one sentence each.
+        reasons: sequence to what tells that its image is that sequence.
+        left_out: the other images with the reason, a sentence each.
         study: checksum that tells DICOM studies of one folder apart; empty for files.
     """
 
@@ -54,6 +55,8 @@ class PatientFiles:
     unrecognized: tuple[Source, ...] = ()
     problems: tuple[str, ...] = ()
     study: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 def find_patients(
@@ -90,14 +93,39 @@ def recognize(folder: str | Path) -> PatientFiles:
     `unrecognized`, and `problems` says why.
 
     Raises:
-        InputError: no such folder, or no images in it.
+        InputError: no such folder, no images in it, or DICOM of several patients or studies.
     """
     root = _folder(folder)
     files = [path for images in image_folders(root) for path in images.files]
-    sources: list[Source] = [*files] or [*find_series(other_files(root, ()))]
-    if not sources:
+    if files:
+        return _patient(root.name, root, files)
+    series = find_series(other_files(root, ()))
+    if not series:
         raise InputError(_none_found(root))
-    return _patient(root.name, root, sources)
+    check_one_study(series, str(root))
+    return _patient(root.name, root, series)
+
+
+def check_one_study(series: Sequence[DicomSeries], where: str) -> None:
+    """Refuse series of several patients or examinations: they make no patient together.
+
+    Raises:
+        InputError: naming the series of each.
+    """
+    studies: dict[tuple[str, str], list[DicomSeries]] = {}
+    for one in series:
+        studies.setdefault((one.patient, one.study), []).append(one)
+    if len(studies) < 2:
+        return
+    kind = "patients" if len({patient for patient, _ in studies}) > 1 else "examinations"
+    listed = "; ".join(
+        f"{number}: {', '.join(one.name for one in group[:4])}{', ...' * (len(group) > 4)}"
+        for number, group in enumerate(studies.values(), start=1)
+    )
+    raise InputError(
+        f"{where}: expected the images of one patient and one examination, found {len(studies)} "
+        f"{kind} ({listed}); name the folder of one, or each image with --lge, --bssfp, --t2"
+    )
 
 
 def read_sequence(patient: PatientFiles, sequence: str) -> sitk.Image:
@@ -114,13 +142,15 @@ def read_sequence(patient: PatientFiles, sequence: str) -> sitk.Image:
     return read_source(patient.sequences[sequence])
 
 
-def read_source(source: Source) -> sitk.Image:
-    """Read an image file or a DICOM series; of a cine its first phase.
+def read_source(source: Source, phase: int = 0) -> sitk.Image:
+    """Read an image file or a DICOM series; of a cine one phase, the first if not given.
 
     Raises:
-        InputError: see `io.read_image` and `dicom_volume.read_series`.
+        InputError: see `io.read_image` and `dicom.volume.read_series`.
     """
-    return read_series(source) if isinstance(source, DicomSeries) else read_image(source, frame=0)
+    if isinstance(source, Path):
+        return read_image(source, frame=phase)
+    return read_series(source, phase if source.phases > 1 else 0)
 
 
 def _folder(folder: str | Path) -> Path:
@@ -191,15 +221,18 @@ def _path_name(patient: PatientFiles, root: Path) -> str:
 
 
 def _patient(name: str, folder: Path, sources: Sequence[Source], study: str = "") -> PatientFiles:
+    found = {source: recognition(source) for source in sources}
     sequences: dict[str, Source] = {}
     problems: list[str] = []
     for sequence in SEQUENCES:
-        candidates = [source for source in sources if sequence_of_source(source) == sequence]
-        best = _best(candidates)
+        candidates = [source for source in sources if found[source].sequence == sequence]
+        whole = [source for source in candidates if not _problem(source)]
+        best = _best(whole)
         if len(best) == 1:
             sequences[sequence] = best[0]
-        if len(candidates) > 1:
-            problems.append(_choice(sequence, candidates, best))
+        problems += [_unusable(sequence, one) for one in candidates if one not in whole]
+        if len(whole) > 1:
+            problems.append(_choice(sequence, whole, best))
     chosen = list(sequences.values())
     problems += [words for sequence, one in sequences.items() for words in _doubts(sequence, one)]
     if not {"lge", "bssfp"} & set(sequences):
@@ -207,7 +240,27 @@ def _patient(name: str, folder: Path, sources: Sequence[Source], study: str = ""
             "No LGE and no bSSFP image was recognized by its name: choose them from the list."
         )
     rest = tuple(source for source in sources if source not in chosen)
-    return PatientFiles(name, folder, sequences, rest, tuple(problems), study)
+    reasons = {sequence: found[one].reason for sequence, one in sequences.items()}
+    left_out = tuple(f"{one.name}: {_why_left_out(one, found[one])}" for one in rest)
+    return PatientFiles(name, folder, sequences, rest, tuple(problems), study, reasons, left_out)
+
+
+def _problem(source: Source) -> str:
+    return source.problem if isinstance(source, DicomSeries) else ""
+
+
+def _unusable(sequence: str, source: Source) -> str:
+    return f"{SEQUENCE_TITLES[sequence]}: {source.name} cannot be used: {_problem(source)}."
+
+
+def _why_left_out(source: Source, found: Recognition) -> str:
+    if _problem(source):
+        return _problem(source)
+    return (
+        found.reason
+        if found.sequence is None
+        else f"another {SEQUENCE_TITLES[found.sequence]} was taken"
+    )
 
 
 def _best(candidates: Sequence[Source]) -> list[Source]:
@@ -219,8 +272,10 @@ def _best(candidates: Sequence[Source]) -> list[Source]:
 def _choice(sequence: str, candidates: Sequence[Source], best: Sequence[Source]) -> str:
     names = ", ".join(source.name for source in candidates)
     if len(best) == 1:
-        return f"Several {TITLES[sequence]} images ({names}): {best[0].name} was taken."
-    return f"Several {TITLES[sequence]} images ({names}): choose the right one from the list."
+        return f"Several {SEQUENCE_TITLES[sequence]} images ({names}): {best[0].name} was taken."
+    return (
+        f"Several {SEQUENCE_TITLES[sequence]} images ({names}): choose the right one from the list."
+    )
 
 
 def _doubts(sequence: str, source: Source) -> list[str]:
@@ -228,6 +283,6 @@ def _doubts(sequence: str, source: Source) -> list[str]:
     if phases < 2:
         return []
     return [
-        f"{TITLES[sequence]}: {source.name} is a cine of {phases} phases; the first one is used, "
-        "which is end-diastole most often."
+        f"{SEQUENCE_TITLES[sequence]}: {source.name} is a cine of {phases} phases; the first one "
+        "is used, which is end-diastole most often."
     ]

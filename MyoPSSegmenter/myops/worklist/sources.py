@@ -2,25 +2,71 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..dicom.series import DicomSeries
+from ..dicom.series_names import is_other, rank, sequence_in, sequence_word
 from ..io import quiet_simpleitk
-from ..naming import NAME_PARTS, sequence_of, stem
-from .dicom import DicomSeries
-from .words import is_other, rank, sequence_in
+from ..naming import sequence_of, stem
 
 Source = Path | DicomSeries
-KNOWN_PARTS = frozenset(part for parts in NAME_PARTS.values() for part in parts)
 # A stack of the ventricle has more slices than a localizer or a single long-axis view.
 LEAST_DEPTH = 4
+# Without a description the technique tells: so many phases are a cine, an inversion recovery is an
+# LGE, and an echo this late is weighted by T2.
+CINE_PHASES = 8
+LATE_ECHO_MS = 40.0
+# Magnitude before the phase-sensitive image, on which half of the maximum has no meaning.
+COMPONENT_RANK = {"M": 1, "": 0, "R": 0, "P": -8, "I": -8}
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """Which sequence an image is.
+
+    Attributes:
+        sequence: "bssfp", "lge", "t2", or None.
+        reason: what tells it, or why it is left out, to be read after "because".
+    """
+
+    sequence: str | None
+    reason: str
+
+
+def recognition(source: Source) -> Recognition:
+    """Tell the sequence of an image file or DICOM series, and what tells it."""
+    if isinstance(source, Path):
+        found = file_sequence(source)
+        return Recognition(found, "of its name" if found else "its name tells no sequence")
+    if source.sorted_frames.times:
+        return Recognition(None, source.problem)
+    sequence, word = sequence_word(source.description)
+    if word:
+        said = f'its description says "{word}"'
+        return Recognition(sequence, said)
+    return _by_technique(source)
+
+
+def _by_technique(series: DicomSeries) -> Recognition:
+    """What the way of taking it tells, for a series whose description tells nothing."""
+    frame = series.stack[0][0]
+    if series.depth < LEAST_DEPTH:
+        slices = f"{series.depth} slice{'s' * (series.depth > 1)}"
+        return Recognition(None, f"its description tells nothing, and it has {slices} only")
+    if series.phases >= CINE_PHASES:
+        return Recognition("bssfp", f"it has {series.phases} phases of the heartbeat")
+    if series.phases == 1 and ("IR" in series.technique or frame.inversion_ms):
+        time = f" (TI {frame.inversion_ms:g} ms)" if frame.inversion_ms else ""
+        return Recognition("lge", f"it is an inversion recovery{time}")
+    if series.phases == 1 and (frame.echo_ms or 0) >= LATE_ECHO_MS:
+        return Recognition("t2", f"its echo time is {frame.echo_ms:g} ms")
+    return Recognition(None, "neither its description nor its technique tells a sequence")
 
 
 def sequence_of_source(source: Source) -> str | None:
-    """The sequence that a file's name or a series' description tells."""
-    if isinstance(source, Path):
-        return file_sequence(source)
-    return sequence_in(source.description)
+    """The sequence that a file's name, or a series' description or technique tells."""
+    return recognition(source).sequence
 
 
 def file_sequence(path: Path) -> str | None:
@@ -28,25 +74,13 @@ def file_sequence(path: Path) -> str | None:
     return sequence_of(path) or sequence_in(stem(path)) or sequence_in(path.parent.name)
 
 
-def file_prefix(path: Path) -> str:
-    """What a file's name says before its sequence: the patient, where several share a folder."""
-    pieces = re.split(r"([^A-Za-z0-9]+)", stem(path))  # words at even places
-    words = [word.lower() for word in pieces[::2]]
-    known = [place for place, word in enumerate(words) if word in KNOWN_PARTS]
-    if not known:
-        return stem(path)
-    first = known[-1]
-    while first > 0 and words[first - 1] in KNOWN_PARTS:
-        first -= 1
-    return "".join(pieces[: 2 * first]).strip(" _-.")
-
-
 def rank_of_source(source: Source) -> int:
     """How well it fits among those of its sequence: the short axis, many slices, magnitude."""
     if isinstance(source, Path):
         return rank(stem(source)) - 16 * is_other(stem(source))
-    component = {"M": 1, "": 0, "P": -8}[source.component]
-    return rank(source.description) + component + 16 * (source.depth >= LEAST_DEPTH)
+    component = COMPONENT_RANK[source.component]
+    whole = 16 * (source.depth >= LEAST_DEPTH) - 64 * bool(source.problem)
+    return rank(source.description) + component + whole
 
 
 def phases_of_source(source: Source) -> int:

@@ -37,19 +37,32 @@ _CINE = _pattern("cine")
 
 def sequence_in(text: str) -> str | None:
     """The sequence that a description names; None for others, localizers and long-axis views."""
-    if is_other(text):
-        return None
+    return sequence_word(text)[0]
+
+
+def sequence_word(text: str) -> tuple[str | None, str]:
+    """The sequence that a description names, and the word that tells it or tells against it."""
+    other = other_word(text)
+    if other:
+        return None, other
     for sequence, pattern in _SEQUENCES.items():
-        if pattern.search(text):
-            return sequence
-    return None
+        found = pattern.search(text)
+        if found:
+            return sequence, found.group()
+    return None, ""
 
 
 def is_other(text: str) -> bool:
     """Whether a description names something that is no short-axis stack to be segmented."""
-    if _OTHER.search(text) or _LONG.search(text):
-        return True
-    return bool(_OTHER_VIEW.search(text)) and not _SHORT.search(text)
+    return bool(other_word(text))
+
+
+def other_word(text: str) -> str:
+    """The word that names something else than a short-axis stack to be segmented; "" if none."""
+    found = _OTHER.search(text) or _LONG.search(text)
+    if found is None and not _SHORT.search(text):
+        found = _OTHER_VIEW.search(text)
+    return found.group() if found else ""
 
 
 def rank(text: str) -> int:

@@ -1,0 +1,1 @@
+"""DICOM: which series are there, and each as one volume."""
