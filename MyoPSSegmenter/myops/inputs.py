@@ -269,6 +269,8 @@ def read_inputs(out_dir: Path) -> Inputs:
             f"expected results of myops segment in {out_dir}, found no readable {INPUTS_FILE} "
             f"({error.strerror}); segment the images first"
         ) from None
+    except InputError:  # of an image: it says what is wrong
+        raise
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         raise InputError(
             f"{path}: expected what myops segment wrote, found a damaged file; segment again"

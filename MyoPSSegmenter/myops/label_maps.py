@@ -147,8 +147,11 @@ def on_grid(
     own, wanted = canonical_grid(found.geometry), canonical_grid(grid)
     if own.canonical_geometry.is_same_grid(wanted.canonical_geometry, GRID_TOLERANCE_MM):
         return from_canonical(to_canonical(found.labels, own), wanted), ()
-    if found.geometry.size_xyz == grid.size_xyz and found.geometry.is_unset == placed:
-        without = found.name if placed else f"{of} image"
+    lost = found.geometry.is_unset
+    if found.geometry.size_xyz == grid.size_xyz and (lost or not placed):
+        if lost and not placed:
+            return found.labels, ()
+        without = found.name if lost else f"the {of} image"
         return found.labels, (
             f"the header of {without} holds no geometry: the labels were laid on the image voxel "
             "by voxel, as both have the same size. If their rows, columns or slices are stored in "
