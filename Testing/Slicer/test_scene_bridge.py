@@ -17,6 +17,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from myops.case import case_from_images, restore
 from myops.errors import InputError
+from myops.io.geometry_notes import GeometryNotes, add_notes
 from MyoPSSegmenterLib.SceneBridge import (
     caseFromVolumes,
     imageFromVolume,
@@ -350,3 +351,40 @@ def test_a_result_of_another_size_is_refused(scene: Any) -> None:
     case = case_from_images({"lge": image_of(texture())}, "p")
     with pytest.raises(ValueError, match=r"expected an array of .*found \(2, 2, 2\)"):
         orientedImage(case, np.zeros((2, 2, 2)))
+
+
+def doubted(spacing: tuple[float, float, float] = (1.5, 1.25, 9.5)) -> sitk.Image:
+    """An image whose reader found two spacings in its header, and something to warn of."""
+    image = image_of(texture(), spacing=spacing)
+    add_notes(image, GeometryNotes(conflict="the header says 8, 9 mm", warnings=("odd", "very")))
+    return image
+
+
+def test_what_a_reader_doubted_stays_with_the_volume(scene: Any) -> None:
+    node = volumeFromImage(scene, doubted(), "LGE")
+    case = caseFromVolumes({"lge": node}, "p")
+    assert case.spacing_reason == "the header says 8, 9 mm"
+    assert {"lge: odd", "lge: very"} <= set(case.warnings)
+
+
+def test_a_spacing_that_the_user_enters_ends_the_doubt(scene: Any) -> None:
+    node = volumeFromImage(scene, doubted(), "LGE")
+    node.SetSpacing(1.5, 1.25, 8.0)
+    case = caseFromVolumes({"lge": node}, "p")
+    assert case.spacing_known and "lge: odd" in case.warnings
+
+
+def test_a_doubt_is_saved_with_the_scene(scene: Any) -> None:
+    volumeFromImage(scene, doubted(), "LGE")
+    other = slicer.vtkMRMLScene()
+    other.SetSceneXMLString(saved(scene))
+    other.SetLoadFromXMLString(1)
+    other.Import()
+    node = other.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+    assert node.GetAttribute("MyoPS.spacingConflict") == "the header says 8, 9 mm"
+
+
+def saved(scene: Any) -> str:
+    scene.SetSaveToXMLString(1)
+    scene.Commit()
+    return str(scene.GetSceneXMLString())
