@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Stands for cases that weights of an earlier version have learned from without naming them.
 UNNAMED = "unnamed"
+# How data sets name the frames of one patient's cine: patient001_frame12, A0S9V9_sa_ED.
+FRAME = r"_(frame\d+|ED|ES)$"
 
 
 class Known(Protocol):
@@ -67,7 +70,7 @@ def case_sha256(labeled: LabeledCase) -> str:
 
 
 def by_patient(cases: Sequence[LabeledCase]) -> list[list[LabeledCase]]:
-    """Cases that share an image, and frames of one ACDC patient, together; in the given order."""
+    """Cases that share an image, and frames of one patient's cine, together; in the given order."""
     groups: list[tuple[set[str], list[LabeledCase]]] = []
     for case in cases:
         keys = _keys(case)
@@ -79,8 +82,8 @@ def by_patient(cases: Sequence[LabeledCase]) -> list[list[LabeledCase]]:
 
 
 def _keys(case: LabeledCase) -> set[str]:
-    frame_of = {f"acdc {case.name.partition('_frame')[0]}"} if case.dataset == "acdc" else set()
-    return {*case.image_checksums, *frame_of}
+    patient, frames = re.subn(FRAME, "", case.name)
+    return {*case.image_checksums, *([f"{case.dataset} {patient}"] if frames else [])}
 
 
 def learned_in(record: Mapping[str, Any]) -> frozenset[str]:

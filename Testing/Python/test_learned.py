@@ -98,15 +98,22 @@ def test_cases_that_share_an_image_are_one_patient_also_by_way_of_a_third():
     assert by_patient([a, b, c, d]) == [[a, b, c], [d]]
 
 
-def test_both_frames_of_an_acdc_patient_are_one_patient():
+@pytest.mark.parametrize(
+    ("first", "second", "other"),
+    [
+        ("patient001_frame01", "patient001_frame12", "patient002_frame01"),  # ACDC
+        ("A0S9V9_sa_ED", "A0S9V9_sa_ES", "A0S9V8_sa_ED"),  # M&Ms
+    ],
+)
+def test_both_frames_of_a_patients_cine_are_one_patient(first, second, other):
     cases = [
-        case(name, {"bssfp": scan(seed)}, "acdc")
-        for seed, name in enumerate(("patient001_frame01", "patient002_frame01"))
+        case(name, {"bssfp": scan(seed)}, "cine")
+        for seed, name in enumerate((first, other, second))
     ]
-    other = case("patient001_frame12", {"bssfp": scan(7)}, "acdc")
-    groups = [[one.name for one in patient] for patient in by_patient([*cases, other])]
-    assert ["patient001_frame01", "patient001_frame12"] in groups
-    assert ["patient002_frame01"] in groups
+    groups = [sorted(one.name for one in patient) for patient in by_patient(cases)]
+    assert sorted(groups) == sorted([[first, second], [other]])
+    elsewhere = case(second, {"bssfp": scan(7)}, "another set")
+    assert len(by_patient([cases[0], elsewhere])) == 2
 
 
 def test_records_tell_what_was_learned_as_values_or_as_text():

@@ -115,7 +115,7 @@ def test_bad_data_is_refused_with_what_is_expected():
 def test_a_patient_under_two_names_is_refused():
     some = [named(name) for name in "abcd"]
     again = replace(some[1], name="z", images=named("z").images | {"lge": some[1].images["lge"]})
-    with pytest.raises(InputError, match="found the same images in b, z; leave all but one"):
+    with pytest.raises(InputError, match=r"found one \(.*\) as b, z; leave out all but one"):
         split_cases([*some, again], Path("here"))
 
 
@@ -532,6 +532,19 @@ def test_no_row_is_scored_on_a_patient_that_it_or_its_regions_network_has_learne
     assert scored == []
     evaluation.evaluate(Regions(wanted), tests[:1], 0, PRSN, path)
     assert scored == ["p"]
+
+
+def test_a_start_that_knows_a_test_patient_is_refused_before_the_training(
+    trained_on, folder_of_4, tmp_path, monkeypatch
+):
+    known = read_cases(folder_of_4)[3].image_checksums
+    monkeypatch.setattr(run, "learned_by", lambda path: {Path("mine.pt"): known}[path])
+    wanted = wanted_in(tmp_path)
+    settings = wanted.protocol.settings | {"start": "mine.pt"}
+    wanted = replace(wanted, protocol=replace(wanted.protocol, settings=settings), data=folder_of_4)
+    with pytest.raises(InputError, match=r"mine\.pt has not learned from, found phantom_970403"):
+        run.reproduce(wanted, lambda _: None)
+    assert not trained_on
 
 
 def test_a_trained_row_carries_the_images_it_has_learned_from(folder_of_4, tmp_path):

@@ -102,8 +102,8 @@ def split_cases(cases: list[LabeledCase], where: Path) -> Split:
     for same in by_patient(cases):
         if len(same) > 1:
             raise InputError(
-                f"{where}: expected every patient once, found the same images in "
-                f"{', '.join(case.name for case in same)}; leave all but one of them out"
+                f"{where}: expected every patient once, found one (the same images, or frames of "
+                f"one cine) as {', '.join(case.name for case in same)}; leave out all but one"
             )
     trained = min(max(round(len(names) * TRAINED / (TRAINED + TESTED)), 2), len(names) - 2)
     return Split(tuple(names[:trained]), tuple(names[trained:]))

@@ -44,7 +44,7 @@ from myops.reproduce.picture import Answers, draw
 from myops.reproduce.rows import NNUNET, Row
 from myops.reproduce.table import CaseScore, read_scores, write_scores, write_table
 from myops.training.cases import CasePatient, choose_cases
-from myops.training.checkpoint import git_commit
+from myops.training.checkpoint import git_commit, learned_by
 from myops.training.export import load_trained
 
 Say = Callable[[str], None]
@@ -243,20 +243,19 @@ def settings_of(
 def _train_and_evaluate(
     wanted: Reproduction, patients: Patients, regions: Regions, seed: int, row: Row
 ) -> None:
-    from myops.training.loop import train
+    from myops.training.loop import starting_weights, train
 
     if row.stage == NNUNET:
         if not _is_first_process():
             return
         nnunet_row.train_and_predict(wanted, patients.folder, patients.split, seed, row)
     else:
-        train(
-            row.stage,
-            settings_of(wanted, patients.folder, patients.split, seed, row),
-            wanted.folder(seed, row),
-            resume=True,
-            patients=patients.learned,
-        )
+        settings = settings_of(wanted, patients.folder, patients.split, seed, row)
+        if start := settings.get("start"):  # hours before the evaluation would refuse it
+            known = learned_by(starting_weights(row.stage, start))
+            refuse_learned([*patients.cases, *patients.outside], known, start)
+        folder = wanted.folder(seed, row)
+        train(row.stage, settings, folder, resume=True, patients=patients.learned)
     # Several processes train together; one of them evaluates while the others wait at the next row.
     if _is_first_process():
         _evaluate(wanted, patients.tests, regions, seed, row, DONE)
