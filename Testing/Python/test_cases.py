@@ -189,10 +189,10 @@ def test_a_training_does_not_write_over_the_checkpoint_that_it_starts_from(
 
 def test_an_export_does_not_replace_a_file_that_no_manifest_names(learned_from_two, tmp_path):
     mine = tmp_path / "prsn.safetensors"
-    mine.write_text("mine")
+    mine.write_text("mine", "utf-8")
     with pytest.raises(InputError, match=r"found one that it does not name; move that file away"):
         export_weights(learned_from_two, tmp_path)
-    assert mine.read_text() == "mine"
+    assert mine.read_text("utf-8") == "mine"
 
 
 def test_a_baseline_has_no_place_in_a_folder_of_weights(cohort, tmp_path):

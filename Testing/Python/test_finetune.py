@@ -101,7 +101,7 @@ def spoil(_network: str, root: Path, adapted: Path, *_: object) -> None:
             from myops.checksum import file_sha256
 
             entry["sha256"] = file_sha256(adapted / "prsn.safetensors")
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), "utf-8")
 
 
 def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkeypatch):
@@ -153,12 +153,12 @@ class Memory:
         seen = set(json.loads(path.read_text("utf-8"))) if path.exists() else set()
         seen |= {checksum for one in learned for checksum in one.image_checksums}
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(sorted(seen)))
+        path.write_text(json.dumps(sorted(seen)), "utf-8")
         manifest = json.loads((adapted / "manifest.json").read_text("utf-8"))
         for entry in manifest["networks"]:
             if entry["name"] == network:
                 entry["learned"] = sorted(seen | set(entry.get("learned", [])))
-        (adapted / "manifest.json").write_text(json.dumps(manifest))
+        (adapted / "manifest.json").write_text(json.dumps(manifest), "utf-8")
 
     def compare(self, held_back, models) -> dict[str, float]:
         if self.stop:
@@ -250,7 +250,7 @@ def test_an_interrupted_training_of_the_same_cases_goes_on(cases, settings, memo
 
 def test_a_training_that_does_not_say_what_it_learned_from_is_not_gone_on_with(memory, tmp_path):
     interrupted(memory, EIGHT, tmp_path)
-    (tmp_path / "training" / "plan.json").write_text("{")
+    (tmp_path / "training" / "plan.json").write_text("{", "utf-8")
     said: list[str] = []
     call(EIGHT, tmp_path, said.append, seed=3)
     assert any("starting anew" in line for line in said)
@@ -295,7 +295,7 @@ def test_weights_of_an_earlier_version_that_learned_from_unnamed_cases_are_refus
     for entry in content["networks"]:
         if entry.pop("learned", None):
             entry["config"]["cases"] = "out/cases"  # as they were written
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), "utf-8")
     with pytest.raises(InputError, match="comes from an earlier version that did not"):
         call(EIGHT, tmp_path / "next", model=str(path.parent))
 

@@ -34,7 +34,7 @@ def assert_refused(result: Result, *words: str) -> None:
 def test_a_file_is_the_same_under_every_name_and_link(tmp_path):
     (tmp_path / "a").mkdir()
     image = tmp_path / "a" / "image.nii"
-    image.write_text("voxels")
+    image.write_text("voxels", "utf-8")
     (tmp_path / "linked").symlink_to(image)
     os.link(image, tmp_path / "hard")
     for name in ("a/image.nii", "a/../a/image.nii", "linked", "hard"):
@@ -87,19 +87,19 @@ def test_compare_does_not_write_its_numbers_over_a_label_map(tmp_path, written):
 @pytest.mark.parametrize("name", ["readings.csv", "agreement.csv", "tests.csv", "times.csv"])
 def test_study_does_not_write_over_the_table_that_it_reads(tmp_path, name):
     source = tmp_path / name
-    source.write_text(READINGS)
+    source.write_text(READINGS, "utf-8")
     assert_refused(run("study", source, "--output", tmp_path), name, "would be overwritten")
-    assert source.read_text() == READINGS
+    assert source.read_text("utf-8") == READINGS
     assert sorted(tmp_path.iterdir()) == [source]
 
 
 def test_study_does_not_replace_a_table_of_the_users_but_its_own(tmp_path):
     source, out = tmp_path / "table.csv", tmp_path / "out"
-    source.write_text(READINGS)
+    source.write_text(READINGS, "utf-8")
     out.mkdir()
-    (out / "readings.csv").write_text("mine")
+    (out / "readings.csv").write_text("mine", "utf-8")
     assert_refused(run("study", source, "--output", out), "readings.csv", "another origin")
-    assert (out / "readings.csv").read_text() == "mine"
+    assert (out / "readings.csv").read_text("utf-8") == "mine"
     (out / "readings.csv").unlink()
     for _ in range(2):  # its own results are replaced
         assert run("study", source, "--output", out).exit_code == 0
@@ -126,6 +126,6 @@ def test_the_shipped_weights_are_never_the_place_that_nobody_named(tmp_path):
 
 def test_the_demo_does_not_replace_the_clicks_of_a_reader(tmp_path):
     session = tmp_path / "session.json"
-    session.write_text(json.dumps({"steps": []}))
+    session.write_text(json.dumps({"steps": []}), "utf-8")
     assert_refused(run("demo", "--output", tmp_path), "session.json", "another origin")
     assert list(tmp_path.iterdir()) == [session]

@@ -61,13 +61,13 @@ def test_all_methods_are_printed_with_threshold_peak_and_remote(folder):
 def test_a_table_of_myops_segment_is_not_replaced_by_that_of_another_label_map(folder):
     out = folder / "out"
     out.mkdir()
-    (out / "regional.csv").write_text("of the automatic labels")
+    (out / "regional.csv").write_text("of the automatic labels", "utf-8")
     done = run(folder / "labels.nii.gz", folder, "-o", out)
     assert done.exit_code == 2
     (line,) = done.stderr.strip().splitlines()
     assert "regional.csv of another origin" in line and "name another --output" in line
     assert [path.name for path in out.iterdir()] == ["regional.csv"]
-    assert (out / "regional.csv").read_text() == "of the automatic labels"
+    assert (out / "regional.csv").read_text("utf-8") == "of the automatic labels"
 
 
 def test_regional_numbers_of_an_earlier_label_map_do_not_stay(folder):

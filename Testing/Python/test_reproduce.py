@@ -487,10 +487,10 @@ def test_other_patients_under_the_same_names_are_not_mixed_into_a_folder(
 
 
 def test_a_folder_with_tables_of_another_origin_is_refused(counted, tmp_path):
-    (tmp_path / "cases.csv").write_text("my own list")
+    (tmp_path / "cases.csv").write_text("my own list", "utf-8")
     with pytest.raises(InputError, match=r"expected no cases\.csv of another origin"):
         run.reproduce(wanted_in(tmp_path), lambda _: None)
-    assert (tmp_path / "cases.csv").read_text() == "my own list"
+    assert (tmp_path / "cases.csv").read_text("utf-8") == "my own list"
 
 
 PRSN = Row("PRSN", "prsn", "tissue", region="ASSN", measures=("scar",))

@@ -109,7 +109,7 @@ def write_cohort(
             progress(index / count, name)
         written.append(write_patient(generate_patient(seed, config), folder / name))
     settings = {"first_seed": first_seed, "count": count, "config": asdict(config)}
-    (folder / COHORT_FILE).write_text(json.dumps(settings, indent=2) + "\n")
+    (folder / COHORT_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     return written
 
 
