@@ -31,6 +31,7 @@ from myops.case import Case, restore
 from myops.compare import compare
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
+from myops.learned import refuse_learned
 from myops.refine.clicking import Corrector
 from myops.refine.evaluation import load_corrector
 from myops.segmentation import Segmentation
@@ -229,6 +230,7 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     results = []
     for real in find_cases(arguments.folder):
+        refuse_learned([real], models.learned, arguments.model)
         row, found = evaluate(real, models, corrector)
         results.append((real, found, row))
         print(

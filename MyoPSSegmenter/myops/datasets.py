@@ -14,7 +14,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,13 @@ class LabeledCase:
     def reference_image(self) -> sitk.Image:
         """The image that the labels lie on."""
         return self.images[self.sequence]
+
+    @cached_property
+    def image_checksums(self) -> frozenset[str]:
+        """What these images are, whatever they are called (`learned.image_checksums`)."""
+        from myops.learned import image_checksums
+
+        return image_checksums(self.images)
 
     def to_case(self) -> Case:
         """The images on one grid.

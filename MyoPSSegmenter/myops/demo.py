@@ -88,11 +88,16 @@ def run_demo(
         InputError: the folder cannot be written, or weights are missing.
     """
     from myops.output import check_writable
+    from myops.overwriting import OTHER_OUTPUT, refuse_foreign, refuse_replacing
+    from myops.phantom.files import patient_name
+    from myops.refine.record import SESSION_FILE
     from myops.refine.refiner import Refiner, load_refiner
     from myops.refine.session import Session
     from myops.report.clicks import write_demo
 
     check_writable(folder)
+    refuse_foreign(folder / "patient", [f"{patient_name(seed)}_*", ".*"], OTHER_OUTPUT)
+    refuse_replacing(folder, [SESSION_FILE], "demo.html", OTHER_OUTPUT)
     refiner = Refiner(load_refiner(device))
     progress(0.0, "patient")
     case, truth = _make_patient(folder / "patient", seed)
@@ -102,8 +107,8 @@ def run_demo(
     stages = correct(session, truth, np.random.default_rng(seed))
     demo = Demo(case, seed, truth, scar_mass_g(truth, case), stages)
     progress(0.7, "pictures")
-    _write_session(folder, session)
     write_demo(folder, demo)
+    _write_session(folder, session)
     return demo
 
 

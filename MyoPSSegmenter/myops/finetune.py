@@ -2,6 +2,8 @@
 
 cases -> held back and learned from -> networks trained on from the shipped ones -> both compared
 on the held-back cases -> OUTPUT/weights, or a refusal with the reason.
+
+An interrupted call goes on where nothing has changed that it learned from (`finetune_folder`).
 """
 
 from __future__ import annotations
@@ -10,15 +12,25 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from myops.compare import compare
-from myops.datasets import HEART, MYOPS_NAMES, SUFFIX, LabeledCase
+from myops.datasets import HEART, LabeledCase
 from myops.errors import InputError
+from myops.finetune_folder import TRAINING, WEIGHTS, check_output, claim, exchange, remove
+from myops.holding_back import split_cases
 from myops.io import write_json
-from myops.labels import MVO, MYOPS, scar
-from myops.weights import MANIFEST, Models, load_models, model_folder, read_manifest
+from myops.learned import by_patient, case_sha256, refuse_learned
+from myops.weights import (
+    MANIFEST,
+    Models,
+    learned_from,
+    load_models,
+    model_folder,
+    read_manifest,
+)
 
 FEWEST_CASES = 4
 # Worse than this on the held-back cases' mean is worse; a mean of few cases wavers by more.
@@ -26,7 +38,9 @@ TOLERANCE = 0.005
 MEASURES = ("lv_region", "myocardium", "scar", "edema")
 # Where a network's own settings are kept: they must fit the weights that are trained on.
 KEPT = ("size", "planes", "margin", "region_pixels", "bulges", "cross_entropy_weight", "jitter")
-WEIGHTS, COMPARISON, TRAINED_ON, TRAINING = "weights", "comparison.json", "cases", "training"
+COMPARISON = "comparison.json"
+# Settings that say what is learned from: the cases and the model do.
+GIVEN = ("start", "cases", "case_names")
 Say = Callable[[str], None]
 
 
@@ -82,23 +96,28 @@ def finetune(
     Args:
         cases: labeled cases, at least four.
         output: OUTPUT/weights is the adapted model where it is kept; comparison.json in any case.
-            A second call goes on with an interrupted training.
+            A second call goes on with an interrupted training of the same cases, labels, model and
+            settings, and starts anew after any other.
         config: what is trained, and for how long.
         say: takes lines of progress.
         model: what is started from; it is never changed.
 
     Raises:
-        InputError: too few cases, too few of them with scar, or unknown networks.
+        InputError: too few cases, too few of them with scar that the model has not learned from,
+            unknown networks, or an output that holds the model or files of others.
     """
     _check(cases, config)
-    learned, held_back = split_cases(cases, config)
-    root = model_folder(model, None)
-    _write_cases(output / TRAINED_ON, learned)
-    adapted = output / "tried"
+    root, training = model_folder(model, None), output / TRAINING
+    check_output(output, root)
+    known = learned_from(read_manifest(root))
+    refuse_learned([], known, f"the model {model}")
+    learned, held_back = split_cases(cases, config, known, say)
+    claim(training, _plan(learned, held_back, root, config), say)
+    adapted = training / "tried"
     _copy_weights(root, adapted)
     for network in config.networks:
         say(f"training {network} on {len(learned)} cases, {config.minutes:g} minutes")
-        _train(network, root, adapted, output, config)
+        _train(network, root, adapted, output, config, learned)
     say(f"comparing on {', '.join(case.name for case in held_back)}")
     before, after = (
         mean_dice(held_back, load_models("auto", str(folder))) for folder in (root, adapted)
@@ -106,39 +125,20 @@ def finetune(
     reason = why_worse(before, after)
     result = Comparison(tuple(case.name for case in held_back), before, after, not reason, reason)
     write_json(output / COMPARISON, asdict(result) | {"config": asdict(config)})
-    # A later call, with more cases, shall not find a training that has ended.
-    shutil.rmtree(output / TRAINING, ignore_errors=True)
     if result.kept:
-        shutil.rmtree(output / WEIGHTS, ignore_errors=True)
-        adapted.rename(output / WEIGHTS)
+        exchange(adapted, output / WEIGHTS)
+    # A later call shall not find a training that has ended.
+    remove(training)
     return result
 
 
-def split_cases(
-    cases: Sequence[LabeledCase], config: FinetuneConfig
-) -> tuple[list[LabeledCase], list[LabeledCase]]:
-    """What is learned from and what is held back, by chance; some scar is on both sides.
+def mean_dice(cases: Sequence[LabeledCase], models: Models) -> dict[str, float]:
+    """Mean Dice of the fully automatic result; a heart that is not found counts 0.
 
     Raises:
-        InputError: fewer than two cases with scar.
+        InputError: the models have learned from one of the cases.
     """
-    rng = np.random.default_rng(config.seed)
-    order = [cases[k] for k in rng.permutation(len(cases))]
-    scarred = [case for case in order if scar(case.labels).any()]
-    if len(scarred) < 2:
-        raise InputError(
-            f"expected scar in at least 2 of {len(cases)} cases (one to learn from, one to compare "
-            f"on), found it in {len(scarred)}; add patients with scar"
-        )
-    count = max(1, round(config.held_back * len(cases)))
-    # A case with scar is held back first, and another one is kept to learn from.
-    first, last = scarred[0], scarred[1]
-    others = [case for case in order if case is not first and case is not last]
-    return [last, *others[count - 1 :]], [first, *others[: count - 1]]
-
-
-def mean_dice(cases: Sequence[LabeledCase], models: Models) -> dict[str, float]:
-    """Mean Dice of the fully automatic result; a heart that is not found counts 0."""
+    refuse_learned(cases, models.learned, "the model")
     found: dict[str, list[float]] = {}
     for labeled in cases:
         for name, value in _dice(labeled, models):
@@ -180,9 +180,9 @@ def _is_drawn(structure: str, labeled: LabeledCase) -> bool:
 
 
 def _check(cases: Sequence[LabeledCase], config: FinetuneConfig) -> None:
-    if len(cases) < FEWEST_CASES:
+    if len(patients := by_patient(cases)) < FEWEST_CASES:
         raise InputError(
-            f"expected at least {FEWEST_CASES} corrected cases, found {len(cases)}; correct and "
+            f"expected at least {FEWEST_CASES} corrected cases, found {len(patients)}; correct and "
             "approve some more first"
         )
     unknown = set(config.networks) - {"assn", "prsn"}
@@ -192,24 +192,33 @@ def _check(cases: Sequence[LabeledCase], config: FinetuneConfig) -> None:
         )
     if not 0 < config.held_back < 1:
         raise InputError(f"held_back must lie between 0 and 1, found {config.held_back:g}")
-
-
-def _write_cases(folder: Path, cases: Sequence[LabeledCase]) -> None:
-    """The learned cases as files that a training reads, in place of those of an earlier call."""
-    import SimpleITK as sitk
-
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for number, labeled in enumerate(cases):
-        # Numbers: a patient's name may hold what a file system refuses.
-        stem = folder / f"case_{number:03d}"
-        for sequence, image in labeled.images.items():
-            sitk.WriteImage(image, f"{stem}{MYOPS_NAMES[sequence][0]}{SUFFIX}", useCompression=True)
-        drawn = sitk.GetImageFromArray(
-            np.where(labeled.labels == MVO, MYOPS["scar"], labeled.labels)
+    given = sorted(set(GIVEN) & set(config.settings or {}))
+    if given:
+        raise InputError(
+            f"expected the cases and the model that are named, found the setting {given[0]}, which "
+            "would replace them; leave it out"
         )
-        drawn.CopyInformation(labeled.reference_image)
-        sitk.WriteImage(drawn, f"{stem}_gd{SUFFIX}", useCompression=True)
+
+
+def _plan(
+    learned: Sequence[LabeledCase],
+    held_back: Sequence[LabeledCase],
+    root: Path,
+    config: FinetuneConfig,
+) -> dict[str, Any]:
+    """All that a training must have in common to be gone on with; more minutes are welcome."""
+    return {
+        "cases": sorted(map(case_sha256, learned)),
+        "held-back cases": sorted(map(case_sha256, held_back)),
+        "weights to start from": {
+            name: entry["sha256"] for name, entry in read_manifest(root).items()
+        },
+        "settings": {
+            "learning_rate": config.learning_rate,
+            "seed": config.seed,
+            **(config.settings or {}),
+        },
+    }
 
 
 def _copy_weights(root: Path, folder: Path) -> None:
@@ -220,7 +229,15 @@ def _copy_weights(root: Path, folder: Path) -> None:
     shutil.copy2(root / MANIFEST, folder / MANIFEST)
 
 
-def _train(network: str, root: Path, adapted: Path, output: Path, config: FinetuneConfig) -> None:
+def _train(
+    network: str,
+    root: Path,
+    adapted: Path,
+    output: Path,
+    config: FinetuneConfig,
+    learned: Sequence[LabeledCase],
+) -> None:
+    from myops.training.cases import choose_cases
     from myops.training.export import export_weights
     from myops.training.loop import train
 
@@ -229,7 +246,7 @@ def _train(network: str, root: Path, adapted: Path, output: Path, config: Finetu
     settings = {
         **own,
         "start": str(root / entry["file"]),
-        "cases": str(output / TRAINED_ON),
+        "cases": "cases",  # read already: what they were is told by their checksums
         "minutes": str(config.minutes),
         "learning_rate": str(config.learning_rate),
         "warmup": "0.1",
@@ -240,5 +257,7 @@ def _train(network: str, root: Path, adapted: Path, output: Path, config: Finetu
         "pool_start": "4",
         **(config.settings or {}),
     }
-    checkpoint = train(network, settings, output / TRAINING / network, resume=True)
+    patients = choose_cases(learned, [], "the cases that are not held back")
+    folder = output / TRAINING / network
+    checkpoint = train(network, settings, folder, resume=True, patients=patients)
     export_weights(checkpoint, adapted)

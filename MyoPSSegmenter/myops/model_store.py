@@ -144,13 +144,18 @@ def add_model(
         The model as recorded.
 
     Raises:
-        InputError: whatever is wrong with the file, a name that is taken or cannot be used, or a
-            folder that cannot be written.
+        InputError: whatever is wrong with the file, a name that is taken or cannot be used, a
+            folder that cannot be written, or a file that would be overwritten.
     """
     found = inspect_model(path)
     name = name or found.name
     _check_name(name)
     place = path.resolve()
+    if link and place.parent == models_folder().resolve():
+        raise InputError(
+            f"expected a file in a place of yours to link to, found {place} in the folder of added "
+            "models, where it would be deleted with the model; leave out --link"
+        )
     if not link:
         place = models_folder().resolve() / f"{name}{path.suffix}"
         _copy(path, place, found.sha256, progress)
@@ -280,6 +285,14 @@ def _check_name(name: str) -> None:
 
 def _copy(path: Path, place: Path, sha256: str, progress: Progress | None) -> None:
     """Copy block by block; the copy appears complete and with this checksum, or not at all."""
+    if place.exists():
+        # The file that is added may be the store's own, after its record was lost.
+        if file_sha256(place) != sha256:
+            raise InputError(
+                f"expected no other file at {place}, found one that is in no record; move it away, "
+                "or choose another name with --name"
+            )
+        return
     size = path.stat().st_size
 
     def copy(beside: Path) -> None:

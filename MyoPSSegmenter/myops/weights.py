@@ -15,6 +15,7 @@ from torch import nn
 from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
+from myops.learned import learned_in
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import resolve_device
 from myops.models.dssnet import build_dssnet
@@ -67,6 +68,7 @@ class Models:
         device: where they are.
         checksums: network name to the SHA-256 of its weights file.
         sizes: network name to the pixels per side of the squares it was trained on.
+        learned: checksums of the images that they have learned from (`myops.learned`).
     """
 
     heartfinder: nn.Module
@@ -76,6 +78,7 @@ class Models:
     device: torch.device
     checksums: Mapping[str, str]
     sizes: Mapping[str, int] = field(default_factory=lambda: DEFAULT_SIZES)
+    learned: frozenset[str] = frozenset()
 
 
 def load_models(
@@ -108,7 +111,13 @@ def load_models(
     found = {network: manifest[network] for network in CASCADE if network in manifest}
     checksums = {network: str(entry["sha256"]) for network, entry in found.items()}
     sizes = {network: _size(network, entry) for network, entry in found.items()}
-    return Models(**networks, device=target, checksums=checksums, sizes=sizes)  # type: ignore[arg-type]
+    learned = learned_from(found)
+    return Models(**networks, device=target, checksums=checksums, sizes=sizes, learned=learned)  # type: ignore[arg-type]
+
+
+def learned_from(manifest: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Checksums of the images that any of a folder's networks have learned from."""
+    return frozenset().union(*map(learned_in, manifest.values()))
 
 
 def _size(network: str, entry: Mapping[str, Any]) -> int:
@@ -250,12 +259,21 @@ def install_weights(
 
     Returns:
         The manifest entry.
+
+    Raises:
+        InputError: a file of this name that is not the manifest's, or a folder that cannot be
+            written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = f"{name}.safetensors"
+    entries = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
+    if (folder / file).exists() and name not in entries:
+        raise InputError(
+            f"expected no {file} in {folder} but the manifest's, found one that it does not name; "
+            "move that file away, or name another folder"
+        )
     checksum = save_weights(module, folder / file, {"network": name, **metadata})
     entry = {"name": name, "file": file, "sha256": checksum, **metadata}
-    entries = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
     ordered = [(entries | {name: entry})[key] for key in BUILDERS if key in entries | {name: entry}]
     text = json.dumps({"networks": ordered}, indent=2) + "\n"
     write_atomic(folder / MANIFEST, lambda beside: beside.write_text(text, encoding="utf-8"))

@@ -62,3 +62,44 @@ def test_without_region_and_remote_the_rule_is_invalid():
 @pytest.mark.parametrize("scope", ["volume", "slice"])
 def test_signed_data_are_refused(scope):
     assert "signed (PSIR)" in amado(LGE - 50, WALL, WALL, REMOTE, scope).invalid
+
+
+def two_slices(second: float) -> np.ndarray:
+    """The region is in the first slice; the second has a spot of `second` at column 0 alone."""
+    lge = np.concatenate([LGE, np.full_like(LGE, 10)])
+    lge[1, 0, 0] = second
+    return lge
+
+
+def test_a_slice_with_labeled_scar_that_the_region_does_not_reach_is_named():
+    lge = two_slices(second=30)
+    wall = np.ones(lge.shape, bool)
+    scar = lge > 20  # in both slices, as labeled
+    result = amado(lge, wall, scar, REMOTE, "slice")
+    assert result.peaks == (120, None)
+    assert result.warnings == ("slice 2 not judged: no hyper-enhanced region there",)
+    # The volume has one peak for all slices: none is left out.
+    assert amado(lge, wall, scar, REMOTE, "volume").warnings == ()
+    # The same where the reader has drawn in one slice and labeled scar in two.
+    region = np.zeros(lge.shape, bool)
+    region[0, 0, 3] = True
+    drawn_in_one = amado(lge, wall, scar, REMOTE, "slice", region)
+    assert drawn_in_one.warnings == ("slice 2 not judged: no hyper-enhanced region there",)
+
+
+def test_a_slice_without_labeled_scar_is_left_out_by_rule_and_not_named():
+    lge = two_slices(second=30)
+    wall = np.ones(lge.shape, bool)
+    scar = lge > 50
+    assert not scar[1].any()
+    assert amado(lge, wall, scar, REMOTE, "slice").warnings == ()
+
+
+def test_scar_that_is_labeled_only_where_no_region_is_found_is_not_zero_but_not_judged():
+    lge = two_slices(second=30)
+    wall = np.ones(lge.shape, bool)
+    scar = np.zeros(lge.shape, bool)
+    scar[1, 0, 0] = True
+    result = amado(lge, wall, scar, REMOTE, "slice")
+    assert result.mask is None
+    assert result.invalid == "no hyper-enhanced region in any judged slice"

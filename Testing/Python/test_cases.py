@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from myops.models.unet import build_unet
 from myops.phantom.files import write_cohort
 from myops.phantom.patient import PhantomConfig
 from myops.training import cases, data, loop, prsn, unet
-from myops.training.checkpoint import read_checkpoint
+from myops.training.checkpoint import learned_by, read_checkpoint
 from myops.training.config import UnetConfig, make_config
 from myops.training.export import export_weights
+from myops.weights import read_manifest
 
 TINY = {
     "steps": "2",
@@ -117,6 +119,80 @@ def test_a_network_trains_on_named_cases_and_the_checkpoint_says_which(
     assert (config["cases"], config["case_names"]) == (str(cohort), names)
     with pytest.raises(InputError, match="found none"):
         loop.train("unet", settings | {"case_names": "nobody"}, tmp_path / "other")
+
+
+@pytest.fixture(scope="module")
+def learned_from_two(cohort, labeled, tmp_path_factory) -> Path:
+    """A checkpoint that has learned from the first two cases."""
+    names = ",".join(one.name for one in labeled[:2])
+    settings = TINY | {"cases": str(cohort), "case_names": names}
+    return loop.train("prsn", settings, tmp_path_factory.mktemp("two"))
+
+
+def checksums(some: list[LabeledCase]) -> frozenset[str]:
+    return frozenset().union(*(one.image_checksums for one in some))
+
+
+def test_a_checkpoint_names_the_images_that_it_has_learned_from(
+    learned_from_two, labeled, tmp_path
+):
+    assert len(checksums(labeled)) == 3 * 3  # three sequences of three patients
+    assert learned_by(learned_from_two) == checksums(labeled[:2])
+    phantoms = loop.train("unet", TINY | {"steps": "1"}, tmp_path)
+    assert learned_by(phantoms) == frozenset()
+
+
+def test_weights_carry_what_they_learned_from_into_manifest_header_and_further_trainings(
+    learned_from_two, labeled, tmp_path
+):
+    entry = export_weights(learned_from_two, tmp_path / "weights")
+    assert set(entry["learned"]) == checksums(labeled[:2])
+    assert set(read_manifest(tmp_path / "weights")["prsn"]["learned"]) == checksums(labeled[:2])
+    file = tmp_path / "weights" / "prsn.safetensors"
+    assert learned_by(file) == checksums(labeled[:2])
+    # On phantoms, from the file and from the checkpoint: what was known stays known.
+    for number, start in enumerate((file, learned_from_two)):
+        settings = TINY | {"start": str(start), "steps": "1"}
+        later = loop.train("prsn", settings, tmp_path / f"later{number}")
+        assert learned_by(later) == checksums(labeled[:2])
+
+
+def test_networks_that_a_training_leans_on_count_as_what_it_starts_from(
+    learned_from_two, labeled, tmp_path
+):
+    export_weights(learned_from_two, tmp_path)
+    leaning = {"refiner": {"cascade": str(tmp_path)}, "assn": {"dae": str(learned_from_two)}}
+    for stage, settings in leaning.items():
+        config = make_config(stage, settings)
+        assert loop.learned_before(stage, config) == checksums(labeled[:2]), stage
+        assert loop.learned_before(stage, make_config(stage)) == frozenset()
+
+
+def test_a_training_that_goes_on_with_other_cases_has_learned_from_both(
+    learned_from_two, cohort, labeled, tmp_path
+):
+    shutil.copy(learned_from_two, tmp_path / "checkpoint.pt")
+    names = ",".join(one.name for one in labeled[1:])
+    path = loop.train("prsn", {"case_names": names, "steps": "3"}, tmp_path, resume=True)
+    assert learned_by(path) == checksums(labeled)
+
+
+def test_a_training_does_not_write_over_the_checkpoint_that_it_starts_from(
+    learned_from_two, tmp_path
+):
+    path = shutil.copy(learned_from_two, tmp_path / "checkpoint.pt")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="which is read, would be overwritten"):
+        loop.train("prsn", {"start": str(path), "steps": "3"}, tmp_path, resume=True)
+    assert path.read_bytes() == before
+
+
+def test_an_export_does_not_replace_a_file_that_no_manifest_names(learned_from_two, tmp_path):
+    mine = tmp_path / "prsn.safetensors"
+    mine.write_text("mine", "utf-8")
+    with pytest.raises(InputError, match=r"found one that it does not name; move that file away"):
+        export_weights(learned_from_two, tmp_path)
+    assert mine.read_text("utf-8") == "mine"
 
 
 def test_a_baseline_has_no_place_in_a_folder_of_weights(cohort, tmp_path):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from click.testing import CliRunner
 
 from myops import finetune as tuning
 from myops.case import case_from_images
 from myops.cli import cli
-from myops.datasets import LabeledCase, find_cases
+from myops.datasets import HEART, LabeledCase, find_cases
 from myops.errors import InputError
-from myops.finetune import FinetuneConfig, finetune, split_cases, why_worse
+from myops.finetune import Comparison, FinetuneConfig, finetune, split_cases, why_worse
 from myops.labels import MYOPS, scar
 from myops.phantom.files import write_cohort
 from myops.phantom.patient import PhantomConfig
@@ -23,7 +26,14 @@ from myops.refine.no_refiner import NoRefiner
 from myops.refine.saved import save_state
 from myops.refine.session import Session
 from myops.segmentation import Segmentation
-from myops.weights import SHIPPED_FOLDER, load_network, load_tensors, read_manifest, save_weights
+from myops.weights import (
+    SHIPPED_FOLDER,
+    learned_from,
+    load_network,
+    load_tensors,
+    read_manifest,
+    save_weights,
+)
 from myops.worklist.approved import approved_cases
 from myops.worklist.casefile import CaseFile, write_case_file
 
@@ -91,7 +101,7 @@ def spoil(_network: str, root: Path, adapted: Path, *_: object) -> None:
             from myops.checksum import file_sha256
 
             entry["sha256"] = file_sha256(adapted / "prsn.safetensors")
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), "utf-8")
 
 
 def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkeypatch):
@@ -129,6 +139,274 @@ def test_the_command_trains_on_and_says_how_to_use_the_result(folder, tmp_path):
     again = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert "prsn  finished at step 0" not in again.output
     assert read_manifest(adapted)["prsn"]["steps"] > 0
+
+
+@dataclass
+class Memory:
+    """In a training's place: networks that remember in OUTPUT/training whom they have seen."""
+
+    stop: bool = True  # while both models are compared
+    compared: list[frozenset[str]] = field(default_factory=list)
+
+    def train(self, network, root, adapted, output, config, learned) -> None:
+        path = output / "training" / network / "seen.json"
+        seen = set(json.loads(path.read_text("utf-8"))) if path.exists() else set()
+        seen |= {checksum for one in learned for checksum in one.image_checksums}
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(sorted(seen)), "utf-8")
+        manifest = json.loads((adapted / "manifest.json").read_text("utf-8"))
+        for entry in manifest["networks"]:
+            if entry["name"] == network:
+                entry["learned"] = sorted(seen | set(entry.get("learned", [])))
+        (adapted / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+
+    def compare(self, held_back, models) -> dict[str, float]:
+        if self.stop:
+            raise KeyboardInterrupt
+        known = learned_from(read_manifest(models))
+        self.compared += [known & one.image_checksums for one in held_back]
+        return {"scar": 0.5}
+
+
+@pytest.fixture
+def memory(monkeypatch) -> Memory:
+    memory = Memory()
+    monkeypatch.setattr(tuning, "_train", memory.train)
+    monkeypatch.setattr(tuning, "mean_dice", memory.compare)
+    monkeypatch.setattr(tuning, "load_models", lambda _device, folder: Path(folder))
+    return memory
+
+
+def scanned(number: int, name: str = "", value: int = MYOPS["scar"]) -> LabeledCase:
+    """A patient of one LGE, known by its number."""
+    voxels = np.random.default_rng(number).normal(size=(2, 4, 4))
+    labels = np.full((2, 4, 4), value, np.uint16)
+    images = {"lge": sitk.GetImageFromArray(voxels)}
+    return LabeledCase("approved", name or f"{number}", images, labels, np.ones(2, bool), HEART)
+
+
+def call(cases, output, say=None, model="default", **settings) -> Comparison:
+    return finetune(cases, output, FinetuneConfig(**settings), say or (lambda _: None), model)
+
+
+def interrupted(memory, cases, output, **settings) -> None:
+    memory.stop = True
+    with pytest.raises(KeyboardInterrupt):
+        call(cases, output, **settings)
+    memory.stop = False
+
+
+EIGHT = [scanned(number) for number in range(8)]
+CHANGES = {
+    "one case more": ([*EIGHT, scanned(8)], {}),
+    "one case less": (EIGHT[1:], {}),
+    "another seed": (EIGHT, {"seed": 3}),
+    "a larger share held back": (EIGHT, {"held_back": 0.5}),
+    "another order": (EIGHT[::-1], {}),
+    "others under the same names": ([scanned(k + 4, f"{k}") for k in range(8)], {}),
+    "names exchanged": ([scanned(k, f"{7 - k}") for k in range(8)][::-1], {}),
+    "a corrected label": ([scanned(0, value=500), *EIGHT[1:]], {}),
+    "another learning rate": (EIGHT, {"learning_rate": 1e-5}),
+    "another setting": (EIGHT, {"settings": {"jitter": "2"}}),
+    "other networks and another seed": (EIGHT, {"networks": ("assn", "prsn"), "seed": 3}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_after_an_interruption_nothing_held_back_was_ever_learned_from(change, memory, tmp_path):
+    cases, settings = CHANGES[change]
+    interrupted(memory, EIGHT, tmp_path)
+    said: list[str] = []
+    result = call(cases, tmp_path, said.append, **settings)
+    assert any("starting anew" in line for line in said)
+    assert memory.compared and not any(memory.compared)
+    # What is kept says whom it has learned from, and these are all the others.
+    by_name = {one.name: one.image_checksums for one in cases}
+    others = [sums for name, sums in by_name.items() if name not in result.held_back]
+    kept = learned_from(read_manifest(tmp_path / "weights"))
+    assert kept == frozenset().union(*others)
+
+
+@pytest.mark.parametrize(
+    ("cases", "settings"),
+    [
+        (EIGHT, {}),
+        (EIGHT, {"minutes": 30.0}),
+        ([scanned(k, f"new name {k}") for k in range(8)], {}),
+    ],
+)
+def test_an_interrupted_training_of_the_same_cases_goes_on(cases, settings, memory, tmp_path):
+    interrupted(memory, EIGHT, tmp_path)
+    marker = tmp_path / "training" / "prsn" / "marker"
+    marker.touch()
+    interrupted(memory, cases, tmp_path, **settings)
+    assert marker.exists()
+    said: list[str] = []
+    call(cases, tmp_path, said.append, **settings)
+    assert any("going on with the interrupted training" in line for line in said)
+    assert memory.compared and not any(memory.compared)
+    assert not (tmp_path / "training").exists()
+
+
+def test_a_training_that_does_not_say_what_it_learned_from_is_not_gone_on_with(memory, tmp_path):
+    interrupted(memory, EIGHT, tmp_path)
+    (tmp_path / "training" / "plan.json").write_text("{", "utf-8")
+    said: list[str] = []
+    call(EIGHT, tmp_path, said.append, seed=3)
+    assert any("starting anew" in line for line in said)
+    assert not any(memory.compared)
+
+
+def test_a_case_that_the_model_has_learned_from_is_never_held_back(memory, tmp_path):
+    memory.stop = False
+    first = call(EIGHT, tmp_path / "first")
+    adapted = str(tmp_path / "first" / "weights")
+    known = {one.name for one in EIGHT} - set(first.held_back)
+    for seed in range(6):
+        said: list[str] = []
+        # Half would be four cases: only the two that are new to the model can be compared on.
+        output = tmp_path / f"again{seed}"
+        second = call(EIGHT, output, said.append, adapted, seed=seed, held_back=0.5)
+        assert set(second.held_back) == set(first.held_back)
+        (line,) = (line for line in said if line.startswith("not held back, since"))
+        assert {name.strip() for name in line.partition(":")[2].split(",")} == known
+    assert not any(memory.compared)
+
+
+def test_a_model_that_knows_every_case_with_scar_is_not_compared_at_all(memory, tmp_path):
+    memory.stop = False
+    first = call(EIGHT, tmp_path / "first")
+    known = [one for one in EIGHT if one.name not in first.held_back]
+    new = [scanned(20 + k, value=MYOPS["normal_myocardium"]) for k in range(3)]
+    with pytest.raises(
+        InputError, match="expected a case with scar that the model has not learned"
+    ):
+        call([*known, *new], tmp_path / "next", model=str(tmp_path / "first" / "weights"))
+    assert not (tmp_path / "next").exists()
+
+
+def test_weights_of_an_earlier_version_that_learned_from_unnamed_cases_are_refused(
+    memory, tmp_path
+):
+    memory.stop = False
+    call(EIGHT, tmp_path / "first")
+    path = tmp_path / "first" / "weights" / "manifest.json"
+    content = json.loads(path.read_text("utf-8"))
+    for entry in content["networks"]:
+        if entry.pop("learned", None):
+            entry["config"]["cases"] = "out/cases"  # as they were written
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(InputError, match="comes from an earlier version that did not"):
+        call(EIGHT, tmp_path / "next", model=str(path.parent))
+
+
+def test_the_same_patient_under_two_names_is_on_one_side_and_named(memory, tmp_path):
+    memory.stop = False
+    twice = [*EIGHT, scanned(2, "copy of 2"), scanned(5, "copy of 5", value=500)]
+    for seed in range(8):
+        said: list[str] = []
+        result = call(twice, tmp_path, said.append, seed=seed)
+        for number in ("2", "5"):
+            sides = {name in result.held_back for name in (number, f"copy of {number}")}
+            assert len(sides) == 1
+            assert any(line.startswith(f"{number}, copy of {number} are one") for line in said)
+    assert not any(memory.compared)
+    with pytest.raises(InputError, match="expected at least 4 corrected cases, found 3"):
+        call([*EIGHT[:3], scanned(1, "again")], tmp_path)
+
+
+@pytest.mark.parametrize("how", ["weights", "./weights/../weights", "link", "training/tried"])
+def test_the_model_that_is_started_from_is_never_changed(how, memory, tmp_path):
+    memory.stop = False
+    call(EIGHT, tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "weights")
+    if how == "training/tried":
+        shutil.copytree(tmp_path / "weights", tmp_path / how)
+    model = tmp_path / how
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    with pytest.raises(InputError, match="which is never changed"):
+        call([*EIGHT, scanned(8)], tmp_path, model=str(model))
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+    # Beside it the next one is made.
+    call([*EIGHT, scanned(8)], tmp_path / "next", model=str(tmp_path / "weights"))
+    assert (tmp_path / "next" / "weights" / "manifest.json").exists()
+
+
+def test_the_shipped_weights_are_no_place_for_adapted_ones(memory):
+    before = shipped_checksums()
+    with pytest.raises(InputError, match="which is never changed"):
+        call(EIGHT, SHIPPED_FOLDER.parent)
+    assert shipped_checksums() == before
+
+
+@pytest.mark.parametrize("name", ["training", "weights"])
+def test_folders_of_others_are_not_deleted(name, memory, tmp_path):
+    """A data set may call its own folder so: ACDC has a folder training."""
+    patient = tmp_path / name / "patient001" / "patient001_frame01.nii.gz"
+    patient.parent.mkdir(parents=True)
+    patient.touch()
+    with pytest.raises(InputError, match="found patient001; name another --output"):
+        call(EIGHT, tmp_path)
+    assert patient.exists()
+    assert not (tmp_path / "comparison.json").exists()
+
+
+@pytest.mark.parametrize("name", ["cases", "tried"])
+def test_what_lies_beside_stays(name, memory, tmp_path):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "a_gd.nii.gz").touch()
+    memory.stop = False
+    call(EIGHT, tmp_path)
+    assert (tmp_path / name / "a_gd.nii.gz").exists()
+
+
+@pytest.mark.parametrize("name", ["start", "cases", "case_names"])
+def test_settings_that_would_replace_the_cases_or_the_model_are_refused(name, memory, tmp_path):
+    with pytest.raises(InputError, match=f"found the setting {name}, which would replace them"):
+        call(EIGHT, tmp_path, settings={name: "x"})
+
+
+def test_models_are_not_compared_on_cases_that_they_have_learned_from():
+    models = SimpleNamespace(learned=EIGHT[3].image_checksums)
+    with pytest.raises(InputError, match="expected cases that the model has not learned from"):
+        tuning.mean_dice(EIGHT, models)
+
+
+ONE_STEP = {"minutes": "0", "steps": "1", "workers": "0", "batch_size": "1", "pool_start": "1"}
+ONE_STEP |= {"threads": "1", "device": "cpu", "learning_rate": "1e-9"}
+
+
+def test_networks_that_were_really_trained_and_interrupted_have_not_seen_what_they_are_compared_on(
+    site, tmp_path, monkeypatch
+):
+    """As in the audit: stopped while comparing, then another seed."""
+    seen: list[frozenset[str]] = []
+
+    def stop(*_: object) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    def note(cases, models) -> dict[str, float]:
+        seen.extend(models.learned & one.image_checksums for one in cases)
+        return {"scar": 0.5}
+
+    config = FinetuneConfig(settings=ONE_STEP)
+    other = replace(config, seed=1)
+    assert split_cases(site, config)[1] != split_cases(site, other)[1]
+    monkeypatch.setattr(tuning, "mean_dice", stop)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(site, tmp_path, config, lambda _: None)
+    assert (tmp_path / "training" / "prsn" / "checkpoint.pt").exists()
+    monkeypatch.setattr(tuning, "mean_dice", note)
+    result = finetune(site, tmp_path, other, lambda _: None)
+    assert len(seen) == 2 and not any(seen)  # the model before, and the one after
+    learned, _ = split_cases(site, other)
+    entry = read_manifest(tmp_path / "weights")["prsn"]
+    assert set(entry["learned"]) == {one for case in learned for one in case.image_checksums}
+    assert not set(entry["learned"]) & site_checksums(site, result.held_back)
+
+
+def site_checksums(site: list[LabeledCase], names: tuple[str, ...]) -> set[str]:
+    return {one for case in site if case.name in names for one in case.image_checksums}
 
 
 def approve(study: Path, one: LabeledCase, labels_of_case, status: str = "approved") -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from scipy.stats import bootstrap
 
 from myops.case import Case
 from myops.cli import cli
-from myops.datasets import LabeledCase, case_readers
+from myops.datasets import LabeledCase, case_readers, find_cases
 from myops.errors import InputError
 from myops.refine import evaluation
 from myops.refine.clicking import GROWING, EvaluationConfig, Step
@@ -384,6 +385,25 @@ def test_the_refiner_and_region_growing_stand_side_by_side(
     costs = [line for line in result.stdout.splitlines() if line.endswith(" ms |")]
     names = [line.split(" | ")[0].strip("| ") for line in costs]
     assert names == ["default", "sam_vit_b", GROWING] * 2
+
+
+def test_a_refiner_is_not_scored_on_hearts_that_it_has_learned_from_unless_asked_to(
+    circles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refiner = Fake(painter)
+    (known,) = next(find_cases(circles)).image_checksums
+    refiner.model = SimpleNamespace(learned=frozenset({known}), checksum="0" * 64)
+    monkeypatch.setattr(evaluation, "load_corrector", lambda *_: refiner)
+    options = ("--cases", circles, "--method", "refiner", "--model", "adapted", "--clicks", 1)
+    result = run("interactive", *options, "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    said = "expected cases that the refiner adapted has not learned from, found a"
+    assert said in result.stderr
+    assert not (tmp_path / "out").exists()
+    result = run("interactive", *options, "-o", tmp_path / "out", "--also-learned")
+    assert result.exit_code == 0, result.output
+    written = json.loads((tmp_path / "out" / "interactive.json").read_text("utf-8"))
+    assert written["settings"]["also_learned"] is True
 
 
 def test_ctrl_c_shows_what_is_done_and_writes_nothing(

@@ -8,6 +8,7 @@ from tiny_sam import TINY, clicks, save_tiny, squares, tiny_refiner
 
 from myops.checksum import file_sha256
 from myops.errors import InputError
+from myops.learned import learned_in
 from myops.models.lora import AdaptedMlp, LoraLinear, adapt, count_parts, merge
 from myops.models.sam import ARCHITECTURES
 from myops.models.sam_adaptation import (
@@ -264,13 +265,18 @@ def test_the_training_stage_adapts_a_sam_and_exports_what_it_learned(tmp_path, b
         "progress": json.dumps({"step": 1, "next_patient": 3, "elapsed_s": 9, "metrics": {}}),
         "model": network.state_dict(),
         "average": {},
+        "learned": json.dumps(["an image"]),
     }
     torch.save(content, tmp_path / CHECKPOINT_NAME)
+    for read in (base, tmp_path / CHECKPOINT_NAME):
+        with pytest.raises(InputError, match="which is read, would be overwritten"):
+            export_sam(tmp_path / CHECKPOINT_NAME, read)
     export_sam(tmp_path / CHECKPOINT_NAME, tmp_path / "scar.safetensors")
     found = inspect_model(tmp_path / "scar.safetensors")
     assert (found.architecture, found.how) == ("tiny", "lora")
     assert found.base_sha256 == file_sha256(base)
     assert str(tmp_path) not in str(read_adaptation(found.path))
+    assert learned_in(read_adaptation(found.path)) == {"an image"}
     loaded = load_sam_refiner(found.path, "tiny", base)
     torch.testing.assert_close(answer(loaded), answer(network.eval()), atol=1e-4, rtol=1e-4)
     assert loaded.size == 32

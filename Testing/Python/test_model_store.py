@@ -109,6 +109,32 @@ def test_a_name_that_is_taken_is_refused_and_the_first_model_stays(checkpoint, s
     assert sha256(store / "heart.pth") == first.sha256
 
 
+def test_a_file_of_the_users_in_the_folder_of_models_is_not_overwritten(checkpoint, store):
+    store.mkdir()
+    mine = save_tiny(store / "heart.pth", seed=1)
+    before = sha256(mine)
+    with pytest.raises(InputError, match=r"found one that is in no record; .* --name"):
+        add_model(checkpoint)
+    assert sha256(mine) == before and stored_models() == {}
+    assert add_model(checkpoint, "other").path == store.resolve() / "other.pth"
+
+
+def test_models_are_added_again_after_their_record_was_lost(checkpoint, store):
+    model = add_model(checkpoint)
+    for again in (checkpoint, store / "heart.pth"):  # from where it came, and where it is
+        (store / "models.json").unlink()
+        assert add_model(again).path == model.path
+        assert find_model("heart").sha256 == sha256(store / "heart.pth") == model.sha256
+
+
+def test_a_file_in_the_folder_of_models_is_not_linked_for_it_would_be_deleted(checkpoint, store):
+    store.mkdir()
+    mine = save_tiny(store / "mine.pth")
+    with pytest.raises(InputError, match="would be deleted with the model; leave out --link"):
+        add_model(mine, link=True)
+    assert stored_models() == {}
+
+
 def test_a_file_that_is_no_checkpoint_is_not_added(tmp_path, store):
     (tmp_path / "page.pth").write_text("<html>")
     with pytest.raises(InputError, match="found a text"):

@@ -238,6 +238,16 @@ def test_files_follow_myops_naming_and_hold_the_same_numbers(tmp_path):
     assert known["synthetic"] is True
 
 
+def test_a_sequence_of_an_earlier_patient_of_the_same_name_does_not_stay(tmp_path):
+    patient = generate_patient(3, replace(COMPLETE, view="finder"))
+    write_patient(patient, tmp_path)
+    without_t2 = {name: patient.images[name] for name in ("bssfp", "lge")}
+    write_patient(replace(patient, images=without_t2), tmp_path)
+    assert sorted(path.name.split("_")[2] for path in tmp_path.glob("*.nii.gz")) == [
+        f"{part}.nii.gz" for part in ("C0", "DE", "gd", "mvo")
+    ]
+
+
 def test_cohort_has_one_folder_per_seed_and_names_its_configuration(tmp_path):
     folders = write_cohort(40, 2, tmp_path, COMPLETE)
     assert [f.name for f in folders] == ["phantom_000040", "phantom_000041"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from circle_heart import circle_case, circle_labels, circle_lge, sitk_image
 from click.testing import CliRunner, Result
 from real_folder import REAL_HEARTS
 
-from myops.case import case_from_images
+from myops.case import case_from_images, load_case
 from myops.cli import cli
 from myops.errors import InputError
 from myops.quantify.conventional import METHODS
 from myops.quantify.label_map import measure_label_map, read_label_map
+from myops.quantify.tables import write_tables
 
 SCAR_G = 8.859375  # 375 voxels of 1.5 x 1.5 x 10 mm, 1.05 g/mL
 
@@ -54,6 +56,29 @@ def test_all_methods_are_printed_with_threshold_peak_and_remote(folder):
         assert word in lines[at + 1]
     assert any(line.startswith("remote region") and "5 o'clock" in line for line in lines)
     assert "not assessed: there is no T2 image" in result.stdout
+
+
+def test_a_table_of_myops_segment_is_not_replaced_by_that_of_another_label_map(folder):
+    out = folder / "out"
+    out.mkdir()
+    (out / "regional.csv").write_text("of the automatic labels", "utf-8")
+    done = run(folder / "labels.nii.gz", folder, "-o", out)
+    assert done.exit_code == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "regional.csv of another origin" in line and "name another --output" in line
+    assert [path.name for path in out.iterdir()] == ["regional.csv"]
+    assert (out / "regional.csv").read_text("utf-8") == "of the automatic labels"
+
+
+def test_regional_numbers_of_an_earlier_label_map_do_not_stay(folder):
+    lge = folder / "patient_LGE.nii.gz"
+    case = load_case(lge=lge)
+    measured = measure_label_map(case, folder / "labels.nii.gz")
+    assert measured.regional is not None
+    write_tables(folder / "out", measured)
+    assert (folder / "out" / "regional.csv").exists()
+    write_tables(folder / "out", replace(measured, regional=None))
+    assert not (folder / "out" / "regional.csv").exists()
 
 
 def test_json_and_csv_hold_the_same_numbers(folder):

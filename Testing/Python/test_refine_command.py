@@ -145,6 +145,16 @@ def test_a_session_is_not_overwritten_by_its_own_replay(results, tmp_path):
     assert session.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["out", "out/../out", "link"])
+def test_the_automatic_results_are_not_overwritten_by_their_own_correction(name, results, tmp_path):
+    (tmp_path / "link").symlink_to(results)
+    prompts = write_prompts(tmp_path / "prompts.json")
+    before = {path.name: path.read_bytes() for path in results.iterdir()}
+    done = run("refine", results, "--prompts", prompts, "--output", tmp_path / name)
+    assert_refused(done, "segmentation.nii.gz", "would be overwritten", "--output")
+    assert {path.name: path.read_bytes() for path in results.iterdir()} == before
+
+
 def test_a_step_outside_the_image_is_refused_and_nothing_is_written(results, tmp_path):
     bad = {"steps": [*MINIMAL["steps"], {**MINIMAL["steps"][0], "slice_index": 9}]}
     done = run("refine", results, "--prompts", write_prompts(tmp_path / "bad.json", bad))

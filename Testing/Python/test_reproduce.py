@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from click.testing import CliRunner
 from torch import nn
@@ -25,9 +29,17 @@ from myops.phantom.files import write_cohort
 from myops.phantom.patient import PhantomConfig, generate_patient
 from myops.refine.clicking import Run, Step
 from myops.refine.evaluation import PatientResult
+from myops.reproduce import evaluate as evaluation
 from myops.reproduce import interactive, picture, predict, run
-from myops.reproduce.cohort import Split, TestCase, make_cohort, make_outside, split_cases
-from myops.reproduce.evaluate import Reproduction, label_map
+from myops.reproduce.cohort import (
+    Split,
+    TestCase,
+    make_cohort,
+    make_outside,
+    read_cases,
+    split_cases,
+)
+from myops.reproduce.evaluate import Regions, Reproduction, label_map
 from myops.reproduce.protocol import PROTOCOLS
 from myops.reproduce.rows import (
     CASCADE,
@@ -50,14 +62,18 @@ from myops.reproduce.table import (
     write_scores,
 )
 from myops.training import prsn, unet
-from myops.training.cases import CasePatient
+from myops.training.cases import CasePatient, choose_cases
+from myops.training.checkpoint import learned_by
 from myops.training.config import CONFIGS, UnetConfig, make_config
 from myops.training.loop import STAGES
 from myops.training.refiner import patient_case
 
 
 def named(name: str, sequences: tuple[str, ...] = ("bssfp", "lge", "t2")) -> LabeledCase:
-    return LabeledCase("myops", name, dict.fromkeys(sequences), None, None, frozenset())
+    values = np.random.default_rng(zlib.crc32(name.encode())).normal(size=(len(sequences), 1, 2, 2))
+    images = dict(zip(sequences, map(sitk.GetImageFromArray, values), strict=True))
+    labels, drawn = np.zeros((1, 2, 2), np.uint16), np.ones(1, bool)
+    return LabeledCase("myops", name, images, labels, drawn, frozenset())
 
 
 def agreement(dice: float | None, hd_mm: float | None = None) -> Agreement:
@@ -94,6 +110,13 @@ def test_bad_data_is_refused_with_what_is_expected():
         split_cases([*some, named("e", ("bssfp", "lge"))], Path("here"))
     with pytest.raises(InputError, match="a name twice"):
         split_cases([*some, named("a")], Path("here"))
+
+
+def test_a_patient_under_two_names_is_refused():
+    some = [named(name) for name in "abcd"]
+    again = replace(some[1], name="z", images=named("z").images | {"lge": some[1].images["lge"]})
+    with pytest.raises(InputError, match=r"found one \(.*\) as b, z; leave out all but one"):
+        split_cases([*some, again], Path("here"))
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -412,6 +435,142 @@ def test_a_row_is_trained_on_the_trained_names_with_the_checkpoints_it_uses(tmp_
     assert isinstance(make_config("assn", settings), CONFIGS["assn"])
 
 
+@pytest.fixture
+def trained_on(counted, monkeypatch):
+    """As `counted`, with the real choice of patients: row to the names that it was trained on."""
+    found: dict[str, list[str]] = {}
+
+    def train(stage, settings, folder, resume, patients):
+        found[folder.name] = [one.name for one in patients]
+        return folder / "checkpoint.pt"
+
+    monkeypatch.setattr("myops.training.loop.train", train)
+    monkeypatch.setattr(run, "read_cases", read_cases)
+    monkeypatch.setattr(run, "choose_cases", choose_cases)
+    return found
+
+
+def test_every_row_is_trained_on_the_training_patients_alone(trained_on, folder_of_4, tmp_path):
+    run.reproduce(replace(wanted_in(tmp_path), data=folder_of_4), lambda _: None)
+    names = [f"phantom_{970_400 + k:06d}" for k in range(4)]
+    assert trained_on == {"dae": names[:2], "assn": names[:2]}
+    plan = json.loads((tmp_path / "protocol.json").read_text("utf-8"))
+    assert plan["split"] == {"train": names[:2], "test": names[2:]}
+
+
+def test_patients_of_another_kind_are_none_that_the_rows_learn_from(
+    trained_on, folder_of_4, tmp_path
+):
+    copy = tmp_path / "outside" / "renamed"
+    shutil.copytree(folder_of_4 / "phantom_970401", copy)
+    for path in copy.iterdir():
+        path.rename(path.with_name(path.name.replace("phantom_970401", "somebody")))
+    wanted = replace(wanted_in(tmp_path / "out"), data=folder_of_4, outside=tmp_path / "outside")
+    with pytest.raises(InputError, match="has not learned from, found somebody"):
+        run.reproduce(wanted, lambda _: None)
+    assert not trained_on
+
+
+def test_other_patients_under_the_same_names_are_not_mixed_into_a_folder(
+    counted, tmp_path, monkeypatch
+):
+    cases = [named(name) for name in "abcdef"]
+    monkeypatch.setattr(run, "read_cases", lambda _: cases)
+    run.reproduce(wanted_in(tmp_path), lambda _: None)
+    # One patient of each side, exchanged: the folder's trainings have learned from "f" as "a".
+    exchanged = [replace(cases[5], name="a"), *cases[1:5], replace(cases[0], name="f")]
+    corrected = [replace(cases[0], labels=cases[0].labels + np.uint16(200)), *cases[1:]]
+    for other in (exchanged, corrected):
+        monkeypatch.setattr(run, "read_cases", lambda _, other=other: other)
+        with pytest.raises(InputError, match=r"another reproduction \(patients differ\)"):
+            run.reproduce(wanted_in(tmp_path), lambda _: None)
+
+
+def test_a_folder_with_tables_of_another_origin_is_refused(counted, tmp_path):
+    (tmp_path / "cases.csv").write_text("my own list", "utf-8")
+    with pytest.raises(InputError, match=r"expected no cases\.csv of another origin"):
+        run.reproduce(wanted_in(tmp_path), lambda _: None)
+    assert (tmp_path / "cases.csv").read_text("utf-8") == "my own list"
+
+
+PRSN = Row("PRSN", "prsn", "tissue", region="ASSN", measures=("scar",))
+WITH_REGION = Table("t", "s", (Row("ASSN", "assn", measures=("lv_region",)), PRSN), ())
+
+
+def with_region(folder: Path) -> Reproduction:
+    return Reproduction("cascade", WITH_REGION, PROTOCOLS["quick"], folder)
+
+
+def test_a_row_looks_inside_the_region_of_the_assn_of_its_own_seed(tmp_path, monkeypatch):
+    wanted = with_region(tmp_path)
+    monkeypatch.setattr(evaluation, "load_trained", lambda path: (path, UnetConfig()))
+    monkeypatch.setattr(predict, "predict_region", lambda network, *_: np.full((1, 1, 1), network))
+    regions, test = Regions(wanted), SimpleNamespace(box="a box", name="p", case=None)
+    for seed in (0, 1):
+        found = regions.of(seed, PRSN, test)
+        assert found == tmp_path / f"seed_{seed}" / "assn" / "checkpoint.pt"
+    assert regions.of(0, WITH_REGION.rows[0], test) is None
+
+
+@pytest.mark.parametrize("who", ["ASSN", "PRSN"])
+def test_no_row_is_scored_on_a_patient_that_it_or_its_regions_network_has_learned_from(
+    who, tmp_path, monkeypatch
+):
+    wanted = with_region(tmp_path)
+    scored: list[str] = []
+    learned = {wanted.checkpoint(0, wanted.row(who)): frozenset({"image of q"})}
+    monkeypatch.setattr(evaluation, "learned_by", lambda path: learned.get(path, frozenset()))
+    monkeypatch.setattr(evaluation, "load_trained", lambda _: (None, None))
+    monkeypatch.setattr(evaluation, "label_map", lambda test, *_: scored.append(test.name))
+    monkeypatch.setattr(evaluation, "score_case", lambda *_: [])
+    tests = [
+        TestCase(name, None, None, None, None, frozenset({f"image of {name}"})) for name in "pq"
+    ]
+    path = wanted.checkpoint(0, PRSN)
+    with pytest.raises(InputError, match=f"expected cases that {who} has not learned from"):
+        evaluation.evaluate(Regions(wanted), tests, 0, PRSN, path)
+    assert scored == []
+    evaluation.evaluate(Regions(wanted), tests[:1], 0, PRSN, path)
+    assert scored == ["p"]
+
+
+def test_a_start_that_knows_a_test_patient_is_refused_before_the_training(
+    trained_on, folder_of_4, tmp_path, monkeypatch
+):
+    known = read_cases(folder_of_4)[3].image_checksums
+    monkeypatch.setattr(run, "learned_by", lambda path: {Path("mine.pt"): known}[path])
+    wanted = wanted_in(tmp_path)
+    settings = wanted.protocol.settings | {"start": "mine.pt"}
+    wanted = replace(wanted, protocol=replace(wanted.protocol, settings=settings), data=folder_of_4)
+    with pytest.raises(InputError, match=r"mine\.pt has not learned from, found phantom_970403"):
+        run.reproduce(wanted, lambda _: None)
+    assert not trained_on
+
+
+def test_a_trained_row_carries_the_images_it_has_learned_from(folder_of_4, tmp_path):
+    wanted = wanted_in(tmp_path)
+    settings = PROTOCOLS["quick"].settings | {"steps": "2", "pool_start": "1", "workers": "0"}
+    wanted = replace(
+        wanted,
+        table=choose_rows(CASCADE, ["ASSN without DAE"]),
+        data=folder_of_4,
+        protocol=replace(
+            wanted.protocol,
+            settings=settings | {"threads": "1"},
+            stage_settings={"assn": {"widths": "4,4"}},
+        ),
+    )
+    run.reproduce(wanted, lambda _: None)
+    cases = read_cases(folder_of_4)
+    (row,) = wanted.table.rows
+    known = learned_by(wanted.checkpoint(0, row))
+    assert known == cases[0].image_checksums | cases[1].image_checksums
+    # Asked to score what it was trained on, it refuses.
+    learned = [SimpleNamespace(name=one.name, image_checksums=one.image_checksums) for one in cases]
+    with pytest.raises(InputError, match="found phantom_970400, phantom_970401, whose images"):
+        evaluation.evaluate(Regions(wanted), learned, 0, row, wanted.checkpoint(0, row))
+
+
 def test_a_patient_without_a_heart_counts_as_missed():
     test = SimpleNamespace(box=None, truth=np.ones((2, 4, 4)))
     labels = label_map(test, CASCADE.rows[-2], (nn.Identity(), UnetConfig()))
@@ -493,8 +652,6 @@ def test_an_unknown_table_is_refused_with_the_known_ones(tmp_path):
 
 
 def test_scar_masses_are_compared_with_the_true_ones_by_hand():
-    import SimpleITK as sitk
-
     tests, results = [], []
     for k, (voxels, error_g) in enumerate([(100, 1.0), (200, -2.0), (300, 3.0), (400, 0.0)]):
         image = sitk.Image((20, 20, 2), sitk.sitkFloat32)

@@ -44,7 +44,10 @@ def masks(prediction: Path, truth: Path, output: Path | None) -> None:
     """
     from myops.compare import compare_files
     from myops.io import write_atomic
+    from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
 
+    if output is not None:
+        refuse_overwriting([output], [prediction, truth], OTHER_OUTPUT)
     regions = {name: found.to_dict() for name, found in compare_files(prediction, truth).items()}
     print_agreement(regions)
     if output is not None:
@@ -97,6 +100,7 @@ def masks(prediction: Path, truth: Path, output: Path | None) -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--also-learned", is_flag=True, help="Also cases that a refiner was trained on.")
 @device_option
 def interactive(
     output: Path,

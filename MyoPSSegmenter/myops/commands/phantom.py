@@ -22,10 +22,15 @@ def phantom(folder: Path, patients: int, seed: int, complete: bool, upright: boo
     Files are named as in MyoPS. One patient goes into FOLDER itself, several into folders inside
     it. The same seed gives the same patients.
     """
-    from myops.phantom.files import write_cohort, write_patient
+    from myops.overwriting import refuse_foreign
+    from myops.phantom.files import COHORT_FILE, patient_name, write_cohort, write_patient
     from myops.phantom.patient import PhantomConfig, generate_patient
 
     config = PhantomConfig(dropout=not complete, upright=upright)
+    names = [patient_name(seed + number) for number in range(patients)]
+    own = [f"{names[0]}_*"] if patients == 1 else [*names, COHORT_FILE]
+    # A patient of another folder's would be mixed with this one, or with a real one.
+    refuse_foreign(folder, [*own, ".*"], "name a folder of their own")
     if patients == 1:
         write_patient(generate_patient(seed, config), folder)
     else:

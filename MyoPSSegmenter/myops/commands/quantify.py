@@ -35,10 +35,13 @@ def quantify(case: Case, labels: Path, output: Path | None, **settings: Any) -> 
     LABELS is a label map on the grid of the LGE (else the bSSFP): a corrected one, or one of
     another program. The images are given as for segment.
     """
+    from myops.overwriting import OTHER_OUTPUT, refuse_replacing
     from myops.quantify.label_map import measure_label_map
     from myops.quantify.tables import write_tables
     from myops.quantify.text import as_text
 
+    if output is not None:  # myops segment has a table of this name too
+        refuse_replacing(output, ["regional.csv"], "quantification.json", OTHER_OUTPUT)
     measurements = measure_label_map(case, labels, **settings)
     click.echo(as_text(measurements))
     for warning in measurements.warnings:

@@ -41,8 +41,9 @@ def refine(
     OUT_DIR holds results of `myops segment`. The images are found where they were; FOLDER or --lge,
     --bssfp and --t2 say where they are now. A recorded session gives the recorded masks again.
     """
-    from myops.inputs import INPUTS_FILE, moved, read_inputs
+    from myops.inputs import INPUTS_FILE, LABELS_FILE, moved, read_inputs
     from myops.output import check_writable, write_results
+    from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
     from myops.quantify.measure import measure
     from myops.refine.record import SESSION_FILE, check_not_overwritten, read_record, to_record
     from myops.report.review import review_of
@@ -50,6 +51,7 @@ def refine(
     target = output or out_dir / "refined"
     record = read_record(prompts)
     check_not_overwritten(prompts, target)
+    refuse_overwriting([target / LABELS_FILE], [out_dir / LABELS_FILE], OTHER_OUTPUT)
     check_writable(target)
     inputs = moved(read_inputs(out_dir), folder, named)
     replayed, automatic = replay_on(out_dir, inputs, record, model, device)

@@ -40,13 +40,17 @@ def study(source: Path | None, output: Path, simulate: int | None, **settings: A
     that alone.
     """
     from myops.output import check_writable
+    from myops.overwriting import OTHER_OUTPUT, refuse_overwriting, refuse_replacing
     from myops.report.study_page import render_study
     from myops.study.analysis import analyze
-    from myops.study.tables import as_text, write_study
+    from myops.study.tables import TABLES, as_text, write_study
 
     if (source is None) == (simulate is None):
         raise InputError("expected a table or folder of readings, or --simulate PATIENTS: give one")
     check_writable(output)
+    tables = [f"{name}.csv" for name in TABLES]
+    refuse_overwriting((output / name for name in tables), filter(None, [source]), OTHER_OUTPUT)
+    refuse_replacing(output, tables, "study.json", OTHER_OUTPUT)
     if simulate is not None:
         readings = run_simulation(simulate, **settings)
     elif source is not None:

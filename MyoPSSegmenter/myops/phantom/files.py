@@ -15,6 +15,12 @@ import SimpleITK as sitk
 from .patient import PhantomConfig, PhantomPatient, generate_patient
 
 SUFFIXES = {"bssfp": "C0", "lge": "DE", "t2": "T2"}
+COHORT_FILE = "cohort.json"
+
+
+def patient_name(seed: int) -> str:
+    """What the files of a patient begin with, and what its folder in a cohort is called."""
+    return f"phantom_{seed:06d}"
 
 
 def short_axis_direction(rng: np.random.Generator, apex_first: bool) -> tuple[float, ...]:
@@ -51,7 +57,7 @@ def write_patient(patient: PhantomPatient, folder: Path, name: str | None = None
     Raises:
         OSError: the folder cannot be written.
     """
-    name = name or f"phantom_{patient.seed:06d}"
+    name = name or patient_name(patient.seed)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".myops-unfinished-", dir=folder) as stage:
@@ -59,6 +65,9 @@ def write_patient(patient: PhantomPatient, folder: Path, name: str | None = None
         # Moved in only when all are complete: an interruption leaves no half patient.
         for path in sorted(Path(stage).iterdir()):
             os.replace(path, folder / path.name)
+    # An earlier patient of this name may have had sequences that this one has not.
+    for sequence in SUFFIXES.keys() - patient.images.keys():
+        (folder / f"{name}_{SUFFIXES[sequence]}.nii.gz").unlink(missing_ok=True)
     return folder
 
 
@@ -95,12 +104,12 @@ def write_cohort(
     folder = Path(folder)
     written = []
     for index, seed in enumerate(range(first_seed, first_seed + count)):
-        name = f"phantom_{seed:06d}"
+        name = patient_name(seed)
         if progress:
             progress(index / count, name)
         written.append(write_patient(generate_patient(seed, config), folder / name))
     settings = {"first_seed": first_seed, "count": count, "config": asdict(config)}
-    (folder / "cohort.json").write_text(json.dumps(settings, indent=2) + "\n")
+    (folder / COHORT_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     return written
 
 

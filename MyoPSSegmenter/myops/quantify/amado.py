@@ -24,11 +24,14 @@ from .threshold import (
     invalid_result,
     judged_levels,
     no_contrast,
+    not_judged,
     offset_doubt,
     signed_data,
+    unjudged,
 )
 
 RULE = "amado"
+NO_REGION_THERE = "no hyper-enhanced region"
 NO_REGION = "no hyper-enhanced region: nothing was drawn, and there is no remote region to find one"
 
 
@@ -65,9 +68,12 @@ def amado(
         reason = "the hyper-enhanced region lies outside the myocardium" if drawn else NO_REGION
         return invalid_result(RULE, scope, slices, reason)
     peaks = judged_levels(lge, region, region if drawn else scar, scope)
+    skipped = unjudged(scar, peaks)
+    if skipped and all(peak is None for peak in peaks):
+        return invalid_result(RULE, scope, slices, f"{NO_REGION_THERE} in any judged slice")
     thresholds = tuple(None if p is None else p / 2 for p in peaks)
     mask = grow(region, above(lge, myocardium, thresholds, inclusive=True), scope)
-    doubts = offset_doubt(lge, myocardium, remote)
+    doubts = offset_doubt(lge, myocardium, remote) + not_judged(skipped, NO_REGION_THERE)
     return ThresholdResult(
         RULE, scope, peaks, thresholds, mask, None, doubts, None if drawn else remote
     )

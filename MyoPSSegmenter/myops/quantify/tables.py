@@ -52,6 +52,8 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
     for name, content in files.items():
         write = partial(Path.write_text, data=content, encoding="utf-8")
         written.append(write_atomic(Path(folder) / name, write))
+    if measurements.regional is None:  # those of an earlier label map are not this one's
+        (Path(folder) / "regional.csv").unlink(missing_ok=True)
     return tuple(written)
 
 

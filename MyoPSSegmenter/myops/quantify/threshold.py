@@ -6,7 +6,7 @@ never raises for an image that it does not fit: the result then says why it is i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -148,6 +148,17 @@ def judged_levels(
         level(image[wall]) if wall.any() and lesion.any() else None
         for image, wall, lesion in zip(lge, myocardium, scar, strict=True)
     )
+
+
+def unjudged(scar: np.ndarray, peaks: Levels) -> list[int]:
+    """Indices of slices that a per-slice rule should have judged (with scar) and did not."""
+    return [k for k, peak in enumerate(peaks) if peak is None and scar[k].any()]
+
+
+def not_judged(slices: Sequence[int], reason: str) -> tuple[str, ...]:
+    """Name the slices (from 1) that a per-slice rule left out; nothing where there are none."""
+    numbers = ", ".join(str(index + 1) for index in slices)
+    return (f"slice {numbers} not judged: {reason} there",) if slices else ()
 
 
 def above(

@@ -27,6 +27,7 @@ from .threshold import (
     lone_peak_doubt,
     no_contrast,
     no_myocardium,
+    not_judged,
 )
 
 OTSU_BINS = 256
@@ -133,17 +134,16 @@ def _remote_levels(
         return (remote.mean,) * len(judged), (remote.sd,) * len(judged), ()
     means: list[float | None] = []
     sds: list[float | None] = []
-    poor: list[str] = []
+    poor: list[int] = []
     for index, (image, region, peak) in enumerate(zip(lge, remote.mask, judged, strict=True)):
         values = image[region].astype(np.float64)
         enough = values.size >= LEAST_REMOTE_VOXELS_IN_SLICE
         if peak is not None and not enough:
-            poor.append(str(index + 1))
+            poor.append(index)
         used = peak is not None and enough
         means.append(float(values.mean()) if used else None)
         sds.append(float(values.std()) if used else None)
-    words = f"slice {', '.join(poor)} not judged: too little remote myocardium there"
-    return tuple(means), tuple(sds), (words,) if poor else ()
+    return tuple(means), tuple(sds), not_judged(poor, "too little remote myocardium")
 
 
 def _magnitude_doubt(lge: np.ndarray, remote: RemoteRegion) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ class EvaluationConfig:
         rules: a name in `RULES`.
         seed: of the reader.
         device: of cascade and refiner.
+        also_learned: whether a refiner is scored on patients that it has learned from, too.
     """
 
     structure: str = "scar"
@@ -79,6 +80,7 @@ class EvaluationConfig:
     rules: str = "free"
     seed: int = 0
     device: str = "auto"
+    also_learned: bool = False
 
     @property
     def reported(self) -> tuple[int, ...]:

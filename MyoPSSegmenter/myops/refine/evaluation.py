@@ -17,6 +17,7 @@ from myops import labels as regions
 from myops.case import Case
 from myops.datasets import CaseReader, LabeledCase
 from myops.errors import InputError
+from myops.learned import refuse_learned
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.clicking import (
     GROWING,
@@ -74,10 +75,18 @@ def evaluate_cohort(
 
 
 def evaluate_reader(read: CaseReader, config: EvaluationConfig) -> PatientResult:
-    """Read and evaluate one patient with networks that are loaded once per process."""
+    """Read and evaluate one patient with networks that are loaded once per process.
+
+    Raises:
+        InputError: a refiner has learned from the patient, and `also_learned` was not asked for.
+    """
     cascade = partial(_segment, device=config.device)
     correctors = {name: load_corrector(name, config.device) for name in config.methods}
-    return evaluate_patient(read(), config, cascade, correctors)
+    labeled = read()
+    for name, model in _models(correctors).items():
+        if not config.also_learned:
+            refuse_learned([labeled], model.learned, f"the refiner {name}")
+    return evaluate_patient(labeled, config, cascade, correctors)
 
 
 def evaluate_patient(
@@ -157,9 +166,14 @@ def _missing(structure: str, labeled: LabeledCase) -> str:
 
 
 def _weights(segmentation: Segmentation, correctors: Mapping[str, Corrector]) -> dict[str, str]:
-    models = {name: getattr(corrector, "model", None) for name, corrector in correctors.items()}
-    refiners = {f"refiner {name}": model.checksum for name, model in models.items() if model}
+    refiners = {f"refiner {name}": one.checksum for name, one in _models(correctors).items()}
     return {**segmentation.model, **refiners}
+
+
+def _models(correctors: Mapping[str, Corrector]) -> dict[str, Any]:
+    """The refiners' models; region growing has none."""
+    models = {name: getattr(corrector, "model", None) for name, corrector in correctors.items()}
+    return {name: model for name, model in models.items() if model}
 
 
 def _segment(case: Case, device: str) -> Segmentation:

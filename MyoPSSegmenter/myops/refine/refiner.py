@@ -23,6 +23,7 @@ from myops.cropping import (
     uncrop_stack,
 )
 from myops.errors import InputError
+from myops.learned import learned_in
 from myops.models.device import resolve_device
 from myops.models.refiner import PromptBatch
 from myops.refine.prompts import STRUCTURES, Box, Point, Prompts, check_prompts
@@ -45,6 +46,7 @@ class RefinerModel:
         size: pixels per side of its squares.
         name: "default" or the name of an added checkpoint.
         checksum: SHA-256 of its weights.
+        learned: checksums of the images that they have learned from (`myops.learned`).
     """
 
     network: nn.Module
@@ -52,6 +54,7 @@ class RefinerModel:
     size: int
     name: str
     checksum: str
+    learned: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -112,16 +115,18 @@ def load_refiner(
     network = load_network("refiner", root / entry["file"], entry).eval()
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     size = int(network.size)  # type: ignore[arg-type]
-    return RefinerModel(network, target, size, name, str(entry["sha256"]))
+    return RefinerModel(network, target, size, name, str(entry["sha256"]), learned_in(entry))
 
 
 def _load_stored(name: str, device: torch.device) -> RefinerModel:
     """A SAM checkpoint that the user has added."""
     from myops.model_store import find_model, load_model
+    from myops.models.sam_adaptation import read_adaptation
 
     stored = find_model(name)
     network = load_model(stored).to(device)
-    return RefinerModel(network, device, network.size, name, stored.sha256)
+    learned = learned_in(read_adaptation(stored.path) or {})
+    return RefinerModel(network, device, network.size, name, stored.sha256, learned)
 
 
 class Refiner:

@@ -13,6 +13,7 @@ from myops.case import SEQUENCES, Case
 from myops.cropping import SquareBox
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
+from myops.learned import by_patient
 from myops.reproduce.protocol import COHORT_SEED, OUTSIDE_SEED, TESTED, TRAINED
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class TestCase:
     """A patient to test on: truth uint16 (z, y, x) on the Case's grid, and the heart's square.
 
     `box` is None where the heart finder finds no heart: every row then misses this patient.
+    `image_checksums` tells who the patient is (`learned.image_checksums`).
     """
 
     __test__ = False  # no test of pytest's
@@ -44,6 +46,7 @@ class TestCase:
     truth: np.ndarray
     drawn: np.ndarray
     box: SquareBox | None
+    image_checksums: frozenset[str] = frozenset()
 
 
 def make_cohort(folder: Path, patients: int, progress: Progress) -> Path:
@@ -77,8 +80,8 @@ def split_cases(cases: list[LabeledCase], where: Path) -> Split:
     """The first patients by name are trained on, the others tested: 25 of 45, or that share.
 
     Raises:
-        InputError: fewer than four patients, one without all three sequences, or twice the same
-            name.
+        InputError: fewer than four patients, one without all three sequences, twice the same name,
+            or the same images under two names.
     """
     # MyoPS 2020 calls its patients myops_training_101... and myops_test_201...
     names = sorted((case.name for case in cases), key=lambda name: ("test" in name.lower(), name))
@@ -96,6 +99,12 @@ def split_cases(cases: list[LabeledCase], where: Path) -> Split:
                 f"{where}: expected bSSFP, LGE and T2 of {case.name}, found no "
                 f"{', '.join(missing)}; the papers' tables need all three of every patient"
             )
+    for same in by_patient(cases):
+        if len(same) > 1:
+            raise InputError(
+                f"{where}: expected every patient once, found one (the same images, or frames of "
+                f"one cine) as {', '.join(case.name for case in same)}; leave out all but one"
+            )
     trained = min(max(round(len(names) * TRAINED / (TRAINED + TESTED)), 2), len(names) - 2)
     return Split(tuple(names[:trained]), tuple(names[trained:]))
 
@@ -109,7 +118,8 @@ def test_case(labeled: LabeledCase, models: Models) -> TestCase:
     """Bring a patient to its Case's grid and find the heart with the shipped heart finder."""
     case = labeled.to_case()
     truth, drawn = labeled.truth_for(case)
-    return TestCase(labeled.name, case, truth, drawn, find_box(case, models))
+    box = find_box(case, models)
+    return TestCase(labeled.name, case, truth, drawn, box, labeled.image_checksums)
 
 
 def find_box(case: Case, models: Models) -> SquareBox | None:

@@ -11,12 +11,13 @@ from torch import nn
 
 from myops.compare import compare
 from myops.errors import InputError
+from myops.learned import refuse_learned
 from myops.reproduce import predict
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.protocol import TESTED, TRAINED, Protocol
 from myops.reproduce.rows import Row, Table
 from myops.reproduce.table import CaseScore
-from myops.training.checkpoint import CHECKPOINT_NAME
+from myops.training.checkpoint import CHECKPOINT_NAME, learned_by
 from myops.training.config import TrainingConfig
 from myops.training.export import load_trained
 
@@ -57,6 +58,15 @@ class Reproduction:
         """The weights of one training of a row."""
         return self.folder(seed, row) / CHECKPOINT_NAME
 
+    def refuse_learned(self, tests: Sequence[TestCase], seed: int, row: Row) -> None:
+        """Refuse patients that a row's network, or the one of its region, has learned from.
+
+        Raises:
+            InputError: naming them.
+        """
+        for one in (row, *([self.row(row.region)] if row.region else [])):
+            refuse_learned(tests, learned_by(self.checkpoint(seed, one)), one.name)
+
     def row(self, name: str) -> Row:
         """The row of this name."""
         return next(row for row in self.table.rows if row.name == name)
@@ -87,9 +97,14 @@ class Regions:
 def evaluate(
     regions: Regions, tests: Sequence[TestCase], seed: int, row: Row, checkpoint: Path
 ) -> list[CaseScore]:
-    """Every test patient's agreement on the row's structures; none for a row that is not shown."""
+    """Every test patient's agreement on the row's structures; none for a row that is not shown.
+
+    Raises:
+        InputError: the row's network, or the one that gives its region, has learned from a patient.
+    """
     if not row.measures:
         return []
+    regions.wanted.refuse_learned(tests, seed, row)
     trained = load_trained(checkpoint)
     scores = []
     for test in tests:

@@ -27,6 +27,8 @@ from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.io import write_atomic, write_json
 from myops.labels import MYOPS
+from myops.learned import case_sha256, refuse_learned
+from myops.overwriting import OTHER_OUTPUT, refuse_replacing
 from myops.reproduce import interactive, nnunet_row
 from myops.reproduce.cohort import (
     Split,
@@ -42,12 +44,12 @@ from myops.reproduce.picture import Answers, draw
 from myops.reproduce.rows import NNUNET, Row
 from myops.reproduce.table import CaseScore, read_scores, write_scores, write_table
 from myops.training.cases import CasePatient, choose_cases
-from myops.training.checkpoint import git_commit
+from myops.training.checkpoint import git_commit, learned_by
 from myops.training.export import load_trained
 
 Say = Callable[[str], None]
 PROTOCOL_FILE = "protocol.json"
-DONE, OUTSIDE = "cases.csv", "outside.csv"
+DONE, OUTSIDE, TABLE, PICTURE = "cases.csv", "outside.csv", "table.md", "table.png"
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def reproduce(wanted: Reproduction, say: Say) -> Path:
         return _write_clicks(wanted, patients, say)
     path = _write_all(wanted, patients, minutes)
     if patients.tests:
-        draw(wanted.output / "table.png", wanted.table, _answers(wanted, patients.tests, regions))
+        draw(wanted.output / PICTURE, wanted.table, _answers(wanted, patients.tests, regions))
     return path
 
 
@@ -126,20 +128,24 @@ def _read_patients(wanted: Reproduction, say: Say) -> Patients:
     folder = wanted.data or make_cohort(wanted.output / "cohort", wanted.patients, progress)
     cases = read_cases(folder)
     split = split_cases(cases, folder)
-    _claim_folder(wanted, folder, split)
+    _claim_folder(wanted, folder, split, {case.name: case_sha256(case) for case in cases})
     outside = wanted.outside
     if outside is None and wanted.table.outside and wanted.data is None:
         outside = make_outside(wanted.output / "cohort_outside", len(split.test), progress)
     tested = [case for case in cases if case.name in split.test]
     # Hearts are looked for only where a row is measured on them.
     measured = any(row.measures for row in wanted.table.rows)
+    others = read_cases(outside) if measured and outside else []
+    learned = choose_cases(cases, list(split.train), str(folder))
+    known = frozenset[str]().union(*(one.image_checksums for one in learned))
+    refuse_learned([*tested, *others], known, "this reproduction")
     return Patients(
         folder=folder,
         split=split,
-        learned=choose_cases(cases, list(split.train), str(folder)),
+        learned=learned,
         cases=tested,
         tests=_test_cases(tested) if measured else [],
-        outside=_test_cases(read_cases(outside)) if measured and outside else [],
+        outside=_test_cases(others) if others else [],
     )
 
 
@@ -176,15 +182,18 @@ def _write_clicks(wanted: Reproduction, patients: Patients, say: Say) -> Path:
             interactive.evaluate_clicks(checkpoint, patients.cases, folder, seed, say)
         parts += ["", f"## Seed {seed}", "", done.read_text(encoding="utf-8")]
     text = "\n".join([*parts, interactive.PUBLISHED, ""])
-    path = wanted.output / "table.md"
+    path = wanted.output / TABLE
     write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
     return path
 
 
-def _claim_folder(wanted: Reproduction, data: Path, split: Split) -> None:
+def _claim_folder(
+    wanted: Reproduction, data: Path, split: Split, patients: Mapping[str, str]
+) -> None:
     """Write down what is reproduced here, and refuse to mix it with something else.
 
-    More seeds and more rows belong to the same reproduction: each has a folder of its own.
+    More seeds and more rows belong to the same reproduction: each has a folder of its own. Patients
+    are held by the checksums of images and labels: under the same names there may be others now.
     """
     path = wanted.output / PROTOCOL_FILE
     plan = {
@@ -193,7 +202,9 @@ def _claim_folder(wanted: Reproduction, data: Path, split: Split) -> None:
         "phantom": wanted.data is None,
         "protocol": asdict(replace(wanted.protocol, seeds=0)),
         "split": {"train": list(split.train), "test": list(split.test)},
+        "patients": dict(patients),
     }
+    refuse_replacing(wanted.output, (DONE, OUTSIDE, TABLE, PICTURE), PROTOCOL_FILE, OTHER_OUTPUT)
     rows = {row.name: dict(row.settings) for row in wanted.table.rows}
     commit = git_commit()
     if path.exists():
@@ -232,20 +243,19 @@ def settings_of(
 def _train_and_evaluate(
     wanted: Reproduction, patients: Patients, regions: Regions, seed: int, row: Row
 ) -> None:
-    from myops.training.loop import train
+    from myops.training.loop import starting_weights, train
 
     if row.stage == NNUNET:
         if not _is_first_process():
             return
         nnunet_row.train_and_predict(wanted, patients.folder, patients.split, seed, row)
     else:
-        train(
-            row.stage,
-            settings_of(wanted, patients.folder, patients.split, seed, row),
-            wanted.folder(seed, row),
-            resume=True,
-            patients=patients.learned,
-        )
+        settings = settings_of(wanted, patients.folder, patients.split, seed, row)
+        if start := settings.get("start"):  # hours before the evaluation would refuse it
+            known = learned_by(starting_weights(row.stage, start))
+            refuse_learned([*patients.cases, *patients.outside], known, start)
+        folder = wanted.folder(seed, row)
+        train(row.stage, settings, folder, resume=True, patients=patients.learned)
     # Several processes train together; one of them evaluates while the others wait at the next row.
     if _is_first_process():
         _evaluate(wanted, patients.tests, regions, seed, row, DONE)
@@ -288,7 +298,7 @@ def _write_all(wanted: Reproduction, patients: Patients, minutes: float) -> Path
     }
     head = [*_head(wanted, patients), f"This call took {minutes:.0f} minutes"]
     return write_table(
-        wanted.output / "table.md", wanted.table, found[DONE], head, acute, found.get(OUTSIDE, ())
+        wanted.output / TABLE, wanted.table, found[DONE], head, acute, found.get(OUTSIDE, ())
     )
 
 

@@ -20,6 +20,7 @@ NOTICE = "Research use only. Not a medical device."
 # The word in the column "data" of every table; a table that says so is read as simulated again.
 SIMULATED, READ = "simulated", "read"
 ALL_CASES = "all"
+TABLES = ("readings", "agreement", "tests", "times")
 DIGITS = 8
 
 DEFINITIONS: Mapping[str, str] = {

@@ -19,7 +19,8 @@ from myops.training.label_noise import KINDS, LEVELS, noisy_labels
 class CasePatient:
     """A labeled case on its Case's grid; see `stage.Patient` for the attributes.
 
-    `acute` tells that the expert has drawn edema: a chronic scar has none.
+    `acute` tells that the expert has drawn edema: a chronic scar has none; `image_checksums` who
+    the patient is (`learned.image_checksums`).
     """
 
     name: str
@@ -28,6 +29,7 @@ class CasePatient:
     mvo: np.ndarray
     spacing_mm: tuple[float, float, float]
     acute: bool
+    image_checksums: frozenset[str] = frozenset()
 
 
 def case_patient(labeled: LabeledCase) -> CasePatient:
@@ -51,6 +53,7 @@ def case_patient(labeled: LabeledCase) -> CasePatient:
         mvo=mvo[drawn],
         spacing_mm=case.geometry.spacing_mm,
         acute=bool((labels == MYOPS["edema"]).any()),
+        image_checksums=labeled.image_checksums,
     )
 
 

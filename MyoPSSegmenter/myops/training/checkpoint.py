@@ -17,8 +17,9 @@ import torch
 from torch import nn
 
 from myops.errors import InputError
+from myops.learned import learned_in
 from myops.training.config import TrainingConfig, config_from_dict
-from myops.weights import load_tensors
+from myops.weights import load_tensors, read_metadata
 
 CHECKPOINT_NAME = "checkpoint.pt"
 
@@ -48,7 +49,13 @@ class Progress:
 
 @dataclass
 class State:
-    """All that changes while training. `average` is the running mean of the weights, or None."""
+    """All that changes while training, and what is kept with it.
+
+    Attributes:
+        average: the running mean of the weights, or None.
+        learned: checksums of the images that the weights have learned from, also in the trainings
+            that they come from; none for phantoms.
+    """
 
     model: nn.Module
     average: nn.Module | None
@@ -56,6 +63,7 @@ class State:
     progress: Progress
     rng: np.random.Generator
     generator: torch.Generator
+    learned: frozenset[str] = frozenset()
 
 
 def save_checkpoint(path: Path, stage: str, config: TrainingConfig, state: State) -> None:
@@ -69,6 +77,7 @@ def save_checkpoint(path: Path, stage: str, config: TrainingConfig, state: State
         "config": json.dumps(asdict(config)),
         "commit": git_commit(),
         "progress": json.dumps(asdict(state.progress)),
+        "learned": json.dumps(sorted(state.learned)),
         "model": state.model.state_dict(),
         "average": state.average.state_dict() if state.average else {},
         "optimizer": state.optimizer.state_dict(),
@@ -211,6 +220,16 @@ def add_planes(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[str
     wide = torch.zeros_like(wanted)
     wide[:, : kernel.shape[1]] = kernel.to(wide)
     return weights | {name: wide}
+
+
+def learned_by(path: Path) -> frozenset[str]:
+    """Checksums of the images that the network in a checkpoint or safetensors file learned from.
+
+    Raises:
+        InputError: missing or damaged file.
+    """
+    is_checkpoint = path.suffix != ".safetensors"
+    return learned_in(read_checkpoint(path) if is_checkpoint else read_metadata(path))
 
 
 def trained_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -14,9 +14,11 @@ import click
 from torch import nn
 
 from myops.errors import InputError
+from myops.learned import learned_in
+from myops.overwriting import refuse_overwriting
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
-from myops.weights import BUILDERS, SHIPPED_FOLDER, install_weights
+from myops.weights import BUILDERS, install_weights
 
 
 def load_trained(checkpoint: Path) -> tuple[nn.Module, TrainingConfig]:
@@ -65,6 +67,8 @@ def export_weights(
             f"{checkpoint}: expected a network among {', '.join(BUILDERS)}, found "
             f"{content['stage']}, which is only compared with; folders of weights do not hold it"
         )
+    written = folder / f"{content['stage']}.safetensors"
+    refuse_overwriting([written], [checkpoint], "name another folder")
     metadata = provenance(content, stored_config(content))
     metadata["metrics"] |= dict(metrics or {})
     return install_weights(content["stage"], trained_network(checkpoint), folder, metadata)
@@ -81,6 +85,7 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
             else "synthetic patients of myops.phantom only"
         ),
         "config": _without_places(json.loads(content["config"])),
+        "learned": sorted(learned_in(content)),
         "commit": content["commit"],
         "seeds": {
             "first": training_seed(stage, 0, config.seed),
@@ -102,7 +107,7 @@ def _without_places(config: dict[str, Any]) -> dict[str, Any]:
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--folder", type=click.Path(path_type=Path), default=SHIPPED_FOLDER)
+@click.option("--folder", type=click.Path(path_type=Path), required=True)
 def main(checkpoint: Path, folder: Path) -> None:
     """Write CHECKPOINT's network into a folder of weights."""
     try:

@@ -17,14 +17,17 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from myops.errors import InputError
+from myops.learned import learned_in
 from myops.models.device import has_fast_bfloat16
+from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
 from myops.training.assn import ASSN_STAGE
-from myops.training.cases import CasePatient
+from myops.training.cases import CasePatient, training_cases
 from myops.training.checkpoint import (
     CHECKPOINT_NAME,
     Progress,
     State,
     git_commit,
+    learned_by,
     load_weights,
     read_checkpoint,
     restore_state,
@@ -50,7 +53,7 @@ from myops.training.refiner import REFINER_STAGE
 from myops.training.report import Reporter
 from myops.training.stage import Batch, Stage
 from myops.training.unet import UNET_STAGE
-from myops.weights import SHIPPED_FOLDER
+from myops.weights import SHIPPED_FOLDER, learned_from, read_manifest
 
 STAGES = {
     stage.name: stage
@@ -99,14 +102,19 @@ def train(
         raise InputError(f"{path} belongs to {found['stage']}, expected {stage}")
     config = make_config(stage, overrides, stored_config(found) if found else None)
     phantom_config(config)
+    refuse_overwriting([path], starting_files(stage, config), OTHER_OUTPUT)
     git_commit()  # of the code that runs; the tree may be another when a checkpoint is written
     path.parent.mkdir(parents=True, exist_ok=True)
     fabric = make_fabric(config)
     state = make_state(STAGES[stage], config, fabric)
     if found is not None:
         restore_state(found, state)
+        state.learned |= learned_in(found)
         if not fabric.is_global_zero:  # the generators in the checkpoint are the first process's
             seed_generators(state, config.seed, fabric.global_rank, state.progress.step)
+    if config.cases:
+        patients = patients or training_cases(config)
+        state.learned = state.learned.union(*(one.image_checksums for one in patients))
     source = training_source(STAGES[stage], config, patients)
     _run(STAGES[stage], config, fabric, state, path, source)
     return path
@@ -149,7 +157,22 @@ def make_state(stage: Stage, config: TrainingConfig, fabric: Fabric) -> State:
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     state = State(model, average, optimizer, Progress(), np.random.default_rng(), torch.Generator())
     seed_generators(state, config.seed, fabric.global_rank)
+    state.learned = learned_before(stage.name, config)
     return state
+
+
+def starting_files(stage: str, config: TrainingConfig) -> list[Path]:
+    """Files of the networks that a training starts from or leans on, where it names some."""
+    files = [starting_weights(stage, config.start)] if config.start else []
+    return files + ([Path(dae)] if (dae := getattr(config, "dae", "")) else [])
+
+
+def learned_before(stage: str, config: TrainingConfig) -> frozenset[str]:
+    """Images that the networks which a training starts from or leans on have learned from."""
+    learned = [learned_by(path) for path in starting_files(stage, config)]
+    if (cascade := getattr(config, "cascade", "default")) != "default":
+        learned.append(learned_from(read_manifest(Path(cascade))))
+    return frozenset().union(*learned)
 
 
 def starting_weights(stage: str, start: str) -> Path:

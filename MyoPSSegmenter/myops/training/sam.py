@@ -18,6 +18,7 @@ from myops.model_store import find_model
 from myops.models.lora import Adaptation, adapt
 from myops.models.sam import ARCHITECTURES, SamRefiner
 from myops.models.sam_adaptation import save_adaptation, start_sam_refiner
+from myops.overwriting import refuse_overwriting
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import RefinerConfig
 from myops.training.export import provenance
@@ -54,6 +55,7 @@ def export_sam(checkpoint: Path, output: Path) -> str:
         raise InputError(f"{checkpoint}: expected a refiner trained on SAM, found another network")
     model, adaptation, base = _start(config)
     load_weights(checkpoint, model)
+    refuse_overwriting([output], [checkpoint, base], "name another file")
     metadata = provenance(content, config)
     metadata["config"]["checkpoint"] = base.name  # weights are given to others: no places
     origin = (config.backbone, file_sha256(base))
