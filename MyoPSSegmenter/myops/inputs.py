@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .checksum import file_sha256
 from .errors import InputError
 from .naming import find_sequences
+from .text_files import read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,7 +115,7 @@ def read_inputs(out_dir: Path) -> Inputs:
     """
     path = out_dir / INPUTS_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         images = values["images"]
         spacing = values["spacing_mm"]
         return Inputs(

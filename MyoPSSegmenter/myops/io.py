@@ -15,6 +15,7 @@ import numpy as np
 
 from .errors import InputError
 from .integrity import check_integrity, check_spacing, truncated
+from .readable import encoded
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -154,7 +155,7 @@ def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
         ValueError: a number that JSON does not know (NaN, infinity).
     """
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    return write_atomic(path, lambda beside: beside.write_bytes(encoded(text)))
 
 
 def set_aside(path: str | Path) -> Path:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .case import restore
 from .errors import InputError
+from .readable import encoded
 
 if TYPE_CHECKING:
     from .case import Case
@@ -233,12 +234,12 @@ def _write_measurements(
     if measurements.regional is not None:
         tables["regional.csv"] = measurements.regional.to_rows(measurements.case_name)
     for name, rows in tables.items():
-        (stage / name).write_text(csv_text(rows), encoding="utf-8")
+        (stage / name).write_bytes(encoded(csv_text(rows)))
 
 
 def _write_json(path: Path, values: Any) -> None:
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_bytes(encoded(text + "\n"))
 
 
 def _write_report(
@@ -260,7 +261,7 @@ def _write_report(
         from .report.html import render_report
 
         (stage / "overview.png").write_bytes(overview(tiles, content.title))
-        (stage / "report.html").write_text(render_report(content), encoding="utf-8")
+        (stage / "report.html").write_bytes(encoded(render_report(content)))
     if "pdf" in formats:
         from .report.pdf import write_pdf
 

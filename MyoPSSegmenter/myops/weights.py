@@ -18,6 +18,7 @@ from myops.io import write_atomic
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import resolve_device
 from myops.models.dssnet import build_dssnet
+from myops.text_files import read_json, write_text
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
@@ -123,7 +124,7 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / MANIFEST
     try:
-        networks = json.loads(path.read_text(encoding="utf-8"))["networks"]
+        networks = read_json(path)["networks"]
         return {entry["name"]: entry for entry in networks if entry["file"] and entry["sha256"]}
     except FileNotFoundError:
         raise InputError(f"expected weights in {folder}, found no {MANIFEST}") from None
@@ -258,7 +259,7 @@ def install_weights(
     entries = read_manifest(folder) if (folder / MANIFEST).is_file() else {}
     ordered = [(entries | {name: entry})[key] for key in BUILDERS if key in entries | {name: entry}]
     text = json.dumps({"networks": ordered}, indent=2) + "\n"
-    write_atomic(folder / MANIFEST, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(folder / MANIFEST, text)
     return entry
 
 

@@ -43,13 +43,13 @@ def masks(prediction: Path, truth: Path, output: Path | None) -> None:
     Both hold MyoPS labels on one grid; overlap, surface distances and volumes per region.
     """
     from myops.compare import compare_files
-    from myops.io import write_atomic
+    from myops.text_files import write_text
 
     regions = {name: found.to_dict() for name, found in compare_files(prediction, truth).items()}
     print_agreement(regions)
     if output is not None:
         text = json.dumps(regions, indent=2) + "\n"
-        write_atomic(output, lambda beside: beside.write_text(text))
+        write_text(output, text)
 
 
 @evaluate.command()

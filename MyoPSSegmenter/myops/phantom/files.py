@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..text_files import write_text
 from .patient import PhantomConfig, PhantomPatient, generate_patient
 
 SUFFIXES = {"bssfp": "C0", "lge": "DE", "t2": "T2"}
@@ -70,7 +71,7 @@ def _write_files(patient: PhantomPatient, folder: Path, name: str) -> None:
         _write(image.astype(np.int16), patient, direction, folder / f"{name}_{SUFFIXES[sequence]}")
     _write(patient.labels, patient, direction, folder / f"{name}_gd")
     _write(patient.mvo.astype(np.uint8), patient, direction, folder / f"{name}_mvo")
-    (folder / f"{name}_truth.json").write_text(json.dumps(_truth(patient), indent=2) + "\n")
+    write_text(folder / f"{name}_truth.json", json.dumps(_truth(patient), indent=2) + "\n")
 
 
 def write_cohort(
@@ -100,7 +101,7 @@ def write_cohort(
             progress(index / count, name)
         written.append(write_patient(generate_patient(seed, config), folder / name))
     settings = {"first_seed": first_seed, "count": count, "config": asdict(config)}
-    (folder / "cohort.json").write_text(json.dumps(settings, indent=2) + "\n")
+    write_text(folder / "cohort.json", json.dumps(settings, indent=2) + "\n")
     return written
 
 

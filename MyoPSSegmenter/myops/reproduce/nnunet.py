@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from myops.errors import InputError
-from myops.io import write_atomic, write_json
+from myops.io import write_json
 from myops.reproduce.nnunet_files import RAW, read_description
+from myops.text_files import write_text
 
 # The environment variable that names the folder of nnU-Net's commands.
 COMMANDS_VARIABLE = "MYOPS_NNUNET"
@@ -128,7 +129,7 @@ def with_short_trainer(run: NnunetRun, epochs: int, iterations: int) -> NnunetRu
         name=name, epochs=epochs, iterations=iterations, validations=max(1, iterations // 5)
     )
     path = run.output / "trainers" / f"{name}.py"
-    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(path, text)
     return replace(run, trainer=name)
 
 
