@@ -184,6 +184,30 @@ def step(**changes):
     return {"steps": [{**MINIMAL["steps"][0], **changes}]}
 
 
+def timed(*times):
+    return from_record({"steps": [{**MINIMAL["steps"][0], "time": time} for time in times]})
+
+
+def test_times_that_belong_together_are_the_reader_s():
+    assert timed("2026-01-01T10:00:00Z", "2026-01-01T12:30:00.5+01:00").timed
+    assert timed("2026-01-01T10:00:00", "2026-01-01T10:30:00").timed
+    assert not timed("2026-01-01T10:00:00Z", None).timed
+    assert timed("2026-01-01T10:00:00Z", None).time_trouble == ""
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (("2026-01-01T10:00:00Z", "2026-01-01T10:01:00"), "step 2: expected a time with a time z"),
+        (("2026-01-01T10:00:00Z", "2026-01-01T09:00:00Z"), "step 2: expected a time after"),
+    ],
+)
+def test_times_that_contradict_each_other_are_no_reading_time(times, words):
+    record = timed(*times)
+    assert not record.timed
+    assert record.time_trouble.startswith(words)
+
+
 BAD_VALUES = {
     "no object": ([], "an object with steps"),
     "no steps": ({}, "a list of steps"),
@@ -203,6 +227,8 @@ BAD_VALUES = {
     "a rule that is no truth": ({"rules": {"keep_inside": 1}, "steps": []}, "keep_inside"),
     "checksums as text": ({"images_sha256": "abc", "steps": []}, "images_sha256"),
     "refiner as text": ({"refiner": "abc", "steps": []}, "refiner"),
+    "a word as time": (step(time="noon"), "step 1: a time in ISO 8601"),
+    "a number as time": (step(time=5), "time as text"),
     "number as checksum": ({"start_sha256": 5, "steps": []}, "start_sha256"),
 }
 

@@ -137,6 +137,18 @@ def test_a_replay_that_differs_warns_and_names_the_step(results, tmp_path):
     assert "Warning: the refiner's weights are not the recorded ones (1111" in done.stderr
 
 
+def test_a_session_whose_clock_was_set_back_is_replayed_without_its_times(results, tmp_path):
+    step = MINIMAL["steps"][0]
+    times = ("2026-01-01T10:00:00+00:00", "2026-01-01T09:00:00")
+    values = {"steps": [{**step, "time": time} for time in times]}
+    prompts = write_prompts(tmp_path / "prompts.json", values)
+    done = run("refine", results, "--prompts", prompts)
+    assert done.exit_code == 0, done.output
+    assert "no reading time: step 2: expected a time with a time zone" in done.stderr
+    steps = json.loads((results / "refined" / "session.json").read_text("utf-8"))["steps"]
+    assert [step for step in steps if "time" in step] == []
+
+
 def test_a_session_is_not_overwritten_by_its_own_replay(results, tmp_path):
     run("refine", results, "--prompts", write_prompts(tmp_path / "prompts.json"))
     session = results / "refined" / "session.json"
@@ -204,4 +216,4 @@ def test_a_replay_of_prompts_without_times_records_no_times(tmp_path):
 
     out = tmp_path / "session.json"
     out.write_text(json.dumps({"steps": [{"action": "prompt", "structure": "scar"}]}))
-    assert _times(out) == (None, {})
+    assert (_times(out).total, _times(out).stages) == (None, {})

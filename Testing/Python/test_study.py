@@ -330,6 +330,66 @@ def test_saved_sessions_give_the_corrected_and_the_conventional_masses(tmp_path)
     assert {ana.quality, ana_fwhm.quality, ben.quality} == {"8.0"}
 
 
+def test_a_session_whose_times_do_not_tell_is_refused_by_place_and_step(tmp_path) -> None:
+    write_session(tmp_path / "P1" / "Ana" / "2", 10.0, 12.0)
+    session = tmp_path / "P1" / "Ana" / "2" / "session.json"
+    for steps, words in (
+        ([("2026-01-01T10:00:00Z", 1), ("2026-01-01T10:01:00", 1)], "step 2: expected a time with"),
+        ([("2026-01-01T10:00:00Z", 1), ("2026-01-01T09:00:00Z", 1)], "step 2: .*clock set back"),
+        ([("2026-01-01T10:00:00Z", 1), (None, 1)], "step 2: no text: None"),
+        ([("2026-01-01T10:00:00Z", math.nan)], "step 1: not finite"),
+        ([("2026-01-01T10:00:00Z", -1)], "step 1: .*below 0"),
+        ([("2026-01-01T10:00:00Z", "1")], "step 1: no number"),
+    ):
+        values = [{"time": time, "seconds": seconds} for time, seconds in steps]
+        session.write_text(json.dumps({"steps": values}), "utf-8")
+        with pytest.raises(InputError, match=f"P1/Ana/2/session.json: .*{words}"):
+            read_study(tmp_path)
+    for content in ('{"steps": {"time": 1}}', '{"steps": [5]}', "{}"):
+        session.write_text(content, "utf-8")
+        with pytest.raises(InputError, match="expected steps with time and seconds, found"):
+            read_study(tmp_path)
+
+
+def test_a_step_that_took_longer_than_the_clock_says_is_named(tmp_path) -> None:
+    write_session(tmp_path / "P1" / "Ana" / "2", 10.0, 12.0)
+    steps = [
+        {"time": "2026-03-29T01:59:00+01:00", "seconds": 2.0},
+        {"time": "2026-03-29T03:01:00+02:00", "seconds": 500.0},
+    ]
+    session = tmp_path / "P1" / "Ana" / "2" / "session.json"
+    session.write_text(json.dumps({"steps": steps}), "utf-8")
+    study = read_study(tmp_path)
+    # Two minutes across the change to summer time, and the two seconds of the first step.
+    assert study.readings[0].seconds == 122.0
+    (warning,) = study.warnings
+    assert "P1/Ana/2 (step 2)" in warning and "clock" in warning
+
+
+def test_prompts_without_times_have_no_reading_time(tmp_path) -> None:
+    write_session(tmp_path / "P1" / "Ana" / "1", 10.0, 12.0)
+    session = tmp_path / "P1" / "Ana" / "1" / "session.json"
+    for content in ('{"steps": []}', '{"steps": [{"structure": "scar"}, {"time": null}]}'):
+        session.write_text(content, "utf-8")
+        assert read_study(tmp_path).readings[0].seconds is None
+
+
+def test_measurements_that_are_no_masses_are_refused(tmp_path) -> None:
+    write_session(tmp_path / "P1" / "Ana" / "1", 10.0, 12.0)
+    place = tmp_path / "P1" / "Ana" / "1" / "measurements.json"
+    good = json.loads(place.read_text("utf-8"))
+    for damage in (
+        {"tissues": {"scar": {"mass_g": math.nan}}},
+        {"tissues": {"scar": {"mass_g": -1}}},
+        {"image_quality": 5},
+        {"image_quality": {"contrast_scar_remote": "good"}},
+        {"fwhm": [1]},
+    ):
+        place.write_text(json.dumps(good | damage), "utf-8")
+        with pytest.raises(InputError, match="expected the measurements of myops segment"):
+            read_study(tmp_path)
+
+
 def test_folders_without_sessions_and_damaged_files_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="expected case/reader/session/measurements.json"):
         read_study(tmp_path)
