@@ -15,6 +15,7 @@ from .geometry import Geometry, from_sitk, to_sitk
 from .io import check_grid, has_uneven_slices, has_unset_spacing, read_image
 from .naming import find_sequences, stem
 from .pixels import read_pixels
+from .readable import readable
 from .resampling import resample
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class Case:
     covered: Mapping[str, np.ndarray] = field(default_factory=dict)
     own_grids: Mapping[str, Geometry] = field(default_factory=dict)
     spacing_known: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", readable(self.name) or UNNAMED)
 
     @property
     def sequences(self) -> tuple[str, ...]:

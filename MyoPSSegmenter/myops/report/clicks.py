@@ -14,6 +14,7 @@ from .. import labels as regions
 from ..quantify.mass import dice
 from .colors import COLORS
 from .figures import DPI, INK
+from .lettering import plain_figure
 from .mosaic import BACKGROUND, LineStyle
 from .pages import embedded, page_template
 from .tiles import heart_box, window
@@ -103,10 +104,9 @@ def render_demo(demo: Demo, pictures: list[bytes]) -> str:
 def _canvas() -> tuple[Figure, list[Axes]]:
     """Three square panels side by side on a dark ground."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     width, height = 3 * PANEL_INCHES, PANEL_INCHES + HEADER_INCHES + FOOTER_INCHES
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=BACKGROUND)
+    figure = plain_figure(figsize=(width, height), dpi=DPI, facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
     tall = PANEL_INCHES / height
     panels = []
