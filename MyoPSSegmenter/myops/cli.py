@@ -21,10 +21,11 @@ from myops.commands.phantom import phantom
 from myops.commands.quantify import info, quantify
 from myops.commands.refine import refine
 from myops.commands.reproduce import reproduce
-from myops.commands.screen import print_measurements, progress_bar
+from myops.commands.screen import print_measurements, progress_bar, show_every_letter
 from myops.commands.study import study
 from myops.commands.train import train
 from myops.errors import InputError
+from myops.readable import visible
 
 if TYPE_CHECKING:
     from myops.inputs import Inputs
@@ -38,6 +39,11 @@ INTERRUPTED = 130
 class OneLineErrors(click.Group):
     """A group whose commands answer bad input with one line and exit code 2, never a traceback."""
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the program, and let it print names that the terminal's alphabet lacks."""
+        show_every_letter()
+        return super().main(*args, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, turning the user's errors and Ctrl-C into their exit codes."""
         try:
@@ -48,7 +54,7 @@ class OneLineErrors(click.Group):
         except BrokenPipeError:
             raise  # `myops info ... | head` is no error: click ends it quietly
         except (InputError, OSError) as error:
-            click.echo("Error: " + " ".join(str(error).split()), err=True)
+            click.echo("Error: " + visible(" ".join(str(error).split())), err=True)
             ctx.exit(BAD_INPUT)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,13 @@ import click
 
 if TYPE_CHECKING:
     from myops.quantify.measure import Measurements
+
+
+def show_every_letter() -> None:
+    r"""Print what the terminal's alphabet lacks as \u2212, in place of ending with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager
