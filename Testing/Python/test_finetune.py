@@ -91,7 +91,7 @@ def spoil(_network: str, root: Path, adapted: Path, *_: object) -> None:
             from myops.checksum import file_sha256
 
             entry["sha256"] = file_sha256(adapted / "prsn.safetensors")
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkeypatch):

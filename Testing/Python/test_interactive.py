@@ -299,7 +299,7 @@ def test_files_hold_a_row_per_click_and_the_same_numbers_as_the_table(tmp_path: 
     result, _, config = evaluate(painter)
     rows = summarize([result], config)
     write_evaluation(tmp_path, [result], rows, config, MACHINE)
-    with (tmp_path / "interactive.csv").open(newline="") as file:
+    with (tmp_path / "interactive.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(config.starts) * len(AFFECTED) * (config.clicks + 1)
     step = result.runs[0].slices[0].steps[1]

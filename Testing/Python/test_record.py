@@ -168,7 +168,9 @@ def test_a_step_that_is_refused_is_named(case, start):
 
 def test_a_point_that_is_not_a_number_is_refused(tmp_path, case, start):
     path = tmp_path / "prompts.json"
-    path.write_text('{"steps":[{"structure":"scar","slice_index":2,"points":[[NaN,4,true]]}]}')
+    path.write_text(
+        '{"steps":[{"structure":"scar","slice_index":2,"points":[[NaN,4,true]]}]}', encoding="utf-8"
+    )
     with pytest.raises(InputError, match=r"step 1 .*row nan"):
         replay(read_record(path), case, start, DiscRefiner())
 

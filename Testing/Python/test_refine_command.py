@@ -34,7 +34,7 @@ def labels_in(folder):
 
 
 def write_prompts(path, values=MINIMAL):
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps(values), encoding="utf-8")
     return path
 
 
@@ -166,7 +166,7 @@ def test_a_step_outside_the_image_is_refused_and_nothing_is_written(results, tmp
 
 def test_prompts_that_are_no_json_are_refused_before_the_networks_run(tmp_path):
     prompts = tmp_path / "prompts.json"
-    prompts.write_text("scar 64 48")
+    prompts.write_text("scar 64 48", encoding="utf-8")
     assert_refused(run("refine", tmp_path, "--prompts", prompts), "prompts.json", "expected JSON")
 
 
@@ -215,5 +215,7 @@ def test_a_replay_of_prompts_without_times_records_no_times(tmp_path):
     from myops.study.sessions import _times
 
     out = tmp_path / "session.json"
-    out.write_text(json.dumps({"steps": [{"action": "prompt", "structure": "scar"}]}))
+    out.write_text(
+        json.dumps({"steps": [{"action": "prompt", "structure": "scar"}]}), encoding="utf-8"
+    )
     assert (_times(out).total, _times(out).stages) == (None, {})

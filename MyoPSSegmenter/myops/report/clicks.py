@@ -12,6 +12,7 @@ import numpy as np
 from .. import __version__
 from .. import labels as regions
 from ..quantify.mass import dice
+from ..readable import encoded
 from .colors import COLORS
 from .figures import DPI, INK
 from .lettering import plain_figure
@@ -47,7 +48,7 @@ def write_demo(folder: Path, demo: Demo) -> None:
 
     pictures = [click_picture(demo, number) for number in range(1, len(demo.stages))]
     files = {f"click_{number}.png": picture for number, picture in enumerate(pictures, start=1)}
-    files["demo.html"] = render_demo(demo, pictures).encode()
+    files["demo.html"] = encoded(render_demo(demo, pictures))
     for name, content in files.items():
         write_atomic(folder / name, partial(Path.write_bytes, data=content))
 

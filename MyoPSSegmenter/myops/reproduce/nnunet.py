@@ -28,6 +28,7 @@ from typing import BinaryIO, NoReturn
 
 from myops.errors import InputError
 from myops.io import write_json
+from myops.readable import encoded
 from myops.reproduce.nnunet_files import RAW, read_description
 from myops.text_files import write_text
 
@@ -209,7 +210,7 @@ def run_command(run: NnunetRun, name: str, options: Sequence[str]) -> None:
     path = _log(run, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as log:
-        log.write(f"\n$ {' '.join(command)}\n".encode())
+        log.write(encoded(f"\n$ {' '.join(command)}\n"))
         log.flush()
         begun = log.tell()
         code = _run(command, environment(run), log)
@@ -248,7 +249,7 @@ def installed_version(run: NnunetRun) -> str:
         return "unknown"
     code = "from importlib.metadata import version; print(version('nnunetv2'))"
     done = subprocess.run(  # noqa: S603 - the Python beside the commands that we run anyway
-        [python, "-c", code], capture_output=True, text=True, check=False
+        [python, "-c", code], capture_output=True, encoding="utf-8", errors="replace", check=False
     )
     return done.stdout.strip() or "unknown"
 
