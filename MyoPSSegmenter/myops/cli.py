@@ -53,6 +53,12 @@ class OneLineErrors(click.Group):
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             raise  # `myops info ... | head` is no error: click ends it quietly
+        except UnicodeEncodeError as error:
+            # A name that no check has seen, in a library or a file system of another alphabet.
+            name = visible(" ".join(error.object.split()))
+            message = f"expected a name in {error.encoding}, found '{name[:200]}'; rename it"
+            click.echo(f"Error: {message}", err=True)
+            ctx.exit(BAD_INPUT)
         except (InputError, OSError) as error:
             click.echo("Error: " + visible(" ".join(str(error).split())), err=True)
             ctx.exit(BAD_INPUT)

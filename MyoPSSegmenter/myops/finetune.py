@@ -17,6 +17,7 @@ from myops.compare import compare
 from myops.datasets import HEART, MYOPS_NAMES, SUFFIX, LabeledCase
 from myops.errors import InputError
 from myops.io import write_json
+from myops.itk_files import save_image
 from myops.labels import MVO, MYOPS, scar
 from myops.weights import MANIFEST, Models, load_models, model_folder, read_manifest
 
@@ -204,12 +205,12 @@ def _write_cases(folder: Path, cases: Sequence[LabeledCase]) -> None:
         # Numbers: a patient's name may hold what a file system refuses.
         stem = folder / f"case_{number:03d}"
         for sequence, image in labeled.images.items():
-            sitk.WriteImage(image, f"{stem}{MYOPS_NAMES[sequence][0]}{SUFFIX}", useCompression=True)
+            save_image(image, Path(f"{stem}{MYOPS_NAMES[sequence][0]}{SUFFIX}"))
         drawn = sitk.GetImageFromArray(
             np.where(labeled.labels == MVO, MYOPS["scar"], labeled.labels)
         )
         drawn.CopyInformation(labeled.reference_image)
-        sitk.WriteImage(drawn, f"{stem}_gd{SUFFIX}", useCompression=True)
+        save_image(drawn, Path(f"{stem}_gd{SUFFIX}"))
 
 
 def _copy_weights(root: Path, folder: Path) -> None:

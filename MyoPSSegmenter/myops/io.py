@@ -15,6 +15,7 @@ import numpy as np
 
 from .errors import InputError
 from .integrity import check_integrity, check_spacing, truncated
+from .itk_files import save_image
 from .readable import encoded
 
 if TYPE_CHECKING:
@@ -143,9 +144,7 @@ def write_atomic(path: str | Path, writer: Callable[[Path], object]) -> Path:
 
 def write_image(image: sitk.Image, path: str | Path) -> Path:
     """Write a SimpleITK image, compressed, in one step; raises InputError like `write_atomic`."""
-    import SimpleITK as sitk
-
-    return write_atomic(path, lambda beside: sitk.WriteImage(image, str(beside), True))
+    return write_atomic(path, lambda beside: save_image(image, beside))
 
 
 def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from itertools import pairwise
 
 # Clocks are put forward and back at night: until this hour a time without a zone may lie before it.
@@ -27,6 +27,16 @@ def moment(text: str) -> datetime:
         raise TypeError(f"no text: {text!r}")
     plain = re.sub(r"[.,](\d+)", lambda found: f".{found[1][:6]:0<6}", text.strip())
     return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", plain))
+
+
+def utc_moment(text: str) -> datetime:
+    """The same of a time that is UTC where it names no zone, so that any two can be compared.
+
+    Raises:
+        TypeError, ValueError: no text, or no time.
+    """
+    found = moment(text)
+    return found if found.utcoffset() is not None else found.replace(tzinfo=timezone.utc)
 
 
 def is_moment(text: str) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .case import restore
 from .errors import InputError
+from .itk_files import save_image
 from .readable import encoded
 
 if TYPE_CHECKING:
@@ -187,27 +188,22 @@ def _umask() -> int:
 def _write_label_maps(
     stage: Path, case: Case, segmentation: Segmentation, formats: Collection[str]
 ) -> None:
-    import SimpleITK as sitk
-
     from .slicer_segmentation import with_segment_headers
 
     labels = restore(case, segmentation.labels.astype(np.uint16))
     if "nifti" in formats:
-        sitk.WriteImage(labels, str(stage / "segmentation.nii.gz"), useCompression=True)
+        save_image(labels, stage / "segmentation.nii.gz")
     if "seg.nrrd" in formats:
         named = with_segment_headers(labels, segmentation.assessed)
-        sitk.WriteImage(named, str(stage / "segmentation.seg.nrrd"), useCompression=True)
+        save_image(named, stage / "segmentation.seg.nrrd")
 
 
 def _write_probabilities(stage: Path, case: Case, segmentation: Segmentation) -> None:
     """Probabilities as float32 0..1 on the original grid."""
-    import SimpleITK as sitk
-
     maps = {f"probability_{name}": p for name, p in segmentation.probabilities.items()}
     maps["uncertainty"] = segmentation.uncertainty
     for name, array in maps.items():
-        image = restore(case, array.astype(np.float32))
-        sitk.WriteImage(image, str(stage / f"{name}.nii.gz"), useCompression=True)
+        save_image(restore(case, array.astype(np.float32)), stage / f"{name}.nii.gz")
 
 
 def _write_measurements(

@@ -34,6 +34,11 @@ def visible(text: str) -> str:
     return "".join(_code(c) if _hides(c) else c for c in text)
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a file's name is text; libraries in C refuse any other, or end the program."""
+    return SURROGATE.search(name) is None
+
+
 def encoded(text: str) -> bytes:
     r"""UTF-8 bytes of any text; a lone surrogate becomes \udcfc, which JSON reads back."""
     return text.encode("utf-8", "backslashreplace")

@@ -18,6 +18,7 @@ from myops.io import write_atomic
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import resolve_device
 from myops.models.dssnet import build_dssnet
+from myops.readable import is_utf8
 from myops.text_files import read_json, write_text
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
@@ -200,6 +201,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
     if not path.is_file():
         raise InputError(f"expected a file of weights, found no {path}; install it again")
+    if not is_utf8(str(path)):
+        raise InputError(
+            f"{path}: expected weights in a place named in UTF-8, found other bytes; rename it"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             yield file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,18 @@ def test_approved_cases_come_with_the_readers_labels_on_the_files_grid(site, fol
     assert found.name == site[0].name
     assert set(found.images) == {"bssfp", "lge", "t2"}
     assert np.array_equal(found.labels, without_edema(site[0].labels))
+
+
+def test_the_reading_approved_last_counts_whatever_the_time_zones(tmp_path, monkeypatch):
+    monkeypatch.setattr("myops.worklist.approved._labeled", lambda name, path, *_: path)
+    monkeypatch.setattr("myops.worklist.approved.find_patients", lambda _: ())
+    last = datetime(2026, 1, 1, 10, 0, tzinfo=timezone.utc)
+    # 9:30 in London, although its text is the greater one.
+    earlier = datetime(2026, 1, 1, 10, 30, tzinfo=timezone(timedelta(hours=1)))
+    for reader, at in (("AB", last), ("CD", earlier)):
+        write_case_file(tmp_path, CaseFile("P1", reader).with_status("approved", at))
+    (path,) = approved_cases(tmp_path, tmp_path)
+    assert path.parts[-3] == "AB"
 
 
 def test_a_study_without_approved_cases_or_without_their_images_is_refused(site, folder, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from myops.moments import moment, overlapping_step, reading_seconds
+from myops.moments import moment, overlapping_step, reading_seconds, utc_moment
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,10 @@ def test_a_step_that_ran_longer_than_the_clock_is_named():
     times = [f"2026-01-01T10:00:{second:02}Z" for second in (0, 10, 12, 20)]
     assert overlapping_step(times, [30.0, 10.5, 2.0, 1.0]) is None
     assert overlapping_step(times, [0.0, 1.0, 6.0, 1.0]) == 3
+
+
+def test_times_with_and_without_a_zone_can_be_compared_where_all_are_utc():
+    assert utc_moment("2026-01-01T10:00:00") == utc_moment("2026-01-01T11:00:00+01:00")
 
 
 @pytest.mark.parametrize("text", ["", "now", "2026", None, 5, "2026-02-30T10:00:00Z"])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..itk_files import save_image
 from ..text_files import write_text
 from .patient import PhantomConfig, PhantomPatient, generate_patient
 
@@ -113,7 +114,7 @@ def _write(
     image.SetDirection(direction)
     half = np.array(patient.spacing_mm) * (np.array(image.GetSize()) - 1) / 2
     image.SetOrigin(tuple(-np.array(direction).reshape(3, 3) @ half))
-    sitk.WriteImage(image, str(stem) + ".nii.gz", useCompression=True)
+    save_image(image, stem.with_name(f"{stem.name}.nii.gz"))
 
 
 def _truth(patient: PhantomPatient) -> dict[str, object]:

@@ -23,6 +23,7 @@ from .. import __version__
 from ..errors import InputError
 from ..io import set_aside, write_json
 from ..json_values import amount, count, text
+from ..moments import utc_moment
 from ..text_files import parse_json
 from .names import check_reader, check_session, folder_name
 from .timing import ClickRecord, StageClock
@@ -252,7 +253,7 @@ def _case_file(values: Mapping[str, Any]) -> CaseFile:
 def _change(values: Mapping[str, Any]) -> StatusChange:
     if values["status"] not in STATUSES:
         raise ValueError(f"no status: {values['status']!r}")
-    datetime.fromisoformat(values["at"])
+    utc_moment(values["at"])
     return StatusChange(values["status"], values["at"], check_reader(text(values["by"])))
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..case import SEQUENCES
 from ..errors import InputError
 from ..io import SUFFIXES, read_image
+from ..readable import is_utf8, readable, visible
 from .dicom import DicomSeries, find_series
 from .dicom_volume import read_series
 from .folders import image_folders, natural, other_files
@@ -54,6 +55,11 @@ class PatientFiles:
     unrecognized: tuple[Source, ...] = ()
     problems: tuple[str, ...] = ()
     study: str = ""
+
+    def __post_init__(self) -> None:
+        if not is_utf8(self.name):
+            object.__setattr__(self, "name", readable(self.name))
+        object.__setattr__(self, "problems", tuple(map(visible, self.problems)))
 
 
 def find_patients(
