@@ -34,10 +34,12 @@ def read_text(path: str | Path) -> str:
     try:
         text = content.decode(next(marked, "utf-8"))
     except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # no letter: UTF-16 without a mark, or no text at all
         raise InputError(
             f"{path.name}: expected text in UTF-8, found another encoding or no text; save it as "
             "UTF-8"
-        ) from None
+        )
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

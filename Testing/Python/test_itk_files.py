@@ -20,12 +20,14 @@ from click.testing import CliRunner
 from test_study import HEADER, readings
 
 from myops.cli import cli
+from myops.commands.screen import progress_bar
 from myops.errors import InputError
 from myops.inputs import Inputs, read_inputs
 from myops.io import write_image, write_json
 from myops.itk_files import save_image
 from myops.output import write_results
 from myops.quantify.measure import measure
+from myops.readable import readable
 from myops.weights import install_weights, load_tensors
 from myops.worklist.casefile import CaseFile, read_case_file, write_case_file
 from myops.worklist.patients import PatientFiles
@@ -149,6 +151,16 @@ def test_a_terminal_of_another_alphabet_gets_what_it_can_show(tmp_path, encoding
     done = run("study", table, "-o", tmp_path / "out", PYTHONIOENCODING=encoding)
     assert done.returncode == 0, done.stderr
     assert "Ben" in done.stdout and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["[/b]", "[bold", "a\nb\x1b[2J", LATIN_1])
+def test_the_progress_bar_shows_any_name(name, monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("COLUMNS", "200")
+    with progress_bar("Correcting") as progress:
+        progress(0.5, name)
+    shown = capsys.readouterr().err
+    assert f"Correcting: {readable(name)}" in shown and "\x1b[2J" not in shown
 
 
 def test_a_name_that_nothing_has_caught_is_one_line(monkeypatch):

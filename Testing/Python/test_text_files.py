@@ -62,7 +62,11 @@ def test_text_is_read_with_a_mark_and_in_any_line_ending(tmp_path):
     ):
         path.write_bytes(content)
         assert read_text(path) == "a;ü\nb\nc\n"
-    path.write_bytes("a;ü".encode("latin-1"))
+    for content in ("a;ü".encode("latin-1"), "a;b".encode("utf-16-le"), b"\x00"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"^a\.csv: expected text in UTF-8"):
+            read_text(path)
+    path.write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"^a\.csv: expected text in UTF-8"):
         read_text(path)
 

@@ -73,7 +73,7 @@ def _section(rows: Sequence[Row], config: EvaluationConfig) -> list[str]:
         f"{first.slices} slices, {first.large_slices} with at least {MIN_PIXELS} pixels"
     )
     heads = " | ".join(str(k) for k in config.reported)
-    lines = ["", f"### {first.dataset}, {STARTED[first.start]} ({counts})", ""]
+    lines = ["", f"### {readable(first.dataset)}, {STARTED[first.start]} ({counts})", ""]
     lines += [f"| method | after this many clicks in each slice: | {heads} |"]
     lines += ["|---" * (2 + len(config.reported)) + "|"]
     for name, (title, digits) in MEASURES.items():
@@ -81,7 +81,7 @@ def _section(rows: Sequence[Row], config: EvaluationConfig) -> list[str]:
             means = row.measures[name]
             if any(mean.count for mean in means):
                 cells = " | ".join(_cell(mean, digits) for mean in means)
-                lines.append(f"| {row.method} | {title} | {cells} |")
+                lines.append(f"| {_in_table(row.method)} | {title} | {cells} |")
     lines += [
         "",
         f"| method | clicks to Dice {GOAL_DICE:.2f} | never reached | clicks that made it worse | "
@@ -108,13 +108,17 @@ def _cost(row: Row) -> str:
         _percent(row.patient_worse_share),
         time,
     )
-    return f"| {row.method} | {' | '.join(cells)} |"
+    return f"| {_in_table(row.method)} | {' | '.join(cells)} |"
 
 
 def _notes(results: Sequence[PatientResult]) -> list[str]:
     """Patients that could not be segmented or assessed, each with its reason."""
-    noted = [result for result in results if result.note]
-    return ["", *(f"- {r.dataset} {r.name}: {r.note}" for r in noted)] if noted else []
+    noted = [
+        f"- {readable(result.dataset)} {readable(result.name)}: {readable(result.note)}"
+        for result in results
+        if result.note
+    ]
+    return ["", *noted] if noted else []
 
 
 def _cell(mean: Mean, digits: int) -> str:
@@ -205,6 +209,11 @@ def picture(rows: Sequence[Row], config: EvaluationConfig) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _in_table(name: str) -> str:
+    """A name in a cell of a Markdown table, which a line break or a bar would end."""
+    return readable(name).replace("|", "\\|")
 
 
 def _short_name(method: str) -> str:

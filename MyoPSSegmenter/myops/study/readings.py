@@ -301,7 +301,7 @@ class _Row:
 
         try:
             return scar_mass_g(self.folder / mask), ""
-        except (InputError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise InputError(f"{self.place}: {error}") from error
 
     def _stages(self) -> dict[str, float]:
