@@ -61,7 +61,7 @@ def import_seconds(repeats: int = 5) -> float:
     environment = {**os.environ, "PYTHONPATH": str(LIBRARY)}
     return statistics.median(
         float(subprocess.run([sys.executable, "-c", code], env=environment, check=True,
-                             capture_output=True, text=True).stdout)
+                             capture_output=True, encoding="utf-8").stdout)
         for _ in range(repeats)
     )  # fmt: skip
 

@@ -208,12 +208,12 @@ def nnunet_rows(
     run = nnunet.NnunetRun(output, processes=1, device=options.device)
     nnunet.plan_and_preprocess(run)
     path = output / "nnUNet_preprocessed" / run.raw.name / f"{nnunet.PLANS}.json"
-    plans = json.loads(path.read_text())
+    plans = json.loads(path.read_text(encoding="utf-8"))
     plans["configurations"]["2d"] |= {
         "batch_size": options.batch,
         "patch_size": [options.size, options.size],
     }
-    path.write_text(json.dumps(plans))
+    path.write_text(json.dumps(plans), encoding="utf-8")
     name = "nnUNetTrainer_OurUnet"
     trainer = output / "trainers" / f"{name}.py"
     trainer.parent.mkdir(parents=True, exist_ok=True)
@@ -224,11 +224,12 @@ def nnunet_rows(
             widths=WIDTHS,
             epochs=EPOCHS,
             iterations=max(1, options.steps // (EPOCHS - 1)),
-        )
+        ),
+        encoding="utf-8",
     )
     run = replace(run, trainer=name)
     nnunet.train_nnunet(run)
-    log = max(run.model.glob("training_log_*.txt")).read_text()
+    log = max(run.model.glob("training_log_*.txt")).read_text(encoding="utf-8")
     epochs = re.findall(r"myops took ([0-9.]+) waited ([0-9.]+)", log)[1:]
     took, waited = (sum(float(epoch[k]) for epoch in epochs) for k in (0, 1))
     slices = len(epochs) * max(1, options.steps // (EPOCHS - 1)) * options.batch

@@ -110,7 +110,7 @@ def main() -> None:
     rows = [measure(k, c, models) for k, c in cases(arguments.real, arguments.phantoms)]
     arguments.output.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(key for row in rows for key in row))
-    with (arguments.output / "cases.csv").open("w", newline="") as file:
+    with (arguments.output / "cases.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)

@@ -246,13 +246,13 @@ def write(results: list[tuple[LabeledCase, np.ndarray, dict[str, object]]], outp
     """Tables and the pictures of the best, median and worst case of each set."""
     rows = [row for *_, row in results]
     names = list(dict.fromkeys(key for row in rows for key in row))
-    with (output / "cases.csv").open("w", newline="") as file:
+    with (output / "cases.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
     summary = summarize(rows)
-    (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    (output / "summary.md").write_text(as_markdown(summary))
+    (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    (output / "summary.md").write_text(as_markdown(summary), encoding="utf-8")
     for dataset, score in RANKED_BY.items():
         ranked = sorted(
             (r for r in results if r[0].dataset == dataset and r[2].get(score) is not None),

@@ -130,7 +130,9 @@ def _installOthers() -> None:
         ) from error
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
-        constraints.write_text("".join(f"{n}=={v}\n" for n, v in _versions().items()))
+        constraints.write_text(
+            "".join(f"{n}=={v}\n" for n, v in _versions().items()), encoding="utf-8"
+        )
         try:
             slicer.packaging.pip_ensure(
                 slicer.packaging.load_requirements(str(REQUIREMENTS)),

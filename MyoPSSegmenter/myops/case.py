@@ -31,6 +31,7 @@ from .io.geometry_notes import (
 )
 from .naming import find_sequences, stem
 from .pixels import read_pixels
+from .readable import readable
 from .resampling import resample
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class Case:
     def spacing_known(self) -> bool:
         """Whether volumes, masses and lengths can be computed."""
         return not self.spacing_reason
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", readable(self.name) or UNNAMED)
 
     @property
     def sequences(self) -> tuple[str, ...]:

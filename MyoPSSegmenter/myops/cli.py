@@ -14,8 +14,9 @@ import click
 
 from myops import __version__
 from myops.commands.options import PATH, device_option, image_options, landmark_options
-from myops.commands.screen import print_measurements, progress_bar
+from myops.commands.screen import print_measurements, progress_bar, show_every_letter
 from myops.errors import InputError
+from myops.readable import visible
 
 if TYPE_CHECKING:
     from myops.inputs import Inputs
@@ -58,6 +59,11 @@ class OneLineErrors(click.Group):
             self.add_command(found, name)
         return super().get_command(ctx, name)
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the program, and let it print names that the terminal's alphabet lacks."""
+        show_every_letter()
+        return super().main(*args, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, turning the user's errors and Ctrl-C into their exit codes."""
         try:
@@ -67,8 +73,14 @@ class OneLineErrors(click.Group):
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             raise  # `myops info ... | head` is no error: click ends it quietly
+        except UnicodeEncodeError as error:
+            # A name that no check has seen, in a library or a file system of another alphabet.
+            name = visible(" ".join(error.object.split()))
+            message = f"expected a name in {error.encoding}, found '{name[:200]}'; rename it"
+            click.echo(f"Error: {message}", err=True)
+            ctx.exit(BAD_INPUT)
         except (InputError, OSError) as error:
-            click.echo("Error: " + " ".join(str(error).split()), err=True)
+            click.echo("Error: " + visible(" ".join(str(error).split())), err=True)
             ctx.exit(BAD_INPUT)
 
 

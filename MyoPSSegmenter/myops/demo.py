@@ -211,8 +211,8 @@ def _stage(
 
 
 def _write_session(folder: Path, session: Session) -> None:
-    from myops.io import write_atomic
     from myops.refine.record import SESSION_FILE, to_record
+    from myops.text_files import write_text
 
     text = json.dumps(to_record(session), indent=2, ensure_ascii=False) + "\n"
-    write_atomic(folder / SESSION_FILE, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(folder / SESSION_FILE, text)

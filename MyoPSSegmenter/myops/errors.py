@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from .readable import visible
+
 
 class InputError(ValueError):
     """Input that cannot be used.
 
-    The message is one line: what was expected, what was found, and what to do. The command line
-    prints it without a traceback and leaves with exit code 2.
+    The message is one line that every terminal can show: what was expected, what was found, and
+    what to do. The command line prints it without a traceback and leaves with exit code 2.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(str(message).split()))
+        super().__init__(visible(" ".join(str(message).split())))

@@ -6,7 +6,6 @@ commands, with the reason for every choice.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from .dicom.series import DicomSeries, find_series
 from .errors import InputError
 from .io.images import check_file
 from .naming import SEQUENCE_TITLES, differing_names, find_sequences, holds_image_files
+from .text_files import read_json
 from .worklist.folders import other_files
 from .worklist.patients import check_one_study, read_source, recognize
 from .worklist.sources import Source, rank_of_source, recognition
@@ -253,11 +253,12 @@ def read_inputs(out_dir: Path) -> Inputs:
     """
     path = out_dir / INPUTS_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         images = values["images"]
+        places = {key: (Path(one["path"]), one.get("series")) for key, one in images.items()}
         spacing = values["spacing_mm"]
-        return Inputs(
-            {sequence: _source(image) for sequence, image in images.items()},
+        noted = Inputs(
+            {},
             values["case"],
             values["frame"],
             None if spacing is None else (spacing[0], spacing[1], spacing[2]),
@@ -269,12 +270,11 @@ def read_inputs(out_dir: Path) -> Inputs:
             f"expected results of myops segment in {out_dir}, found no readable {INPUTS_FILE} "
             f"({error.strerror}); segment the images first"
         ) from None
-    except InputError:  # of an image: it says what is wrong
-        raise
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         raise InputError(
             f"{path}: expected what myops segment wrote, found a damaged file; segment again"
         ) from None
+    return replace(noted, files={key: _source(*place) for key, place in places.items()})
 
 
 def moved(inputs: Inputs, folder: Path | None, named: Mapping[str, Path | None]) -> Inputs:
@@ -335,16 +335,15 @@ def _folder_of(series: DicomSeries) -> Path:
     return Path(os.path.commonpath([str(path.parent.absolute()) for path in series.files]))
 
 
-def _source(image: Mapping[str, Any]) -> Source:
+def _source(path: Path, series: str | None) -> Source:
     """The image that `_place` noted.
 
     Raises:
         InputError: the folder holds no such series any more.
     """
-    path = Path(image["path"])
-    if "series" not in image:
+    if series is None:
         return path
-    found = [one for one in find_series(other_files(path, ())) if one.uid == image["series"]]
+    found = [one for one in find_series(other_files(path, ())) if one.uid == series]
     usable = [one for one in found if not one.problem]
     if not usable:
         raise InputError(

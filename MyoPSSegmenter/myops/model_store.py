@@ -19,6 +19,7 @@ from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
 from myops.known_models import KNOWN_MODELS, recognize
+from myops.text_files import read_json, write_text
 
 if TYPE_CHECKING:
     from myops.models.sam import SamRefiner
@@ -82,7 +83,7 @@ def stored_models() -> dict[str, StoredModel]:
     if not path.is_file():
         return {}
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["models"]
+        entries = read_json(path)["models"]
         return {entry["name"]: _from_json(entry) for entry in entries}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InputError(
@@ -312,7 +313,7 @@ def _copy(path: Path, place: Path, sha256: str, progress: Progress | None) -> No
 def _record(models: Iterable[StoredModel]) -> None:
     entries = [{**asdict(model), "path": str(model.path)} for model in models]
     text = json.dumps({"models": entries}, indent=2) + "\n"
-    write_atomic(models_folder() / RECORD, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(models_folder() / RECORD, text)
 
 
 def _from_json(entry: dict[str, object]) -> StoredModel:

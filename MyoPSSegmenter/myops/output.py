@@ -23,6 +23,8 @@ from .earlier_results import (
 )
 from .errors import InputError
 from .io.geometry_notes import MARK_KEY
+from .itk_files import save_image
+from .readable import encoded
 
 if TYPE_CHECKING:
     from .case import Case
@@ -215,29 +217,24 @@ def _umask() -> int:
 def _write_label_maps(
     stage: Path, case: Case, segmentation: Segmentation, formats: Collection[str]
 ) -> None:
-    import SimpleITK as sitk
-
     from .slicer_segmentation import with_segment_headers
 
     labels = restore(case, segmentation.labels.astype(np.uint16))
     labels.SetMetaData(FILE_NOTES, mark_text(case))
     labels.SetMetaData(MARK_KEY, mark_text(case))
     if "nifti" in formats:
-        sitk.WriteImage(labels, str(stage / "segmentation.nii.gz"), useCompression=True)
+        save_image(labels, stage / "segmentation.nii.gz")
     if "seg.nrrd" in formats:
         named = with_segment_headers(labels, segmentation.assessed)
-        sitk.WriteImage(named, str(stage / "segmentation.seg.nrrd"), useCompression=True)
+        save_image(named, stage / "segmentation.seg.nrrd")
 
 
 def _write_probabilities(stage: Path, case: Case, segmentation: Segmentation) -> None:
     """Probabilities as float32 0..1 on the original grid."""
-    import SimpleITK as sitk
-
     maps = {f"probability_{name}": p for name, p in segmentation.probabilities.items()}
     maps["uncertainty"] = segmentation.uncertainty
     for name, array in maps.items():
-        image = restore(case, array.astype(np.float32))
-        sitk.WriteImage(image, str(stage / f"{name}.nii.gz"), useCompression=True)
+        save_image(restore(case, array.astype(np.float32)), stage / f"{name}.nii.gz")
 
 
 def _write_measurements(
@@ -264,12 +261,12 @@ def _write_measurements(
     if measurements.regional is not None:
         tables["regional.csv"] = measurements.regional.to_rows(measurements.case_name)
     for name, rows in tables.items():
-        (stage / name).write_text(csv_text(rows), encoding="utf-8")
+        (stage / name).write_bytes(encoded(csv_text(rows)))
 
 
 def _write_json(path: Path, values: Any) -> None:
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_bytes(encoded(text + "\n"))
 
 
 def _write_report(
@@ -291,7 +288,7 @@ def _write_report(
         from .report.html import render_report
 
         (stage / "overview.png").write_bytes(overview(tiles, content.title))
-        (stage / "report.html").write_text(render_report(content), encoding="utf-8")
+        (stage / "report.html").write_bytes(encoded(render_report(content)))
     if "pdf" in formats:
         from .report.pdf import write_pdf
 

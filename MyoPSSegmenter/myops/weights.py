@@ -19,6 +19,8 @@ from myops.learned import learned_in
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import resolve_device
 from myops.models.dssnet import build_dssnet
+from myops.readable import is_utf8
+from myops.text_files import read_json, write_text
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
@@ -132,7 +134,7 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / MANIFEST
     try:
-        networks = json.loads(path.read_text(encoding="utf-8"))["networks"]
+        networks = read_json(path)["networks"]
         return {entry["name"]: entry for entry in networks if entry["file"] and entry["sha256"]}
     except FileNotFoundError:
         raise InputError(f"expected weights in {folder}, found no {MANIFEST}") from None
@@ -208,6 +210,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
     if not path.is_file():
         raise InputError(f"expected a file of weights, found no {path}; install it again")
+    if not is_utf8(str(path)):
+        raise InputError(
+            f"{path}: expected weights in a place named in UTF-8, found other bytes; rename it"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -276,7 +282,7 @@ def install_weights(
     entry = {"name": name, "file": file, "sha256": checksum, **metadata}
     ordered = [(entries | {name: entry})[key] for key in BUILDERS if key in entries | {name: entry}]
     text = json.dumps({"networks": ordered}, indent=2) + "\n"
-    write_atomic(folder / MANIFEST, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(folder / MANIFEST, text)
     return entry
 
 

@@ -140,13 +140,13 @@ BAD = [
     Bad("empty", only("empty.nii.gz", Path.touch), "found an empty file", "export it again"),
     Bad(
         "text named as an image",
-        only("notes.nii", lambda path: path.write_text("no image " * 99)),
+        only("notes.nii", lambda path: path.write_text("no image " * 99, encoding="utf-8")),
         "found no image format",
         "convert it to NIfTI",
     ),
     Bad(
         "text",
-        only("notes.txt", lambda path: path.write_text("no image " * 99)),
+        only("notes.txt", lambda path: path.write_text("no image " * 99, encoding="utf-8")),
         "found no image format",
         "convert it to NIfTI",
     ),
@@ -264,7 +264,7 @@ def test_the_process_itself_shows_one_line_and_no_traceback(tmp_path: Path) -> N
     path = written(tmp_path / "a.nii.gz", labels(0, 200, 500))
     command = [sys.executable, "-m", "myops", "info", "--lge", str(path)]
     package = Path(cli.callback.__code__.co_filename).parents[1]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=package, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=package, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("Error: lge: expected an image, found only the values 0, 200")
@@ -312,7 +312,7 @@ def test_evaluate_refuses_what_cannot_be_compared(tmp_path: Path) -> None:
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     truth = written(tmp_path / "truth.nii.gz", labels(0, 200, 500))
-    (tmp_path / "occupied").write_text("a file, no folder")
+    (tmp_path / "occupied").write_text("a file, no folder", encoding="utf-8")
     output = str(tmp_path / "occupied" / "scores.json")
     result = CliRunner().invoke(cli, ["evaluate", str(truth), str(truth), "-o", output])
     assert result.exit_code == 2

@@ -51,7 +51,7 @@ def test_sequences_are_told_by_their_names(tmp_path, make_image, texture, file, 
     write_image(make_image(texture()), tmp_path / file)
     for ignored in ("p1_LGE_seg.nii.gz", "p1_C0_gt.nii.gz", "overview.nii.gz"):
         write_image(make_image(texture()), tmp_path / ignored)
-    (tmp_path / "notes_LGE.txt").write_text("not an image")
+    (tmp_path / "notes_LGE.txt").write_text("not an image", encoding="utf-8")
     assert load_case_folder(tmp_path).sequences == (sequence,)
 
 

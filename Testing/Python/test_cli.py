@@ -45,7 +45,9 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     previous = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # inherited: a background job ignores SIGINT
     try:
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+        return subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, encoding="utf-8", env=environment
+        )
     finally:
         signal.signal(signal.SIGINT, previous)
 
@@ -114,7 +116,7 @@ def test_an_output_below_a_file_is_refused_before_the_work_starts(
     patient: Path, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "file"
-    blocked.write_text("")
+    blocked.write_text("", encoding="utf-8")
     assert_refused(run("segment", patient, "--output", blocked / "out"), "file")
 
 
@@ -297,7 +299,7 @@ def test_training_without_its_packages_says_what_to_install(tmp_path: Path) -> N
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": str(MODULE)},
         check=False,
     )

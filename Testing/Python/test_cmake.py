@@ -95,13 +95,13 @@ def test_every_resource_is_package_data() -> None:
 def test_cmake_hands_slicer_one_module_with_all_files_and_its_test(tmp_path: Path) -> None:
     fake = tmp_path / "slicer"
     fake.mkdir()
-    (fake / "SlicerConfig.cmake").write_text(FAKE_SLICER)
-    (fake / "nothing.cmake").write_text("")
+    (fake / "SlicerConfig.cmake").write_text(FAKE_SLICER, encoding="utf-8")
+    (fake / "nothing.cmake").write_text("", encoding="utf-8")
     command = ["cmake", "-S", ROOT, "-B", tmp_path / "build", f"-DSlicer_DIR={fake}"]
     done = subprocess.run(
         [*map(str, command), "-DBUILD_TESTING=ON"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         check=False,
     )

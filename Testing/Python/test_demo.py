@@ -187,7 +187,7 @@ def test_the_clicks_of_the_real_demonstration_can_be_made_again(tmp_path: Path) 
 
 
 def test_an_output_below_a_file_is_refused_before_the_work_starts(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     result = CliRunner().invoke(cli, ["demo", "--output", str(tmp_path / "file" / "demo")])
     assert result.exit_code == 2
     assert "found a file" in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -101,7 +102,7 @@ def spoil(_network: str, root: Path, adapted: Path, *_: object) -> None:
             from myops.checksum import file_sha256
 
             entry["sha256"] = file_sha256(adapted / "prsn.safetensors")
-    path.write_text(json.dumps(content), "utf-8")
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkeypatch):
@@ -441,6 +442,18 @@ def test_approved_cases_come_with_the_readers_labels_on_the_files_grid(site, fol
     assert np.array_equal(found.labels, without_edema(site[0].labels))
 
 
+def test_the_reading_approved_last_counts_whatever_the_time_zones(tmp_path, monkeypatch):
+    monkeypatch.setattr("myops.worklist.approved._labeled", lambda name, path, *_: path)
+    monkeypatch.setattr("myops.worklist.approved.find_patients", lambda _: ())
+    last = datetime(2026, 1, 1, 10, 0, tzinfo=timezone.utc)
+    # 9:30 in London, although its text is the greater one.
+    earlier = datetime(2026, 1, 1, 10, 30, tzinfo=timezone(timedelta(hours=1)))
+    for reader, at in (("AB", last), ("CD", earlier)):
+        write_case_file(tmp_path, CaseFile("P1", reader).with_status("approved", at))
+    (path,) = approved_cases(tmp_path, tmp_path)
+    assert path.parts[-3] == "AB"
+
+
 def test_a_study_without_approved_cases_or_without_their_images_is_refused(site, folder, tmp_path):
     with pytest.raises(InputError, match="expected cases with the status approved, found none"):
         approved_cases(tmp_path, folder)
@@ -451,7 +464,9 @@ def test_a_study_without_approved_cases_or_without_their_images_is_refused(site,
 
 
 def test_images_that_are_not_those_that_were_read_are_refused(site, folder, tmp_path):
-    exchanged = replace(site[0], images=dict(site[0].images) | {"lge": site[0].images["bssfp"]})
+    images = dict(site[0].images)
+    images["lge"], images["bssfp"] = images["bssfp"], images["lge"]
+    exchanged = replace(site[0], images=images)
     approve(tmp_path, exchanged, lambda labels: labels)
     with pytest.raises(InputError, match="expected the images that were read and approved"):
         approved_cases(tmp_path, folder)

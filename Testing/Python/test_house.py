@@ -22,7 +22,7 @@ HEAVY = ("torch", "SimpleITK", "scipy", "matplotlib", "lightning", "numpy")
 def run_python(code: str) -> str:
     """Run code in a fresh interpreter that finds the library, and return what it prints."""
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(MODULE)!r})\n{code}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -23,7 +23,7 @@ def noted(patient_folder, tmp_path):
     out_dir.mkdir()
     files = find_files(patient_folder, NOTHING)
     values = Inputs(files, "patient", spacing_mm=(1.4, 1.4, 9.0)).to_dict()
-    (out_dir / "inputs.json").write_text(json.dumps(values))
+    (out_dir / "inputs.json").write_text(json.dumps(values), encoding="utf-8")
     return read_inputs(out_dir)
 
 
@@ -102,7 +102,7 @@ def test_a_folder_that_segment_did_not_write_is_refused(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "[]", '{"images": {}}', '{"images": {"lge": 3}}'])
 def test_a_damaged_note_is_refused(tmp_path, content):
-    (tmp_path / "inputs.json").write_text(content)
+    (tmp_path / "inputs.json").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match="damaged file; segment again"):
         read_inputs(tmp_path)
 

@@ -21,6 +21,7 @@ from myops.case import Case
 from myops.cli import cli
 from myops.datasets import LabeledCase, case_readers, find_cases
 from myops.errors import InputError
+from myops.readable import readable
 from myops.refine import evaluation
 from myops.refine.clicking import GROWING, EvaluationConfig, Step
 from myops.refine.evaluation import PatientResult, evaluate_cohort, evaluate_patient
@@ -300,7 +301,7 @@ def test_files_hold_a_row_per_click_and_the_same_numbers_as_the_table(tmp_path: 
     result, _, config = evaluate(painter)
     rows = summarize([result], config)
     write_evaluation(tmp_path, [result], rows, config, MACHINE)
-    with (tmp_path / "interactive.csv").open(newline="") as file:
+    with (tmp_path / "interactive.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(config.starts) * len(AFFECTED) * (config.clicks + 1)
     step = result.runs[0].slices[0].steps[1]
@@ -312,6 +313,23 @@ def test_files_hold_a_row_per_click_and_the_same_numbers_as_the_table(tmp_path: 
     assert line.split(" | ")[-1].startswith(f"{mean:.3f}")
     assert (tmp_path / "interactive.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["$5_{ 2 $", "=1|x\n", "山田" * 99, "M\udcfcller"])
+def test_no_name_breaks_the_files(tmp_path: Path, name: str) -> None:
+    result, _, config = evaluate(painter)
+    usual = as_markdown(summarize([result], config), [result], config, MACHINE)
+    runs = tuple(replace(run, method=name) for run in result.runs)
+    result = replace(result, dataset=name, name=name, runs=runs, note=f"{name}\n")
+    config = replace(config, methods=(name,))
+    write_evaluation(tmp_path, [result], summarize([result], config), config, MACHINE)
+    with (tmp_path / "interactive.csv").open(newline="", encoding="utf-8") as file:
+        patient = next(csv.DictReader(file))["patient"]
+    assert patient == readable(name) or patient == f"'{readable(name)}"
+    table = (tmp_path / "interactive.md").read_text("utf-8")
+    bars = [line.replace("\\|", "").count("|") for line in table.splitlines() if line[:1] == "|"]
+    assert bars == [line.count("|") for line in usual.splitlines() if line[:1] == "|"]
 
 
 def test_a_patients_clicks_do_not_depend_on_who_came_before() -> None:

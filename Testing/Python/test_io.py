@@ -78,10 +78,10 @@ def test_every_acdc_heart_can_be_read(real_hearts, capfd) -> None:
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "result.txt"
-    target.write_text("old")
+    target.write_text("old", encoding="utf-8")
 
     def interrupted(beside: Path) -> None:
-        beside.write_text("half")
+        beside.write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -104,7 +104,7 @@ def test_the_writer_works_beside_the_target_under_the_same_suffix(tmp_path: Path
 
 
 def test_a_folder_that_is_a_file_cannot_be_written(tmp_path: Path, make_image, texture) -> None:
-    (tmp_path / "occupied").write_text("a file")
+    (tmp_path / "occupied").write_text("a file", encoding="utf-8")
     with pytest.raises(InputError, match=r"out\.nii\.gz cannot be written .*; choose another"):
         write_image(make_image(texture()), tmp_path / "occupied" / "out.nii.gz")
     assert (tmp_path / "occupied").read_text("utf-8") == "a file"
@@ -115,6 +115,8 @@ def test_a_read_only_folder_cannot_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(InputError, match="Permission denied"):
-            write_atomic(tmp_path / "out.txt", lambda beside: beside.write_text("x"))
+            write_atomic(
+                tmp_path / "out.txt", lambda beside: beside.write_text("x", encoding="utf-8")
+            )
     finally:
         tmp_path.chmod(0o700)

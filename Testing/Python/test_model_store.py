@@ -136,7 +136,7 @@ def test_a_file_in_the_folder_of_models_is_not_linked_for_it_would_be_deleted(ch
 
 
 def test_a_file_that_is_no_checkpoint_is_not_added(tmp_path, store):
-    (tmp_path / "page.pth").write_text("<html>")
+    (tmp_path / "page.pth").write_text("<html>", encoding="utf-8")
     with pytest.raises(InputError, match="found a text"):
         add_model(tmp_path / "page.pth")
     assert files_in(store) == []
@@ -185,7 +185,7 @@ def test_an_unknown_name_lists_what_could_be_meant(checkpoint):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"models": 3}', '{"models": [{"name": "a"}]}'])
 def test_a_damaged_record_is_refused(store, text):
     store.mkdir()
-    (store / "models.json").write_text(text)
+    (store / "models.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="expected the record of added models, found a damaged"):
         stored_models()
 

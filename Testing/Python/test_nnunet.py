@@ -100,8 +100,9 @@ def stand_in(folder: Path, name: str, body: str = "") -> Path:
         "# A stand-in for a command of nnU-Net's, made by a test.\n"
         "import json, os, sys, time\n"
         "from pathlib import Path\n"
-        "with open(__file__ + '.calls', 'a') as calls:\n"
-        "    print(json.dumps([sys.argv[1:], dict(os.environ)]), file=calls)\n" + body
+        "with open(__file__ + '.calls', 'a', encoding='utf-8') as calls:\n"
+        "    print(json.dumps([sys.argv[1:], dict(os.environ)]), file=calls)\n" + body,
+        encoding="utf-8",
     )
     path.chmod(0o755)
     return path
@@ -109,7 +110,11 @@ def stand_in(folder: Path, name: str, body: str = "") -> Path:
 
 def calls_of(path: Path) -> list[tuple[list[str], dict[str, str]]]:
     noted = path.with_name(path.name + ".calls")
-    return [json.loads(line) for line in noted.read_text().splitlines()] if noted.exists() else []
+    return (
+        [json.loads(line) for line in noted.read_text(encoding="utf-8").splitlines()]
+        if noted.exists()
+        else []
+    )
 
 
 TRAINS = (
@@ -140,7 +145,7 @@ def test_the_export_has_nnunets_layout_and_names(tmp_path: Path, cohort: Cases) 
 def test_dataset_json_says_what_nnunet_asks_for(tmp_path: Path, cohort: Cases) -> None:
     target = export_raw(cohort(), NAMES[:2], NAMES[2:], tmp_path, 702, "Two")
     assert target.name == "Dataset702_Two"
-    found = json.loads((target / "dataset.json").read_text())
+    found = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
     found.pop("myops")
     assert found == {
         "channel_names": {"0": "bssfp", "1": "lge", "2": "t2"},
@@ -432,12 +437,14 @@ def test_a_failed_command_shows_the_end_of_its_log(exported: NnunetRun) -> None:
     assert "line 39 | RuntimeError: out of memory" in message
     assert "line 32 |" not in message
     assert str(log) in message
-    text = log.read_text()
+    text = log.read_text(encoding="utf-8")
     assert text.strip().startswith(f"$ {path} 701 2d all")
     assert "line 0\n" in text
     with pytest.raises(InputError, match="failed"):
         train_nnunet(exported)
-    assert log.read_text().count("RuntimeError: out of memory") == 2  # the first log is kept
+    assert (
+        log.read_text(encoding="utf-8").count("RuntimeError: out of memory") == 2
+    )  # the first log is kept
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -451,7 +458,7 @@ def test_a_command_that_somebody_killed_is_said_to_be_killed(exported: NnunetRun
 def test_the_log_grows_while_the_command_runs(exported: NnunetRun) -> None:
     assert exported.commands is not None
     log = exported.output / "logs" / "nnUNetv2_train.log"
-    body = f"print('Epoch 0')\nsys.exit('Epoch 0' not in Path({str(log)!r}).read_text())\n"
+    body = f"print('Epoch 0')\nsys.exit('Epoch 0' not in Path({str(log)!r}).read_text('utf-8'))\n"
     stand_in(exported.commands, "nnUNetv2_train", body)
     run_command(exported, "nnUNetv2_train", [])
 
@@ -493,7 +500,7 @@ def test_a_short_trainer_is_a_class_that_nnunet_can_find(exported: NnunetRun) ->
     assert exported.commands is not None
     short = with_short_trainer(exported, 4, 30)
     assert short.trainer == "nnUNetTrainer_4x30"
-    text = (exported.output / "trainers" / "nnUNetTrainer_4x30.py").read_text()
+    text = (exported.output / "trainers" / "nnUNetTrainer_4x30.py").read_text(encoding="utf-8")
     compile(text, "trainer", "exec")
     assert "class nnUNetTrainer_4x30(nnUNetTrainer):" in text
     for setting in ("num_epochs = 4", "num_iterations_per_epoch = 30", "iterations_per_epoch = 6"):
@@ -513,7 +520,7 @@ def test_a_stop_ends_the_command_and_its_workers(exported: NnunetRun, number: in
         "nnUNetv2_train",
         "import subprocess\n"
         "worker = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
-        f"Path({str(noted)!r}).write_text(f'{{os.getpid()}} {{worker.pid}}\\n')\n"
+        f"Path({str(noted)!r}).write_text(f'{{os.getpid()}} {{worker.pid}}\\n', 'utf-8')\n"
         "time.sleep(60)\n",
     )
     code = (
@@ -526,12 +533,12 @@ def test_a_stop_ends_the_command_and_its_workers(exported: NnunetRun, number: in
         f"commands=Path({str(exported.commands)!r})))\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as ours:
-        wait_until(lambda: noted.exists() and noted.read_text().endswith("\n"))
+        wait_until(lambda: noted.exists() and noted.read_text(encoding="utf-8").endswith("\n"))
         ours.send_signal(number)
         _, errors = ours.communicate(timeout=30)
     assert ours.returncode != 0
     assert number != signal.SIGINT or b"KeyboardInterrupt" in errors
-    for pid in noted.read_text().split():
+    for pid in noted.read_text(encoding="utf-8").split():
         wait_until(lambda pid=pid: not is_running(int(pid)))
 
 
@@ -549,14 +556,16 @@ def is_running(pid: int) -> bool:
         return False
     # A killed process whose new parent has not asked for its exit code yet.
     state = Path(f"/proc/{pid}/stat")
-    return not (state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+    return not (
+        state.exists() and state.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] == "Z"
+    )
 
 
 PLANS = (
     "at = Path(os.environ['nnUNet_preprocessed'], 'Dataset701_MyoPS')\n"
     "at.mkdir(parents=True, exist_ok=True)\n"
     "plans = {'configurations': {'2d': {'batch_size': 12}}}\n"
-    "(at / 'nnUNetPlans.json').write_text(json.dumps(plans))\n"
+    "(at / 'nnUNetPlans.json').write_text(json.dumps(plans), 'utf-8')\n"
 )
 PREDICTS_THE_TRUTH = (
     "import shutil\n"
@@ -625,7 +634,7 @@ def test_the_real_nnunet_predicts_on_our_grid_and_counts_dice_as_we_do(
     assert installed_version(run)[0].isdigit()
     # nnU-Net's own Dice of its training patients, by its own reader of its own files.
     validation = run.model / "validation"
-    summary = json.loads((validation / "summary.json").read_text())
+    summary = json.loads((validation / "summary.json").read_text(encoding="utf-8"))
     theirs = {Path(c["prediction_file"]).name: c["metrics"] for c in summary["metric_per_case"]}
     ours = evaluate_predictions(cohort(), NAMES[:2], validation)
     for score in ours:

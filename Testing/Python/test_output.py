@@ -142,7 +142,7 @@ def test_the_regional_analysis_is_in_json_and_in_a_table_of_its_own(written):
     assert whole.scar_percent == pytest.approx(100 * (labels == 2221).sum() / wall)
     document = json.loads(paths["measurements.json"].read_text("utf-8"))
     assert document["regional"]["whole"]["scar_percent"] == whole.scar_percent
-    with paths["regional.csv"].open(newline="") as file:
+    with paths["regional.csv"].open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     value = [
         float(row["value"])
@@ -159,7 +159,7 @@ def test_json_and_csv_hold_the_measurements(written):
     assert document["tissues"]["scar"]["mass_g"] == scar_g
     assert document["model_sha256"]["prsn"] == "f" * 64
     assert "Not a medical device" in document["notice"]
-    with paths["measurements.csv"].open(newline="") as file:
+    with paths["measurements.csv"].open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     value = [
         float(row["value"])
@@ -184,9 +184,9 @@ def test_probabilities_are_written_on_request_on_the_original_grid(tmp_path):
 
 
 def test_files_of_others_in_the_folder_stay_and_old_results_are_replaced(tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     write_results(tmp_path, *results())
-    (tmp_path / "report.html").write_text("old")
+    (tmp_path / "report.html").write_text("old", encoding="utf-8")
     write_results(tmp_path, *results())
     assert (tmp_path / "notes.txt").read_text("utf-8") == "mine"
     assert "Research use only" in (tmp_path / "report.html").read_text("utf-8")
@@ -206,7 +206,7 @@ def test_an_interruption_leaves_no_new_folder(tmp_path, monkeypatch, error):
 
 def test_an_interruption_leaves_earlier_results_as_they_were(tmp_path, monkeypatch):
     write_results(tmp_path, *results(), formats=("json",))
-    (tmp_path / "measurements.json").write_text("old")
+    (tmp_path / "measurements.json").write_text("old", encoding="utf-8")
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -241,7 +241,7 @@ def test_results_follow_the_umask_not_the_private_mode_of_the_stage(written):
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused_with_a_remedy(tmp_path):
-    (tmp_path / "out").write_text("a file")
+    (tmp_path / "out").write_text("a file", encoding="utf-8")
     for target in (tmp_path / "out", tmp_path / "out" / "below"):
         with pytest.raises(InputError, match="expected a folder .* name another folder"):
             check_writable(target)

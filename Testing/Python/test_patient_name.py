@@ -70,7 +70,8 @@ def test_refine_and_quantify_name_no_one(patient, tmp_path):
     run("segment", patient, "-o", out)
     prompts = tmp_path / "prompts.json"
     prompts.write_text(
-        '{"steps": [{"structure": "scar", "slice_index": 2, "points": [[64, 48, true]]}]}'
+        '{"steps": [{"structure": "scar", "slice_index": 2, "points": [[64, 48, true]]}]}',
+        encoding="utf-8",
     )
     run("refine", out, "--prompts", prompts, "-o", tmp_path / "refined")
     run("quantify", out / "segmentation.nii.gz", patient, "-o", tmp_path / "tables")
@@ -88,7 +89,8 @@ def test_a_name_that_was_asked_for_is_in_report_and_tables_also_after_refine(pat
     )
     prompts = tmp_path / "prompts.json"
     prompts.write_text(
-        '{"steps": [{"structure": "scar", "slice_index": 2, "points": [[64, 48, true]]}]}'
+        '{"steps": [{"structure": "scar", "slice_index": 2, "points": [[64, 48, true]]}]}',
+        encoding="utf-8",
     )
     run("refine", out, "--prompts", prompts, "-o", tmp_path / "refined")
     page = (tmp_path / "refined" / "report.html").read_text("utf-8")

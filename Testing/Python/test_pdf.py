@@ -24,7 +24,7 @@ needs_poppler = pytest.mark.skipif(
 
 
 def run(*command) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    done = subprocess.run([str(part) for part in command], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

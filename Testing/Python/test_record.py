@@ -169,7 +169,9 @@ def test_a_step_that_is_refused_is_named(case, start):
 
 def test_a_point_that_is_not_a_number_is_refused(tmp_path, case, start):
     path = tmp_path / "prompts.json"
-    path.write_text('{"steps":[{"structure":"scar","slice_index":2,"points":[[NaN,4,true]]}]}')
+    path.write_text(
+        '{"steps":[{"structure":"scar","slice_index":2,"points":[[NaN,4,true]]}]}', encoding="utf-8"
+    )
     with pytest.raises(InputError, match=r"step 1 .*row nan"):
         replay(read_record(path), case, start, DiscRefiner())
 
@@ -183,6 +185,30 @@ def test_progress_runs_from_0_towards_1(case, start):
 
 def step(**changes):
     return {"steps": [{**MINIMAL["steps"][0], **changes}]}
+
+
+def timed(*times):
+    return from_record({"steps": [{**MINIMAL["steps"][0], "time": time} for time in times]})
+
+
+def test_times_that_belong_together_are_the_reader_s():
+    assert timed("2026-01-01T10:00:00Z", "2026-01-01T12:30:00.5+01:00").timed
+    assert timed("2026-01-01T10:00:00", "2026-01-01T10:30:00").timed
+    assert not timed("2026-01-01T10:00:00Z", None).timed
+    assert timed("2026-01-01T10:00:00Z", None).time_trouble == ""
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (("2026-01-01T10:00:00Z", "2026-01-01T10:01:00"), "step 2: expected a time with a time z"),
+        (("2026-01-01T10:00:00Z", "2026-01-01T09:00:00Z"), "step 2: expected a time after"),
+    ],
+)
+def test_times_that_contradict_each_other_are_no_reading_time(times, words):
+    record = timed(*times)
+    assert not record.timed
+    assert record.time_trouble.startswith(words)
 
 
 BAD_VALUES = {
@@ -204,6 +230,8 @@ BAD_VALUES = {
     "a rule that is no truth": ({"rules": {"keep_inside": 1}, "steps": []}, "keep_inside"),
     "checksums as text": ({"images_sha256": "abc", "steps": []}, "images_sha256"),
     "refiner as text": ({"refiner": "abc", "steps": []}, "refiner"),
+    "a word as time": (step(time="noon"), "step 1: a time in ISO 8601"),
+    "a number as time": (step(time=5), "time as text"),
     "number as checksum": ({"start_sha256": 5, "steps": []}, "start_sha256"),
 }
 

@@ -34,7 +34,7 @@ def labels_in(folder):
 
 
 def write_prompts(path, values=MINIMAL):
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps(values), encoding="utf-8")
     return path
 
 
@@ -137,6 +137,18 @@ def test_a_replay_that_differs_warns_and_names_the_step(results, tmp_path):
     assert "Warning: the refiner's weights are not the recorded ones (1111" in done.stderr
 
 
+def test_a_session_whose_clock_was_set_back_is_replayed_without_its_times(results, tmp_path):
+    step = MINIMAL["steps"][0]
+    times = ("2026-01-01T10:00:00+00:00", "2026-01-01T09:00:00")
+    values = {"steps": [{**step, "time": time} for time in times]}
+    prompts = write_prompts(tmp_path / "prompts.json", values)
+    done = run("refine", results, "--prompts", prompts)
+    assert done.exit_code == 0, done.output
+    assert "no reading time: step 2: expected a time with a time zone" in done.stderr
+    steps = json.loads((results / "refined" / "session.json").read_text("utf-8"))["steps"]
+    assert [step for step in steps if "time" in step] == []
+
+
 def test_a_session_is_not_overwritten_by_its_own_replay(results, tmp_path):
     run("refine", results, "--prompts", write_prompts(tmp_path / "prompts.json"))
     session = results / "refined" / "session.json"
@@ -164,7 +176,7 @@ def test_a_step_outside_the_image_is_refused_and_nothing_is_written(results, tmp
 
 def test_prompts_that_are_no_json_are_refused_before_the_networks_run(tmp_path):
     prompts = tmp_path / "prompts.json"
-    prompts.write_text("scar 64 48")
+    prompts.write_text("scar 64 48", encoding="utf-8")
     assert_refused(run("refine", tmp_path, "--prompts", prompts), "prompts.json", "expected JSON")
 
 
@@ -213,5 +225,7 @@ def test_a_replay_of_prompts_without_times_records_no_times(tmp_path):
     from myops.study.sessions import _times
 
     out = tmp_path / "session.json"
-    out.write_text(json.dumps({"steps": [{"action": "prompt", "structure": "scar"}]}))
-    assert _times(out) == (None, {})
+    out.write_text(
+        json.dumps({"steps": [{"action": "prompt", "structure": "scar"}]}), encoding="utf-8"
+    )
+    assert (_times(out).total, _times(out).stages) == (None, {})

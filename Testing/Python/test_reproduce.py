@@ -600,7 +600,7 @@ def test_two_processes_of_torchrun_make_one_table(folder_of_4, tmp_path):
     done = subprocess.run(
         [*torchrun, "-m", "myops", *arguments, "--output", str(tmp_path / "out")],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=240,
         check=False,
     )

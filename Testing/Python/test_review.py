@@ -94,6 +94,21 @@ def test_the_reading_time_runs_from_the_beginning_of_the_first_step(session):
     assert "42 s from the first step to the last, of which" in reading_words(review)
 
 
+@pytest.mark.parametrize("second", ["2026-01-02T02:04:52.000+00:00", "2026-01-02T03:05:00"])
+def test_a_clock_that_was_changed_gives_no_reading_time_and_still_a_report(session, second):
+    session.click("scar", 2, 64, 48)
+    session.click("scar", 2, 48, 64)
+    first, last = session.steps
+    first = replace(first, time="2026-01-02T03:04:10.000+00:00")
+    session.steps[:] = [first, replace(last, time=second)]
+    made, review = parts(session)
+    assert review.reading_seconds is None
+    assert reading_words(review).endswith("; the reading time is not known.")
+    content = make_content(*made, review, WHEN)
+    (steps,) = (section for section in content.sections if section.title == "Prompts used")
+    assert [row[6] for row in steps.blocks[1].rows] == ["–", "–"]
+
+
 def test_times_that_are_not_the_reader_s_are_not_shown_as_his(session):
     session.click("scar", 2, 64, 48)
     review = review_of(session, timed=False)

@@ -254,7 +254,7 @@ def test_a_missing_file_a_folder_and_a_text_are_refused(tmp_path):
         read_sam_checkpoint(tmp_path / "sam.pth")
     with pytest.raises(InputError, match="found a folder"):
         read_sam_checkpoint(tmp_path)
-    (tmp_path / "sam.pth").write_text("<!DOCTYPE html><html>Not found</html>")
+    (tmp_path / "sam.pth").write_text("<!DOCTYPE html><html>Not found</html>", encoding="utf-8")
     with pytest.raises(InputError, match="found a text that begins with '<!DOCTYPE"):
         read_sam_checkpoint(tmp_path / "sam.pth")
 

@@ -260,7 +260,7 @@ def test_a_kill_at_any_moment_loses_at_most_the_step_that_was_being_saved(tmp_pa
     code = SAVER.format(paths=[str(MODULE), str(Path(__file__).parent)])
     for delay_s in (0.0, 0.013, 0.031, 0.052):
         with subprocess.Popen(
-            [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, encoding="utf-8"
         ) as saver:
             assert saver.stdout is not None
             told = [saver.stdout.readline()]

@@ -305,7 +305,7 @@ def write_session(folder: Path, scar_g: float | None, fwhm_g: float, contrast: f
         "fwhm": {"fwhm_half_of_maximum_volume": {"mass_g": fwhm_g, "reason": None}},
         "image_quality": {"contrast_scar_remote": contrast},
     }
-    (folder / "measurements.json").write_text(json.dumps(values))
+    (folder / "measurements.json").write_text(json.dumps(values), encoding="utf-8")
 
 
 def test_saved_sessions_give_the_corrected_and_the_conventional_masses(tmp_path) -> None:
@@ -315,7 +315,9 @@ def test_saved_sessions_give_the_corrected_and_the_conventional_masses(tmp_path)
         {"time": "2026-01-01T10:00:05.000+00:00", "seconds": 0.5},
         {"time": "2026-01-01T10:01:05.000+00:00", "seconds": 1.5},
     ]
-    (tmp_path / "P1" / "Ana" / "1" / "session.json").write_text(json.dumps({"steps": steps}))
+    (tmp_path / "P1" / "Ana" / "1" / "session.json").write_text(
+        json.dumps({"steps": steps}), encoding="utf-8"
+    )
     ana, ana_fwhm, ben, _ = read_study(tmp_path).readings
     assert (ana.key, ana.mass_g) == (("P1", "Ana", "1", "interactive"), 10.0)
     assert (ana_fwhm.method, ana_fwhm.mass_g) == ("fwhm_half_of_maximum_volume", 12.0)
@@ -330,19 +332,79 @@ def test_saved_sessions_give_the_corrected_and_the_conventional_masses(tmp_path)
     assert {ana.quality, ana_fwhm.quality, ben.quality} == {"8.0"}
 
 
+def test_a_session_whose_times_do_not_tell_is_refused_by_place_and_step(tmp_path) -> None:
+    write_session(tmp_path / "P1" / "Ana" / "2", 10.0, 12.0)
+    session = tmp_path / "P1" / "Ana" / "2" / "session.json"
+    for steps, words in (
+        ([("2026-01-01T10:00:00Z", 1), ("2026-01-01T10:01:00", 1)], "step 2: expected a time with"),
+        ([("2026-01-01T10:00:00Z", 1), ("2026-01-01T09:00:00Z", 1)], "step 2: .*clock set back"),
+        ([("2026-01-01T10:00:00Z", 1), (None, 1)], "step 2: no text: None"),
+        ([("2026-01-01T10:00:00Z", math.nan)], "step 1: not finite"),
+        ([("2026-01-01T10:00:00Z", -1)], "step 1: .*below 0"),
+        ([("2026-01-01T10:00:00Z", "1")], "step 1: no number"),
+    ):
+        values = [{"time": time, "seconds": seconds} for time, seconds in steps]
+        session.write_text(json.dumps({"steps": values}), "utf-8")
+        with pytest.raises(InputError, match=f"P1/Ana/2/session.json: .*{words}"):
+            read_study(tmp_path)
+    for content in ('{"steps": {"time": 1}}', '{"steps": [5]}', "{}"):
+        session.write_text(content, "utf-8")
+        with pytest.raises(InputError, match="expected steps with time and seconds, found"):
+            read_study(tmp_path)
+
+
+def test_a_step_that_took_longer_than_the_clock_says_is_named(tmp_path) -> None:
+    write_session(tmp_path / "P1" / "Ana" / "2", 10.0, 12.0)
+    steps = [
+        {"time": "2026-03-29T01:59:00+01:00", "seconds": 2.0},
+        {"time": "2026-03-29T03:01:00+02:00", "seconds": 500.0},
+    ]
+    session = tmp_path / "P1" / "Ana" / "2" / "session.json"
+    session.write_text(json.dumps({"steps": steps}), "utf-8")
+    study = read_study(tmp_path)
+    # Two minutes across the change to summer time, and the two seconds of the first step.
+    assert study.readings[0].seconds == 122.0
+    (warning,) = study.warnings
+    assert "P1/Ana/2 (step 2)" in warning and "clock" in warning
+
+
+def test_prompts_without_times_have_no_reading_time(tmp_path) -> None:
+    write_session(tmp_path / "P1" / "Ana" / "1", 10.0, 12.0)
+    session = tmp_path / "P1" / "Ana" / "1" / "session.json"
+    for content in ('{"steps": []}', '{"steps": [{"structure": "scar"}, {"time": null}]}'):
+        session.write_text(content, "utf-8")
+        assert read_study(tmp_path).readings[0].seconds is None
+
+
+def test_measurements_that_are_no_masses_are_refused(tmp_path) -> None:
+    write_session(tmp_path / "P1" / "Ana" / "1", 10.0, 12.0)
+    place = tmp_path / "P1" / "Ana" / "1" / "measurements.json"
+    good = json.loads(place.read_text("utf-8"))
+    for damage in (
+        {"tissues": {"scar": {"mass_g": math.nan}}},
+        {"tissues": {"scar": {"mass_g": -1}}},
+        {"image_quality": 5},
+        {"image_quality": {"contrast_scar_remote": "good"}},
+        {"fwhm": [1]},
+    ):
+        place.write_text(json.dumps(good | damage), "utf-8")
+        with pytest.raises(InputError, match="expected the measurements of myops segment"):
+            read_study(tmp_path)
+
+
 def test_folders_without_sessions_and_damaged_files_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="expected case/reader/session/measurements.json"):
         read_study(tmp_path)
     write_session(tmp_path / "P1" / "Ana" / "1", 10.0, 12.0)
     session = tmp_path / "P1" / "Ana" / "1" / "session.json"
-    session.write_text('{"steps": [{"time": "noon", "seconds": 1}]}')
+    session.write_text('{"steps": [{"time": "noon", "seconds": 1}]}', encoding="utf-8")
     with pytest.raises(InputError, match="expected steps with time and seconds"):
         read_study(tmp_path)
     session.unlink()
-    (session.parent / "measurements.json").write_text("{")
+    (session.parent / "measurements.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="expected JSON, found damaged text"):
         read_study(tmp_path)
-    (session.parent / "measurements.json").write_text('{"tissues": {}}')
+    (session.parent / "measurements.json").write_text('{"tissues": {}}', encoding="utf-8")
     with pytest.raises(InputError, match="expected the measurements of myops"):
         read_study(tmp_path)
 
@@ -351,7 +413,7 @@ def test_json_and_csv_hold_the_same_numbers_and_no_nan(tmp_path) -> None:
     results = analyze(Study(tuple(with_fwhm()), "t"))
     write_study(tmp_path, results, "page")
     values = json.loads((tmp_path / "study.json").read_text("utf-8"))
-    with (tmp_path / "agreement.csv").open() as file:
+    with (tmp_path / "agreement.csv").open(encoding="utf-8") as file:
         first = next(csv.DictReader(file))
     pair = values["overall"]["groups"][0]["pairs"][0]
     assert float(first["ccc"]) == pair["ccc"]["value"]
@@ -383,7 +445,7 @@ def test_simulated_readings_are_called_so_everywhere(tmp_path) -> None:
     assert plain(results)["data"] == "simulated"
     write_study(tmp_path, results, page)
     for path in tmp_path.glob("*.csv"):
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             assert all(row["data"] == "simulated" for row in csv.DictReader(file)), path.name
     assert "Simulated" not in render_study(analyze(Study(tuple(readings()), "t")))
 

@@ -506,7 +506,7 @@ def start(folder: Path, *more: str, **settings: str) -> subprocess.Popen:
         env=os.environ | {"PYTHONPATH": str(LIBRARY), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     )
 
@@ -703,7 +703,7 @@ def test_the_evaluation_s_files_hold_every_patient(evaluation, tmp_path, monkeyp
     content = json.loads((tmp_path / "phantoms.json").read_text("utf-8"))
     assert content["seeds"] == [900_000, 900_001]
     assert content["weights"] == {"prsn": "ab"}
-    with (tmp_path / "phantoms.csv").open(newline="") as file:
+    with (tmp_path / "phantoms.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["region"] for row in rows].count("scar") == 1
     scar = next(row for row in rows if row["region"] == "scar")
@@ -744,7 +744,7 @@ def test_the_cascade_loads_without_the_refiner_s_weights(tmp_path):
     manifest = tmp_path / "weights" / "manifest.json"
     content = json.loads(manifest.read_text("utf-8"))
     content["networks"] = [n for n in content["networks"] if n["name"] != "refiner"]
-    manifest.write_text(json.dumps(content))
+    manifest.write_text(json.dumps(content), encoding="utf-8")
     assert "refiner" not in load_models("cpu", folder=tmp_path / "weights").checksums
     with pytest.raises(InputError, match="expected weights of the refiner"):
         load_refiner("cpu", folder=tmp_path / "weights")

@@ -40,7 +40,7 @@ def forge_checksum(folder, name):
         if entry["name"] == name:
             data = (folder / entry["file"]).read_bytes()
             entry["sha256"] = hashlib.sha256(data).hexdigest()
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def test_weights_come_back_as_they_were_rounded_to_half_precision(tmp_path):
@@ -83,9 +83,9 @@ def test_the_manifest_tells_where_the_weights_come_from(folder):
 def test_segmentation_needs_no_dae_but_the_other_three(folder):
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     without = [entry for entry in manifest["networks"] if entry["name"] != "dae"]
-    (folder / "manifest.json").write_text(json.dumps({"networks": without}))
+    (folder / "manifest.json").write_text(json.dumps({"networks": without}), encoding="utf-8")
     assert load_models("cpu", folder=folder).dae is None
-    (folder / "manifest.json").write_text(json.dumps({"networks": without[1:]}))
+    (folder / "manifest.json").write_text(json.dumps({"networks": without[1:]}), encoding="utf-8")
     with pytest.raises(InputError, match="expected weights of heartfinder, found none"):
         load_models("cpu", folder=folder)
 
@@ -107,7 +107,7 @@ def test_a_folder_without_weights_is_refused(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"networks": 3}', '{"networks": [{}]}'])
 def test_a_damaged_manifest_is_refused(folder, text):
-    (folder / "manifest.json").write_text(text)
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match="expected a manifest of weights, found a damaged file"):
         load_models("cpu", folder=folder)
 

@@ -158,7 +158,7 @@ def test_a_case_of_another_name_in_the_same_folder_is_not_overwritten(tmp_path):
     """As on file systems that take ANNA and Anna for one."""
     path = write_case_file(tmp_path, case_file("ANNA", note="first"))
     values = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**values, "case": "Anna"}))
+    path.write_text(json.dumps({**values, "case": "Anna"}), encoding="utf-8")
     with pytest.raises(InputError, match="found that of Anna, reader AB; rename one"):
         write_case_file(tmp_path, case_file("ANNA"))
     assert read_case_file(path).note == "first"
@@ -209,7 +209,7 @@ def test_a_damaged_file_is_told_kept_aside_and_can_be_begun_anew(tmp_path, damag
 def test_a_second_damaged_file_does_not_replace_the_first(tmp_path):
     for content in ("one", "two", "three"):
         path = write_case_file(tmp_path, worked())
-        path.write_text(content)
+        path.write_text(content, encoding="utf-8")
         with pytest.raises(InputError):
             read_case_file(path)
     kept = sorted(path.parent.glob("case.json.damaged*"))
@@ -218,7 +218,7 @@ def test_a_second_damaged_file_does_not_replace_the_first(tmp_path):
 
 def test_writing_over_a_damaged_file_keeps_it_aside(tmp_path):
     path = write_case_file(tmp_path, worked())
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     write_case_file(tmp_path, worked())
     assert read_case_file(path) == worked()
     assert path.with_name("case.json.damaged").read_text(encoding="utf-8") == "{"
@@ -226,7 +226,7 @@ def test_writing_over_a_damaged_file_keeps_it_aside(tmp_path):
 
 def test_a_damaged_file_can_be_left_where_it_is(tmp_path):
     path = write_case_file(tmp_path, worked())
-    path.write_text("{")
+    path.write_text("{", encoding="utf-8")
     with pytest.raises(InputError):
         read_case_file(path, keep_aside=False)
     assert path.read_text(encoding="utf-8") == "{"
@@ -234,7 +234,7 @@ def test_a_damaged_file_can_be_left_where_it_is(tmp_path):
 
 def test_a_newer_file_is_neither_damaged_nor_overwritten(tmp_path):
     path = write_case_file(tmp_path, worked())
-    path.write_text(json.dumps({"format": 2, "case": "P 1"}))
+    path.write_text(json.dumps({"format": 2, "case": "P 1"}), encoding="utf-8")
     with pytest.raises(InputError, match="found 2; open the study with the version"):
         read_case_file(path)
     with pytest.raises(InputError, match="found 2"):
@@ -265,7 +265,7 @@ def test_what_killed_programs_left_is_removed_when_it_is_old(tmp_path):
     old, young = path.with_name(".12-345-state.npz"), path.with_name(".13-345-case.json")
     other = path.with_name(".12-notes.txt")
     for file in (old, young, other):
-        file.write_text("half")
+        file.write_text("half", encoding="utf-8")
     yesterday = time.time() - 86400
     os.utime(old, (yesterday, yesterday))
     os.utime(other, (yesterday, yesterday))

@@ -84,7 +84,7 @@ def study(tmp_path):
     write_series(folder, "PSIR_SA_LGE", arrays["lge"], number=4)
     write_series(folder, "LGE_4ch", number=5)
     (folder / "DICOMDIR").write_bytes(b"\0" * 300)
-    (folder / "notes.txt").write_text("no image")
+    (folder / "notes.txt").write_text("no image", encoding="utf-8")
     return folder, arrays
 
 

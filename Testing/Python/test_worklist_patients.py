@@ -171,7 +171,7 @@ def test_label_maps_results_and_readings_are_no_images(tmp_path):
         image(tmp_path / "P1" / f"{name}.nii.gz")
     image(tmp_path / "P1" / ".hidden_LGE.nii.gz")
     image(tmp_path / ".cache" / "y_LGE.nii.gz")
-    (tmp_path / "P1" / "x_LGE.json").write_text("{}")
+    (tmp_path / "P1" / "x_LGE.json").write_text("{}", encoding="utf-8")
     reading = write_case_file(tmp_path / "P1", CaseFile("P1", "AB"))
     image(reading.parent / "exported_LGE.nii.gz")
     (patient,) = find_patients(tmp_path)
@@ -197,7 +197,7 @@ def test_a_t2_alone_is_told(tmp_path):
 @pytest.mark.parametrize("find", [find_patients, recognize])
 def test_a_folder_without_images_is_refused(tmp_path, find):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "readme.txt").write_text("nothing here")
+    (tmp_path / "readme.txt").write_text("nothing here", encoding="utf-8")
     with pytest.raises(InputError, match="expected images.*found none; choose the folder"):
         find(tmp_path)
     with pytest.raises(InputError, match="expected a folder of images, found none"):

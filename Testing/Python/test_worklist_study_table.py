@@ -96,7 +96,7 @@ def test_the_table_is_written_from_all_case_files(tmp_path):
 def test_a_damaged_case_file_is_named_and_the_others_are_written(tmp_path):
     write_case_file(tmp_path, read("P1", "AB"))
     damaged = write_case_file(tmp_path, read("P2", "AB"))
-    damaged.write_text("{")
+    damaged.write_text("{", encoding="utf-8")
     done = write_study_table(tmp_path)
     assert [case.case for case in done.cases] == ["P1"]
     (problem,) = done.problems
@@ -125,7 +125,9 @@ def test_the_study_command_reads_the_table_without_a_warning(tmp_path):
 
 def test_other_columns_still_give_a_warning(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("case,reader,session,method,mass_g,mood\nP1,A,1,interactive,3,good\n")
+    path.write_text(
+        "case,reader,session,method,mass_g,mood\nP1,A,1,interactive,3,good\n", encoding="utf-8"
+    )
     assert read_table(path).warnings == ("columns not used: mood",)
 
 
@@ -197,7 +199,7 @@ def test_a_folder_with_case_files_alone_is_read_from_its_table(tmp_path):
 def test_a_damaged_case_file_stops_the_study_command_in_one_line(tmp_path, results):
     worked_study(tmp_path, results)
     place = session_folder(tmp_path, "plain", "AB") / "case.json"
-    place.write_text(json.dumps({"format": 1}))
+    place.write_text(json.dumps({"format": 1}), encoding="utf-8")
     with pytest.raises(InputError, match=r"plain.*expected the file of a case"):
         read_study(tmp_path)
     assert place.exists()

@@ -198,7 +198,7 @@ def test_a_canceled_export_leaves_nothing(bench, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_a_message(bench, tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     task = bench.export_in_background(tmp_path / "file", ("csv",))
     bench.work.waitFor(task)
     assert task.state == "failed"

@@ -57,7 +57,7 @@ def bare(code: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", f"{BARE}\n{code}"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
     )

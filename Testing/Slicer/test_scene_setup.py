@@ -33,14 +33,14 @@ def test_nothing_wrong(scene):
 
 
 def test_errors_that_vtk_only_prints_fail_the_test(tmp_path: Path) -> None:
-    (tmp_path / "test_complaints.py").write_text(COMPLAINTS)
+    (tmp_path / "test_complaints.py").write_text(COMPLAINTS, encoding="utf-8")
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider", "."],
         env={**os.environ, "PYTHONPATH": path},
         cwd=tmp_path,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         check=False,
     )

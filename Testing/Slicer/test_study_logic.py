@@ -231,7 +231,7 @@ def test_closing_the_scene_saves_first(logic, folder, segmentedCase):
 
 
 def test_results_that_cannot_be_written_are_told_once(logic, folder, segmentedCase, said, tmp_path):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     openStudy(logic, folder, studyFolder=tmp_path / "file")
     logic.study.next()
     startCorrection(logic, segmentedCase)
@@ -312,7 +312,7 @@ def test_a_program_killed_at_any_moment_loses_no_saved_change(folder, seconds, l
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     # However slow the machine is, some changes are made and saved before the end.

@@ -43,8 +43,8 @@ def masks(prediction: Path, truth: Path, output: Path | None) -> None:
     Both hold MyoPS labels on one grid; overlap, surface distances and volumes per region.
     """
     from myops.compare import compare_files
-    from myops.io import write_atomic
     from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
+    from myops.text_files import write_text
 
     if output is not None:
         refuse_overwriting([output], [prediction, truth], OTHER_OUTPUT)
@@ -52,7 +52,7 @@ def masks(prediction: Path, truth: Path, output: Path | None) -> None:
     print_agreement(regions)
     if output is not None:
         text = json.dumps(regions, indent=2) + "\n"
-        write_atomic(output, lambda beside: beside.write_text(text))
+        write_text(output, text)
 
 
 @evaluate.command()

@@ -62,6 +62,8 @@ def refine(
     notes = {INPUTS_FILE: inputs.to_dict(), SESSION_FILE: to_record(session, record.timed)}
     write_results(target, session.case, segmentation, measurements, documents=notes, review=review)
     print_measurements(measurements)
+    if record.time_trouble:
+        click.echo(f"Warning: {prompts}: no reading time: {record.time_trouble}", err=True)
     for difference in replayed.differences:
         click.echo(f"Warning: {difference}", err=True)
     click.echo(f"Report: {target / 'report.html'}")

@@ -57,6 +57,7 @@ def reproduce(
         from myops.reproduce.evaluate import Reproduction
         from myops.reproduce.nnunet import find_command
         from myops.reproduce.run import reproduce as run
+        from myops.text_files import read_text
     chosen = PROTOCOLS[protocol]
     overrides = dict(parse_setting(setting) for setting in settings)
     chosen = replace(
@@ -78,7 +79,7 @@ def reproduce(
             click.echo(notes[0])
     wanted = Reproduction(name, table, chosen, output, data, patients, outside, notes)
     path = run(wanted, click.echo)
-    click.echo(path.read_text(encoding="utf-8"))
+    click.echo(read_text(path))
     click.echo(f"Table: {path}")
 
 

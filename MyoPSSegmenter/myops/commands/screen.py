@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
+from myops.readable import readable
+
 if TYPE_CHECKING:
     from myops.quantify.measure import Measurements
+
+
+def show_every_letter() -> None:
+    r"""Print what the terminal's alphabet lacks as \u2212, in place of ending with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager
@@ -20,11 +31,17 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
         A function of the finished fraction (0 to 1) and the stage's name.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     bar = Progress(
-        "{task.description}",
+        TextColumn("{task.description}", markup=False),  # a stage may be a patient called [/b]
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
@@ -37,7 +54,7 @@ def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
         task = bar.add_task(title, total=1.0)
 
         def report(fraction: float, stage: str) -> None:
-            bar.update(task, completed=fraction, description=f"{title}: {stage}")
+            bar.update(task, completed=fraction, description=f"{title}: {readable(stage)}")
 
         yield report
 

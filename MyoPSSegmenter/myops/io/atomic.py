@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..itk_files import save_image
+from ..readable import encoded
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -53,9 +55,7 @@ def write_atomic(path: str | Path, writer: Callable[[Path], object]) -> Path:
 
 def write_image(image: sitk.Image, path: str | Path) -> Path:
     """Write a SimpleITK image, compressed, in one step; raises InputError like `write_atomic`."""
-    import SimpleITK as sitk
-
-    return write_atomic(path, lambda beside: sitk.WriteImage(image, str(beside), True))
+    return write_atomic(path, lambda beside: save_image(image, beside))
 
 
 def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
@@ -65,7 +65,7 @@ def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
         ValueError: a number that JSON does not know (NaN, infinity).
     """
     text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    return write_atomic(path, lambda beside: beside.write_bytes(encoded(text)))
 
 
 def set_aside(path: str | Path) -> Path:

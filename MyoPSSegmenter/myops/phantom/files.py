@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..itk_files import save_image
+from ..text_files import write_text
 from .patient import PhantomConfig, PhantomPatient, generate_patient
 
 SUFFIXES = {"bssfp": "C0", "lge": "DE", "t2": "T2"}
@@ -79,7 +81,7 @@ def _write_files(patient: PhantomPatient, folder: Path, name: str) -> None:
         _write(image.astype(np.int16), patient, direction, folder / f"{name}_{SUFFIXES[sequence]}")
     _write(patient.labels, patient, direction, folder / f"{name}_gd")
     _write(patient.mvo.astype(np.uint8), patient, direction, folder / f"{name}_mvo")
-    (folder / f"{name}_truth.json").write_text(json.dumps(_truth(patient), indent=2) + "\n")
+    write_text(folder / f"{name}_truth.json", json.dumps(_truth(patient), indent=2) + "\n")
 
 
 def write_cohort(
@@ -109,7 +111,7 @@ def write_cohort(
             progress(index / count, name)
         written.append(write_patient(generate_patient(seed, config), folder / name))
     settings = {"first_seed": first_seed, "count": count, "config": asdict(config)}
-    (folder / COHORT_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / COHORT_FILE, json.dumps(settings, indent=2) + "\n")
     return written
 
 
@@ -121,7 +123,7 @@ def _write(
     image.SetDirection(direction)
     half = np.array(patient.spacing_mm) * (np.array(image.GetSize()) - 1) / 2
     image.SetOrigin(tuple(-np.array(direction).reshape(3, 3) @ half))
-    sitk.WriteImage(image, str(stem) + ".nii.gz", useCompression=True)
+    save_image(image, stem.with_name(f"{stem.name}.nii.gz"))
 
 
 def _truth(patient: PhantomPatient) -> dict[str, object]:

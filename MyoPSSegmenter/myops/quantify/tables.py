@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..io import write_atomic
+from ..csv_files import csv_text as table_text
+from ..text_files import write_text
 from .conventional import rule_title
 from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
 from .quality import QUALITY_UNITS
@@ -50,8 +48,7 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
         files["regional.csv"] = csv_text(measurements.regional.to_rows(measurements.case_name))
     written = []
     for name, content in files.items():
-        write = partial(Path.write_text, data=content, encoding="utf-8")
-        written.append(write_atomic(Path(folder) / name, write))
+        written.append(write_text(Path(folder) / name, content))
     if measurements.regional is None:  # those of an earlier label map are not this one's
         (Path(folder) / "regional.csv").unlink(missing_ok=True)
     return tuple(written)
@@ -59,11 +56,7 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
 
 def csv_text(values: list[dict[str, Any]]) -> str:
     """Rows of `COLUMNS` as the text of a CSV file."""
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(values)
-    return table.getvalue()
+    return table_text(COLUMNS, values)
 
 
 def plain(measurements: Measurements) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from myops.csv_files import csv_text
 from myops.io import write_atomic
+from myops.readable import readable
 from myops.refine.clicking import EvaluationConfig
 from myops.refine.evaluation import PatientResult
 from myops.refine.evaluation_summary import GOAL_DICE, MIN_PIXELS, Mean, Row
+from myops.report.lettering import plain_figure, shortened
+from myops.text_files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +73,7 @@ def _section(rows: Sequence[Row], config: EvaluationConfig) -> list[str]:
         f"{first.slices} slices, {first.large_slices} with at least {MIN_PIXELS} pixels"
     )
     heads = " | ".join(str(k) for k in config.reported)
-    lines = ["", f"### {first.dataset}, {STARTED[first.start]} ({counts})", ""]
+    lines = ["", f"### {readable(first.dataset)}, {STARTED[first.start]} ({counts})", ""]
     lines += [f"| method | after this many clicks in each slice: | {heads} |"]
     lines += ["|---" * (2 + len(config.reported)) + "|"]
     for name, (title, digits) in MEASURES.items():
@@ -78,7 +81,7 @@ def _section(rows: Sequence[Row], config: EvaluationConfig) -> list[str]:
             means = row.measures[name]
             if any(mean.count for mean in means):
                 cells = " | ".join(_cell(mean, digits) for mean in means)
-                lines.append(f"| {row.method} | {title} | {cells} |")
+                lines.append(f"| {_in_table(row.method)} | {title} | {cells} |")
     lines += [
         "",
         f"| method | clicks to Dice {GOAL_DICE:.2f} | never reached | clicks that made it worse | "
@@ -105,13 +108,17 @@ def _cost(row: Row) -> str:
         _percent(row.patient_worse_share),
         time,
     )
-    return f"| {row.method} | {' | '.join(cells)} |"
+    return f"| {_in_table(row.method)} | {' | '.join(cells)} |"
 
 
 def _notes(results: Sequence[PatientResult]) -> list[str]:
     """Patients that could not be segmented or assessed, each with its reason."""
-    noted = [result for result in results if result.note]
-    return ["", *(f"- {r.dataset} {r.name}: {r.note}" for r in noted)] if noted else []
+    noted = [
+        f"- {readable(result.dataset)} {readable(result.name)}: {readable(result.note)}"
+        for result in results
+        if result.note
+    ]
+    return ["", *noted] if noted else []
 
 
 def _cell(mean: Mean, digits: int) -> str:
@@ -152,7 +159,7 @@ def write_evaluation(
         "interactive.md": as_markdown(rows, results, config, machine),
     }
     for name, text in texts.items():
-        _write(folder / name, text.encode())
+        write_text(folder / name, text)
     _write(folder / "interactive.png", picture(rows, config))
 
 
@@ -169,9 +176,7 @@ def _weights(results: Sequence[PatientResult]) -> dict[str, str]:
 
 def _csv(results: Sequence[PatientResult]) -> str:
     """A row per patient, method, start, slice and number of clicks."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    rows = []
     for result in results:
         for run in result.runs:
             for found in run.slices:
@@ -180,32 +185,40 @@ def _csv(results: Sequence[PatientResult]) -> str:
                     p = step.point
                     click = ("", "", "") if p is None else (p.row, p.column, p.positive)
                     values = (step.voxels, step.dice, step.hd95_mm, step.mass_error_g, step.seconds)
-                    writer.writerow((*where, found.truth_voxels, step.clicks, *click, *values))
-    return buffer.getvalue()
+                    row = (*where, found.truth_voxels, step.clicks, *click, *values)
+                    rows.append(dict(zip(CSV_COLUMNS, row, strict=True)))
+    return csv_text(CSV_COLUMNS, rows)
 
 
 def picture(rows: Sequence[Row], config: EvaluationConfig) -> bytes:
     """Dice against clicks, as PNG: a row for each data set, slices left and patients right."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     datasets = list(dict.fromkeys(row.dataset for row in rows))
-    figure = Figure(figsize=(11, 4.2 * max(len(datasets), 1)), layout="constrained")
+    figure = plain_figure(figsize=(11, 4.2 * max(len(datasets), 1)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(max(len(datasets), 1), 2, squeeze=False, sharey=True)
     for dataset, pair in zip(datasets, axes):
         own = [row for row in rows if row.dataset == dataset]
         for axis, measure in zip(pair, ("slice_dice", "patient_dice")):
             _curves(axis, own, measure, config)
-            axis.set_title(f"{dataset}: {config.structure}, {MEASURES[measure][0]}", fontsize=10)
+            axis.set_title(
+                f"{shortened(readable(dataset), 30)}: {config.structure}, {MEASURES[measure][0]}",
+                fontsize=10,
+            )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     return buffer.getvalue()
 
 
+def _in_table(name: str) -> str:
+    """A name in a cell of a Markdown table, which a line break or a bar would end."""
+    return readable(name).replace("|", "\\|")
+
+
 def _short_name(method: str) -> str:
     """A method's name; of a folder of weights its last two parts, for a path leaves no room."""
-    return "/".join(Path(method).parts[-2:])
+    return shortened(readable("/".join(Path(method).parts[-2:])), 40)
 
 
 def _curves(axis: Axes, rows: Sequence[Row], measure: str, config: EvaluationConfig) -> None:

@@ -9,7 +9,6 @@ What a file says about images, start, models and results is verified; what it le
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +19,9 @@ from myops import __version__
 from myops.case import images_sha256
 from myops.checksum import array_sha256
 from myops.errors import InputError
+from myops.moments import is_moment, reading_seconds
 from myops.refine.rules import Rules
+from myops.text_files import read_json
 
 if TYPE_CHECKING:
     from myops.refine.session import Session
@@ -79,8 +80,17 @@ class Record:
 
     @property
     def timed(self) -> bool:
-        """Whether every step tells when the reader did it."""
-        return all(step.time is not None for step in self.steps)
+        """Whether the steps tell when the reader did them."""
+        return all(step.time is not None for step in self.steps) and not self.time_trouble
+
+    @property
+    def time_trouble(self) -> str:
+        """Why the times that are there do not tell how long the reading took; empty if they do."""
+        try:
+            reading_seconds([step.time for step in self.steps if step.time is not None], 0.0)
+        except ValueError as error:
+            return str(error)
+        return ""
 
 
 def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
@@ -126,13 +136,11 @@ def read_record(path: str | Path) -> Record:
     """
     path = Path(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except OSError as error:
         raise InputError(
             f"{path}: expected a file of prompts, found {error.strerror}; check the path"
         ) from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected JSON, found damaged text ({error})") from None
     try:
         return from_record(values)
     except InputError as error:
@@ -195,10 +203,12 @@ def _step(values: Any, number: int) -> RecordedStep:
         _check_prompt_values(values, place)
         names |= {"points", "box"}
     arguments = {"points": [], **values} if action == "prompt" else values
+    time = _optional_text(values, "time")
+    _expect(time is None or is_moment(time), place + "a time in ISO 8601", time)
     return RecordedStep(
         action,
         {name: arguments[name] for name in sorted(names & set(arguments))},
-        _optional_text(values, "time"),
+        time,
         _optional_text(values, "labels_sha256"),
     )
 

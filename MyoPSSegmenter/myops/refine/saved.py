@@ -30,6 +30,7 @@ from myops.case import images_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
 from myops.json_values import flag, text
+from myops.readable import encoded
 from myops.refine.history import History
 from myops.refine.record import (
     from_record,
@@ -121,11 +122,11 @@ def save_state(path: str | Path, session: Session | SavedState) -> Path:
     planes = BytesIO()
     np.save(planes, np.frombuffer(b"".join(tables.planes), np.uint8))
     values = _values(state) | tables.values | {"planes": [len(p) for p in tables.planes]}
-    state_json = json.dumps(values, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    state_json = json.dumps(values, ensure_ascii=False, allow_nan=False)
 
     def write(beside: Path) -> None:
         with zipfile.ZipFile(beside, "w") as archive:
-            archive.writestr(STATE, state_json, zipfile.ZIP_DEFLATED, 1)
+            archive.writestr(STATE, encoded(state_json), zipfile.ZIP_DEFLATED, 1)
             archive.writestr(PLANES, planes.getvalue())  # packed already, like the next one
             archive.writestr(START, pack_start(state.segmentation))
 
@@ -141,7 +142,7 @@ def read_state(path: str | Path) -> SavedState:
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            values = json.loads(_member(archive, STATE, MAX_STATE_BYTES).decode("utf-8"))
+            values = json.loads(_member(archive, STATE, MAX_STATE_BYTES))
             planes = _member(archive, PLANES, MAX_STATE_BYTES)
             start = _member(archive, START, MAX_START_BYTES)
         return _state(values, planes, start)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from .lettering import plain_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -18,9 +20,8 @@ DPI = 130
 def new_chart(width_inch: float, height_inch: float) -> Figure:
     """An empty white figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width_inch, height_inch), dpi=DPI, facecolor=PAPER)
+    figure = plain_figure(figsize=(width_inch, height_inch), dpi=DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
     return figure
 

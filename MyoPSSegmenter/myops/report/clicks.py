@@ -12,8 +12,10 @@ import numpy as np
 from .. import __version__
 from .. import labels as regions
 from ..quantify.mass import dice
+from ..readable import encoded
 from .colors import COLORS
 from .figures import DPI, INK
+from .lettering import plain_figure
 from .mosaic import BACKGROUND, LineStyle
 from .pages import embedded, page_template
 from .tiles import heart_box, window
@@ -46,7 +48,7 @@ def write_demo(folder: Path, demo: Demo) -> None:
 
     pictures = [click_picture(demo, number) for number in range(1, len(demo.stages))]
     files = {f"click_{number}.png": picture for number, picture in enumerate(pictures, start=1)}
-    files["demo.html"] = render_demo(demo, pictures).encode()
+    files["demo.html"] = encoded(render_demo(demo, pictures))
     for name, content in files.items():
         write_atomic(folder / name, partial(Path.write_bytes, data=content))
 
@@ -103,10 +105,9 @@ def render_demo(demo: Demo, pictures: list[bytes]) -> str:
 def _canvas() -> tuple[Figure, list[Axes]]:
     """Three square panels side by side on a dark ground."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     width, height = 3 * PANEL_INCHES, PANEL_INCHES + HEADER_INCHES + FOOTER_INCHES
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=BACKGROUND)
+    figure = plain_figure(figsize=(width, height), dpi=DPI, facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
     tall = PANEL_INCHES / height
     panels = []

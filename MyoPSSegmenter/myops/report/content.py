@@ -10,6 +10,7 @@ from ..case import UNNAMED
 from .blocks import Block, Content, Legend, Line, Picture, Pictures, Section, Strip, Text
 from .colors import COLORS, SEQUENCE_NAMES
 from .figures import legend_names, shown_slices, strip
+from .lettering import shortened
 from .mosaic import LINES
 from .regional_section import regional_section
 from .sections import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .review import Review
     from .tiles import TileStack
 
+# A longer name would push the findings off the first page; the tables hold it whole.
+MOST_LETTERS = 120
 KIND = "Myocardial scar and edema"
 FOOTER = f"MyoPS Segmenter {__version__}. Research use only. Not a medical device."
 
@@ -70,7 +73,7 @@ def make_content(
         how_made(case, segmentation, measurements, review),
     ]
     return Content(
-        title="Unnamed case" if case.name == UNNAMED else case.name,
+        title="Unnamed case" if case.name == UNNAMED else shortened(case.name, MOST_LETTERS),
         kind=KIND,
         facts=(
             ("Report", f"{when:%Y-%m-%d %H:%M %Z}".strip()),

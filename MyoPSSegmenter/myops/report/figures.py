@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .colors import COLORS, NAMES
+from .lettering import fitted, plain_figure
 from .mosaic import BACKGROUND, LINES, Cell, corner_mm, draw, mosaic_mm, tile_mm
 from .tiles import TileStack
 
@@ -51,6 +52,7 @@ def overview(tiles: TileStack, title: str, tile_px: int = 220) -> bytes:
     _number_slices(axes, tiles, grid)
     _scale_bar(axes, tiles, len(grid))
     height_px = figure.get_figheight() * DPI
+    title = fitted(title, 0.984 * figure.get_figwidth() * 72, 13, bold=True)
     figure.text(0.008, 1 - 20 / height_px, title, color=INK, size=13, weight="bold", va="center")
     _legend(figure, tiles)
     return _png(figure)
@@ -120,13 +122,12 @@ def _canvas(
 ) -> tuple[Figure, Axes]:
     """A figure of exact pixel size with one axes in mm, row 0 on top."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     right_mm, bottom_mm = mosaic_mm(tiles, grid)
     width_px = len(grid[0]) * tile_px
     body_px = width_px * bottom_mm / right_mm
     height_px = body_px + header_px + footer_px
-    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor=BACKGROUND)
+    figure = plain_figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor=BACKGROUND)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.0, footer_px / height_px, 1.0, body_px / height_px))
     axes.set_axis_off()

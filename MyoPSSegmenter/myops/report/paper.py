@@ -5,7 +5,6 @@ Lengths are points (1/72 inch), measured down from the upper edge of the page.
 
 from __future__ import annotations
 
-import functools
 import io
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from .blocks import Picture, Table
 from .chart import INK, PAPER, RULE, SOFT_INK
+from .lettering import fitted, plain_figure, width_of
 
 if TYPE_CHECKING:
     from matplotlib.backends.backend_pdf import PdfPages
@@ -24,6 +24,7 @@ INNER = WIDTH - 2 * LEFT
 LINE_HEIGHT = 1.38
 CELL_GAP = 7.0
 TABLE_SIZE = 7.2
+PAGE_NUMBER_WIDTH = 45.0
 LEADING_FILL = "#eef4fa"
 
 
@@ -41,15 +42,15 @@ class Paper:
         self._begin()
 
     def _begin(self) -> None:
-        from matplotlib.figure import Figure
-
-        self.figure: Figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72, facecolor=PAPER)
+        page = (WIDTH / 72, HEIGHT / 72)
+        self.figure: Figure = plain_figure(figsize=page, dpi=72, facecolor=PAPER)
         self.number += 1
         self.down = TOP
 
     def end_page(self) -> None:
         """Put the footer below and hand the page over; a new one begins."""
-        self.words(self._footer, LEFT, HEIGHT - 26, 7, SOFT_INK)
+        footer = fitted(self._footer, INNER - PAGE_NUMBER_WIDTH, 7)
+        self.words(footer, LEFT, HEIGHT - 26, 7, SOFT_INK)
         self.words(f"Page {self.number}", WIDTH - LEFT, HEIGHT - 26, 7, SOFT_INK, align="right")
         self._pages.savefig(self.figure)
         self._begin()
@@ -84,7 +85,6 @@ class Paper:
             weight="bold" if bold else "normal",
             ha=align,
             va="baseline",
-            parse_math=False,
         )
 
     def box(self, x: float, top: float, width: float, height: float, color: str) -> None:
@@ -219,16 +219,6 @@ def _pieces(word: str, width: float, size: float, bold: bool) -> list[str]:
         pieces.append(word[:fits])
         word = word[fits:]
     return [*pieces, word]
-
-
-@functools.lru_cache(maxsize=20_000)
-def width_of(text: str, size: float, bold: bool = False) -> float:
-    """Width of a line of text in points."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    font = FontProperties(size=size, weight="bold" if bold else "normal")
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 def _folded(cells: tuple[str, ...], widths: list[float], bold: bool = False) -> list[list[str]]:

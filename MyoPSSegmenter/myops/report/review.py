@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..labels import scar
+from ..moments import reading_seconds
 from ..quantify.mass import dice
 from ..refine.packing import apply_changes
 
@@ -79,9 +79,10 @@ class Review:
         """From the beginning of the first step to the end of the last; None when not known."""
         if not self.steps or not self.timed:
             return None
-        first, last = (datetime.fromisoformat(self.steps[end].time) for end in (0, -1))
-        # A step is stamped when it is done.
-        return (last - first).total_seconds() + self.steps[0].seconds
+        try:
+            return reading_seconds([step.time for step in self.steps], self.steps[0].seconds)
+        except ValueError:  # the computer's clock was changed in between
+            return None
 
 
 def review_of(session: Session, automatic: np.ndarray | None = None, timed: bool = True) -> Review:

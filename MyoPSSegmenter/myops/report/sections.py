@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..case import images_sha256
+from ..moments import moment
 from ..quantify.conventional import rule_title
 from ..quantify.mass import TissueMass, tissue_masses
 from ..quantify.measure import CONVENTIONS, ThresholdedScar
@@ -211,7 +212,7 @@ def prompts(review: Review | None) -> Section | None:
         *("Step", "Action", "Structure", "Slice", "Prompt", "Row, column"),
         *("At (s)", "Computed in (s)", "Changed voxels"),
     )
-    begin = None if not review.timed or not review.steps else review.steps[0].time
+    begin = None if review.reading_seconds is None else review.steps[0].time
     rows = tuple(
         _step_row(number, step, begin) for number, step in enumerate(review.steps, start=1)
     )
@@ -227,12 +228,10 @@ def prompts(review: Review | None) -> Section | None:
 
 
 def _step_row(place: int, step: Step, begin: str | None) -> tuple[str, ...]:
-    from datetime import datetime
-
     arguments = step.arguments
     at = DASH
     if begin is not None:
-        elapsed = datetime.fromisoformat(step.time) - datetime.fromisoformat(begin)
+        elapsed = moment(step.time) - moment(begin)
         at = number(elapsed.total_seconds())
     index = arguments.get("slice_index")
     return (

@@ -10,6 +10,7 @@ from .. import __version__
 from ..quantify.agreement import Estimate, PairedTest
 from ..study.readings import Study
 from ..study.results import Analysis, GroupAgreement, MethodTest, PairAgreement, Results
+from ..study.spelling import same_session
 from ..study.subgroups import natural
 from ..study.tables import DEFINITIONS
 from .pages import embedded, page_template
@@ -72,6 +73,7 @@ def render_study(results: Results, created: datetime | None = None) -> str:
 def _counts(study: Study) -> dict[str, int]:
     names = {"case": "Cases", "reader": "Readers", "session": "Sessions", "method": "Methods"}
     counts = {title: len({getattr(r, key) for r in study.readings}) for key, title in names.items()}
+    counts["Sessions"] = len({same_session(r.session) for r in study.readings})
     return counts | {"Readings": len(study.readings)}
 
 
@@ -226,11 +228,11 @@ def _pictures(results: Results) -> list[dict[str, str]]:
 
 def _panel_rows(
     analysis: Analysis, methods: Sequence[str], kind: str
-) -> list[tuple[str, list[tuple[str, PairAgreement]]]]:
+) -> list[tuple[str, list[tuple[GroupAgreement, PairAgreement]]]]:
     rows = []
     for method in methods:
         pairs = [
-            (pair_title(group, pair), pair)
+            (group, pair)
             for group in sorted(_groups(analysis, kind, method), key=lambda g: natural(g.of))
             for pair in group.pairs
             if pair.masses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ..quantify.agreement import BlandAltman
 from ..study.readings import Reading
 from ..study.results import GroupAgreement, PairAgreement
+from .lettering import drawable, fitted, plain_figure, shortened, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,8 @@ DPI = 130
 WIDTH_IN = 10.5
 # More panels than this in a row cannot be read; the tables have all pairs.
 MOST_COLUMNS = 4
+MOST_LETTERS = 32
+PANEL_TITLE_SIZE = 8.5
 
 
 def method_colors(methods: Sequence[str]) -> dict[str, str]:
@@ -30,29 +33,32 @@ def method_colors(methods: Sequence[str]) -> dict[str, str]:
     return {name: METHOD_COLORS[i % len(METHOD_COLORS)] for i, name in enumerate(methods)}
 
 
-def shown_name(method: str) -> str:
-    """A method's name on the page: those of our own rules have underscores."""
-    return method.replace("_", " ")
+def shown_name(name: str) -> str:
+    """A name in a picture: short, and without the underscores of our own rules' names."""
+    return drawable(shortened(name.replace("_", " "), MOST_LETTERS))
 
 
 def bland_altman_panels(
-    rows: Sequence[tuple[str, Sequence[tuple[str, PairAgreement]]]], colors: dict[str, str]
+    rows: Sequence[tuple[str, Sequence[tuple[GroupAgreement, PairAgreement]]]],
+    colors: dict[str, str],
 ) -> bytes:
     """Difference against mean, one row per method and one panel per pair, as PNG.
 
     Args:
-        rows: method -> its pairs with their titles; at most 4 pairs are drawn.
+        rows: method -> its pairs, each with its comparison; at most 4 pairs are drawn.
         colors: of the methods.
     """
     columns = min(MOST_COLUMNS, max(len(pairs) for _, pairs in rows))
     figure = _figure(2.5 * len(rows) + 0.45)
+    width = 0.86 * WIDTH_IN * 72 / columns
     grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
     for (method, pairs), axes_row in zip(rows, grid, strict=True):
         for axes in axes_row[len(pairs) :]:
             axes.set_visible(False)
-        for (title, pair), axes in zip(pairs, axes_row, strict=False):
+        for (group, pair), axes in zip(pairs, axes_row, strict=False):
             _bland_altman(axes, pair, colors[method])
-            axes.set_title(f"{title}\n{_in_words(pair.difference)}", fontsize=8.5, color=INK)
+            words = f"{_panel_title(group, pair, width)}\n{_in_words(pair.difference)}"
+            axes.set_title(words, fontsize=PANEL_TITLE_SIZE, color=INK)
         axes_row[0].set_ylabel(f"{shown_name(method)}\ndifference (g)", fontsize=8.5, color=INK)
     for axes in grid[-1]:
         axes.set_xlabel("mean of the two (g)", fontsize=8.5, color=INK)
@@ -97,7 +103,10 @@ def concordance_plot(groups: Sequence[GroupAgreement], colors: dict[str, str]) -
             axes.plot(pair.ccc.value, place, "o", color=colors[group.method], markersize=5)
         if pair.ccc.low is not None and pair.ccc.high is not None:
             axes.plot([pair.ccc.low, pair.ccc.high], [place] * 2, color=colors[group.method])
-    names = [f"{shown_name(g.method)}: {pair_title(g, p)}" for g, p in lines]
+    names = [
+        f"{shown_name(group.method)}: {' '.join(_title_parts(group, pair, shown_name))}"
+        for group, pair in lines
+    ]
     axes.set_yticks(range(len(lines)), names, fontsize=8)
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_xlim(right=1.005)
@@ -109,8 +118,26 @@ def concordance_plot(groups: Sequence[GroupAgreement], colors: dict[str, str]) -
 
 def pair_title(group: GroupAgreement, pair: PairAgreement) -> str:
     """Who is compared, in words."""
-    between = f"{pair.first} − {pair.second}"
-    return f"reader {group.of}, {between}" if group.kind == "intra-observer" else between
+    return " ".join(_title_parts(group, pair, str))
+
+
+def _title_parts(
+    group: GroupAgreement, pair: PairAgreement, written: Callable[[str], str]
+) -> tuple[str, str]:
+    """The same in two parts, which may stand one below the other."""
+    first, second = written(pair.first), written(pair.second)
+    if group.kind == "intra-observer":
+        return f"reader {written(group.of)},", f"{first} − {second}"
+    return f"{first} −", second
+
+
+def _panel_title(group: GroupAgreement, pair: PairAgreement, width: float) -> str:
+    """Who is compared, in one line of at most so many points, or in two."""
+    parts = _title_parts(group, pair, shown_name)
+    line = " ".join(parts)
+    if width_of(line, PANEL_TITLE_SIZE) <= width:
+        return line
+    return "\n".join(fitted(part, width, PANEL_TITLE_SIZE) for part in parts)
 
 
 def time_plot(readings: Sequence[Reading], colors: dict[str, str]) -> bytes:
@@ -138,9 +165,7 @@ def time_plot(readings: Sequence[Reading], colors: dict[str, str]) -> bytes:
 
 
 def _figure(height_in: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
+    return plain_figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
 
 
 def _plain(axes: Axes) -> None:

@@ -54,7 +54,9 @@ def reading_words(review: Review) -> str:
     steps = f"{len(review.steps)} step{'' if len(review.steps) == 1 else 's'}"
     computing = f"the computer answered in {review.computing_seconds:.1f} s"
     if review.reading_seconds is None:
-        return f"{began} {steps}; {computing}; the reading time was not recorded."
+        # A clock that was changed in between does not tell it.
+        known = "is not known" if review.timed and review.steps else "was not recorded"
+        return f"{began} {steps}; {computing}; the reading time {known}."
     return (
         f"{began} {steps}; {review.reading_seconds:.0f} s from the first step to the last, of "
         f"which {computing}."

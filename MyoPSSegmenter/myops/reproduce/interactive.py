@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from myops.datasets import LabeledCase
-from myops.io import write_atomic
 from myops.labels import scar
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.clicking import GROWING, EvaluationConfig
@@ -22,6 +21,7 @@ from myops.refine.evaluation import PatientResult, evaluate_cohort, machine
 from myops.refine.evaluation_files import as_markdown, write_evaluation
 from myops.refine.evaluation_summary import summarize
 from myops.reproduce.table import mass_cells
+from myops.text_files import write_text
 from myops.training.export import export_weights
 
 PUBLISHED = (
@@ -67,7 +67,7 @@ def evaluate_clicks(
     write_evaluation(folder, results, rows, config, machine(1))
     text = as_markdown(rows, results, config, machine(1)) + "\n" + mass_table(results, tests)
     text = text.replace(str(weights), ADAPTED)
-    write_atomic(folder / "clicks.md", lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(folder / "clicks.md", text)
     return text
 
 

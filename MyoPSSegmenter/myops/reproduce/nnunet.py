@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from myops.errors import InputError
-from myops.io import write_atomic, write_json
+from myops.io import write_json
+from myops.readable import encoded
 from myops.reproduce.nnunet_files import RAW, read_description
+from myops.text_files import write_text
 
 # The environment variable that names the folder of nnU-Net's commands.
 COMMANDS_VARIABLE = "MYOPS_NNUNET"
@@ -128,7 +130,7 @@ def with_short_trainer(run: NnunetRun, epochs: int, iterations: int) -> NnunetRu
         name=name, epochs=epochs, iterations=iterations, validations=max(1, iterations // 5)
     )
     path = run.output / "trainers" / f"{name}.py"
-    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(path, text)
     return replace(run, trainer=name)
 
 
@@ -208,7 +210,7 @@ def run_command(run: NnunetRun, name: str, options: Sequence[str]) -> None:
     path = _log(run, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as log:
-        log.write(f"\n$ {' '.join(command)}\n".encode())
+        log.write(encoded(f"\n$ {' '.join(command)}\n"))
         log.flush()
         begun = log.tell()
         code = _run(command, environment(run), log)
@@ -247,7 +249,7 @@ def installed_version(run: NnunetRun) -> str:
         return "unknown"
     code = "from importlib.metadata import version; print(version('nnunetv2'))"
     done = subprocess.run(  # noqa: S603 - the Python beside the commands that we run anyway
-        [python, "-c", code], capture_output=True, text=True, check=False
+        [python, "-c", code], capture_output=True, encoding="utf-8", errors="replace", check=False
     )
     return done.stdout.strip() or "unknown"
 

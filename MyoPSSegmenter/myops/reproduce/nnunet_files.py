@@ -7,7 +7,6 @@ OUTPUT/nnUNet_raw/Dataset701_MyoPS/dataset.json
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from myops.reproduce.cohort import TestCase, find_box
 from myops.reproduce.evaluate import score_case
 from myops.reproduce.rows import NNUNET, Row
 from myops.reproduce.table import CaseScore
+from myops.text_files import read_json
 
 RAW, DESCRIPTION, SUFFIX = "nnUNet_raw", "dataset.json", ".nii.gz"
 # nnU-Net wants consecutive values. The blood of the right ventricle counts as background.
@@ -172,7 +172,7 @@ def read_description(target: Path) -> dict[str, Any]:
     """
     path = target / DESCRIPTION
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(read_json(path))
     except ValueError as error:
         raise InputError(
             f"{path}: expected JSON, found a damaged file; delete it and export again"

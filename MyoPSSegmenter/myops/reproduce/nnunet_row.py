@@ -7,7 +7,6 @@ nnU-Net takes no seed: every training of the row has a folder of its own and dif
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,6 +29,7 @@ from myops.reproduce.nnunet import (
 from myops.reproduce.nnunet_files import SUFFIX, export_raw, read_on_grid
 from myops.reproduce.rows import Row
 from myops.reproduce.table import CaseScore
+from myops.text_files import read_json
 
 # nnU-Net lowers its learning rate and writes its checkpoint once in an epoch.
 ITERATIONS_PER_EPOCH = 25
@@ -104,5 +104,5 @@ def _with_budget(wanted: Reproduction, run: NnunetRun) -> NnunetRun:
 def _batch_size(run: NnunetRun) -> int:
     """Slices per step, as nnU-Net has planned."""
     path = run.output / "nnUNet_preprocessed" / run.raw.name / f"{PLANS}.json"
-    plans = json.loads(path.read_text(encoding="utf-8"))
+    plans = read_json(path)
     return int(plans["configurations"][CONFIGURATION]["batch_size"])

@@ -10,6 +10,7 @@ import numpy as np
 
 from myops import labels as regions
 from myops.io import write_atomic
+from myops.report.lettering import plain_figure, shortened
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.rows import Table
 
@@ -35,14 +36,13 @@ def draw(path: Path, table: Table, answers: Answers) -> Path:
         answers: what is drawn: LV outline blue, edema yellow, scar red.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     test = answers.test
     index = int(regions.scar(test.truth).sum(axis=(1, 2)).argmax())
     shown = [("truth", test.truth)]
     shown += [(row.name, answers.labels[row.name]) for row in table.rows if row.measures]
     lines = -(-len(shown) // COLUMNS)
-    figure = Figure(figsize=(3 * COLUMNS, 3.3 * lines), layout="constrained")
+    figure = plain_figure(figsize=(3 * COLUMNS, 3.3 * lines), layout="constrained")
     FigureCanvasAgg(figure)
     window = _window(regions.lv_region(test.truth)[index], test.case.geometry.spacing_mm)
     image = test.case.images["lge"][index][window]
@@ -56,7 +56,8 @@ def draw(path: Path, table: Table, answers: Answers) -> Path:
                 axis.contour(mask, levels=[0.5], colors=[color], linewidths=1.2)
         axis.set_title(name, fontsize=9)
         axis.set_axis_off()
-    figure.suptitle(f"{test.name}, LGE: left ventricle blue, edema yellow, scar red", fontsize=9)
+    name = shortened(test.name, 40)
+    figure.suptitle(f"{name}, LGE: left ventricle blue, edema yellow, scar red", fontsize=9)
     write_atomic(path, lambda beside: figure.savefig(beside, format="png", dpi=110))
     return path
 

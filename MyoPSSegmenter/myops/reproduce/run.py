@@ -14,7 +14,6 @@ that was interrupted goes on from its checkpoint, and more seeds or rows are add
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,7 @@ import numpy as np
 
 from myops.datasets import LabeledCase
 from myops.errors import InputError
-from myops.io import write_atomic, write_json
+from myops.io import write_json
 from myops.labels import MYOPS
 from myops.learned import case_sha256, refuse_learned
 from myops.overwriting import OTHER_OUTPUT, refuse_replacing
@@ -43,6 +42,7 @@ from myops.reproduce.evaluate import Regions, Reproduction, evaluate, label_map
 from myops.reproduce.picture import Answers, draw
 from myops.reproduce.rows import NNUNET, Row
 from myops.reproduce.table import CaseScore, read_scores, write_scores, write_table
+from myops.text_files import read_json, read_text, write_text
 from myops.training.cases import CasePatient, choose_cases
 from myops.training.checkpoint import git_commit, learned_by
 from myops.training.export import load_trained
@@ -180,10 +180,10 @@ def _write_clicks(wanted: Reproduction, patients: Patients, say: Say) -> Path:
         if not done.exists():
             checkpoint = wanted.checkpoint(seed, row)
             interactive.evaluate_clicks(checkpoint, patients.cases, folder, seed, say)
-        parts += ["", f"## Seed {seed}", "", done.read_text(encoding="utf-8")]
+        parts += ["", f"## Seed {seed}", "", read_text(done)]
     text = "\n".join([*parts, interactive.PUBLISHED, ""])
     path = wanted.output / TABLE
-    write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_text(path, text)
     return path
 
 
@@ -208,7 +208,12 @@ def _claim_folder(
     rows = {row.name: dict(row.settings) for row in wanted.table.rows}
     commit = git_commit()
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
+        if not isinstance(found, dict) or "commit" not in found:
+            raise InputError(
+                f"{path}: expected the protocol of a reproduction, found something else; delete it "
+                "to begin again, or choose another folder"
+            )
         differs = [key for key, value in plan.items() if found.get(key) != value]
         known = found.get("rows", {})
         differs += [f"row {name}" for name in rows if known.get(name, rows[name]) != rows[name]]
@@ -313,7 +318,7 @@ def _collect(wanted: Reproduction, name: str) -> list[CaseScore]:
 
 def _head(wanted: Reproduction, patients: Patients) -> list[str]:
     kind = "phantom cohort" if wanted.data is None else patients.folder.name
-    plan = json.loads((wanted.output / PROTOCOL_FILE).read_text(encoding="utf-8"))
+    plan = read_json(wanted.output / PROTOCOL_FILE)
     return [
         f"Data: {kind}, {len(patients.split.train)} patients trained on, "
         f"{len(patients.split.test)} tested",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,11 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from myops.compare import Agreement
-from myops.io import write_atomic
+from myops.csv_files import csv_rows, csv_text
+from myops.errors import InputError
 from myops.quantify.agreement import concordance, paired_test
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.evaluation_summary import mean_interval
 from myops.reproduce.rows import Claim, Table
+from myops.text_files import read_text, write_text
 
 MEASURES = ("dice", "hd_mm", "sensitivity", "specificity")
 NAMES = {
@@ -44,27 +45,27 @@ class CaseScore:
 
 def write_scores(path: Path, scores: Iterable[CaseScore]) -> None:
     """Write scores as CSV, complete or not at all; an undefined measure is an empty cell."""
-    names = [field.name for field in fields(Agreement)]
-
-    def write(beside: Path) -> None:
-        with beside.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(["row", "seed", "case", "structure", *names])
-            for score in scores:
-                values = asdict(score.agreement)
-                table.writerow(
-                    [score.row, score.seed, score.case, score.structure]
-                    + ["" if values[name] is None else values[name] for name in names]
-                )
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, write)
+    columns = ["row", "seed", "case", "structure", *(field.name for field in fields(Agreement))]
+    rows = [vars(score) | asdict(score.agreement) for score in scores]
+    for row in rows:
+        del row["agreement"]
+    write_text(path, csv_text(columns, rows))
 
 
 def read_scores(path: Path) -> list[CaseScore]:
-    """Read what `write_scores` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [_score(cells) for cells in csv.DictReader(file)]
+    """Read what `write_scores` wrote.
+
+    Raises:
+        InputError: a damaged file.
+    """
+    try:
+        (_, columns), *rows = csv_rows(read_text(path))
+        return [_score(dict(zip(columns, cells, strict=True))) for _, cells in rows]
+    except (ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: expected the scores that myops reproduce wrote, found a damaged table "
+            f"({error}); delete it, and the patients are scored again"
+        ) from None
 
 
 def _score(cells: dict[str, str]) -> CaseScore:
@@ -123,7 +124,7 @@ def write_table(
             mass_lines(table, outside),
         ]
     text = "\n\n".join("\n".join(lines) for lines in parts if lines)
-    write_atomic(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
+    write_text(path, text + "\n")
     return path
 
 

@@ -23,7 +23,7 @@ from ..quantify.agreement import (
     paired_test,
     variation_percent,
 )
-from .readings import Reading, Study, in_order
+from .readings import TOTAL, Reading, Study, in_order
 from .results import (
     Analysis,
     Column,
@@ -33,10 +33,12 @@ from .results import (
     Results,
     Times,
 )
+from .spelling import same_name
 from .subgroups import natural, quality_groups
 
 # The method that the others stand beside; where no method has this name, the table's first one.
 INTERACTIVE = "interactive"
+REFERENCE = "reference"
 
 
 def analyze(study: Study) -> Results:
@@ -81,7 +83,7 @@ def _intra_observer(own: Sequence[Reading], method: str) -> list[GroupAgreement]
         mine = [r for r in own if r.reader == reader]
         sessions = sorted({r.session for r in mine}, key=natural)
         columns = {
-            f"session {name}" if name.isdigit() else name: {
+            f"session {name}" if name.isdecimal() else name: {
                 r.case: r.mass_g for r in mine if r.session == name
             }
             for name in sessions
@@ -95,10 +97,13 @@ def _against_reference(own: Sequence[Reading], method: str) -> list[GroupAgreeme
     reference: Column = {r.case: r.reference_g for r in own if r.reference_g is not None}
     if not reference:
         return []
-    return [
-        _group("reference", method, reader, {reader: column, "reference": reference}, _cases(own))
-        for reader, column in _first_sessions(own).items()
-    ]
+    groups = []
+    for reader, column in _first_sessions(own).items():
+        # A reader may be called "reference" too.
+        name = REFERENCE if same_name(reader) != REFERENCE else f"{REFERENCE} (known mass)"
+        columns = {reader: column, name: reference}
+        groups.append(_group("reference", method, reader, columns, _cases(own)))
+    return groups
 
 
 def _between_methods(readings: Sequence[Reading], first: str, second: str) -> GroupAgreement:
@@ -229,7 +234,7 @@ def _spreads(
 def _times(readings: Sequence[Reading], method: str) -> list[Times]:
     own = [r for r in readings if r.method == method]
     stages = in_order(stage for r in own for stage in r.stages)
-    rows = [_time(method, "total", [r.seconds for r in own])]
+    rows = [_time(method, TOTAL, [r.seconds for r in own])]
     return rows + [_time(method, stage, [r.stages.get(stage) for r in own]) for stage in stages]
 
 

@@ -17,14 +17,18 @@ empty mass is a missing reading: its case is left out where it is needed, and na
 
 from __future__ import annotations
 
-import csv
-import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ..csv_files import csv_rows
 from ..errors import InputError
+from ..readable import readable
+from ..text_files import read_text
+from .numbers import Column, is_number, no_number, read_numbers
+from .spelling import check_spelling, same_name, same_quality, same_session
 
 NAMES = ("case", "reader", "session", "method")
 STAGE, OTHER_METHOD = "seconds_", "mass_g_"
@@ -43,6 +47,11 @@ WORK_LIST = (
     "edema_g",
     "mvo_g",
 )
+# What the results call the time of a whole reading, all cases, and those without a grade.
+TOTAL, ALL_CASES, NOT_GRADED = "total", "all", "not graded"
+NOT_A_GRADE = frozenset({ALL_CASES, NOT_GRADED})
+# How Excel is told what parts the cells; other programs write the line as a cell among others.
+SEPARATOR = re.compile(r'"?sep=(\\t|[^"\r\n])"?[,;\t ]*', re.IGNORECASE)
 NO_MASS = "the table holds no mass"
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "-", "–"})
 
@@ -75,6 +84,11 @@ class Reading:
     reference_g: float | None = None
     note: str = ""
 
+    def __post_init__(self) -> None:
+        for name in (*NAMES, "quality", "note"):
+            object.__setattr__(self, name, readable(getattr(self, name)))
+        object.__setattr__(self, "stages", {readable(k): v for k, v in self.stages.items()})
+
     @property
     def key(self) -> tuple[str, str, str, str]:
         """What makes a reading one of its kind: case, reader, session, method."""
@@ -98,9 +112,12 @@ class Study:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "source", readable(self.source))
+        object.__setattr__(self, "warnings", tuple(map(readable, self.warnings)))
         if not self.readings:
             raise InputError(f"{self.source}: expected readings, found none")
         _check_once(self)
+        _check_names(self)
         for name in ("quality", "reference_g"):
             _check_one_per_case(self, name)
 
@@ -122,16 +139,19 @@ def read_table(path: str | Path) -> Study:
     """Read a table of readings.
 
     Raises:
-        InputError: no text, missing columns, a value that is no number, a negative one, a mask
-            that cannot be measured, or the same reading twice.
+        InputError: no text, missing columns, a value that is no number or may be two, a negative
+            one, a mask that cannot be measured, the same reading twice, or two spellings of a name.
     """
     path = Path(path)
-    header, rows, decimal_comma = _cells(path)
+    header, rows, delimiter = _cells(path)
     _check_header(path.name, header)
+    # Where commas part the cells, a comma in a number is hardly a decimal mark.
+    numbers = _numbers(path.name, rows, "." if delimiter == "," else None)
     readings: list[Reading] = []
     for number, row in rows:
+        own = {column: values[number] for column, values in numbers.items() if number in values}
         place = f"{path.name}, row {number}"
-        readings += _Row(row, place, path.parent, decimal_comma).readings()
+        readings += _Row(row, own, place, path.parent).readings()
     used = {*KNOWN, *WORK_LIST, ""}
     unused = [n for n in header if n not in used and not n.startswith((STAGE, OTHER_METHOD))]
     warnings = (f"columns not used: {', '.join(unused)}",) if unused else ()
@@ -140,34 +160,71 @@ def read_table(path: str | Path) -> Study:
     return Study(tuple(readings), path.name, words, warnings)
 
 
-def _cells(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]], bool]:
-    """Header, the rows with their number in the file, and whether decimals may have a comma."""
+Rows = list[tuple[int, dict[str, str]]]
+
+
+def _cells(path: Path) -> tuple[list[str], Rows, str]:
+    """Header, the rows with their number in the file, and what parts the cells."""
+    text, delimiter = _text(path)
+    rows: Rows = []
+    header: list[str] = []
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        for number, cells in csv_rows(text, delimiter):
+            if not header:
+                header = [_column(readable(name)) for name in cells]
+                continue
+            if len(cells) != len(header):
+                raise InputError(f"row {number}: expected {len(header)} cells, found {len(cells)}")
+            values = zip(header, (cell.strip() for cell in cells), strict=True)
+            rows.append((number, dict(values)))
+    except ValueError as error:
+        raise InputError(f"{path.name}, {error}") from None
+    return header, rows, delimiter
+
+
+def _text(path: Path) -> tuple[str, str]:
+    """The table's text and what parts its cells, as a first line such as "sep=;" may say."""
+    try:
+        text = read_text(path)
     except OSError as error:
         raise InputError(
             f"{path}: expected a table or a folder of readings, found {error.strerror}; "
             "check the path"
         ) from None
-    except UnicodeDecodeError:
+    except InputError:
         raise InputError(
             f"{path.name}: expected a text table, found other bytes; save it as CSV (UTF-8)"
         ) from None
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header = [name.strip().lower() for name in next(table, [])]
-    rows = []
-    for cells in table:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            raise InputError(
-                f"{path.name}, row {table.line_num}: expected {len(header)} cells, "
-                f"found {len(cells)}"
-            )
-        values = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-        rows.append((table.line_num, values))
-    return header, rows, delimiter != ","
+    first, _, rest = text.partition("\n")
+    if said := SEPARATOR.fullmatch(first):
+        # An empty line in its place keeps the numbers of the rows.
+        return f"\n{rest}", said[1].replace("\\t", "\t")
+    return text, max(",;\t", key=first.count)
+
+
+def _column(name: str) -> str:
+    """A column's name: small letters, but for the name of a stage or method within it."""
+    low = name.lower()
+    prefix = next((part for part in (STAGE, OTHER_METHOD) if low.startswith(part)), "")
+    return prefix + name[len(prefix) :] if prefix else low
+
+
+def _numbers(table: str, rows: Rows, decimal: str | None) -> dict[str, Mapping[int, float]]:
+    """The numbers of every column that holds some, none of them below 0."""
+    columns = []
+    for name in rows[0][1] if rows else ():
+        cells = {n: row[name] for n, row in rows if row[name].lower() not in MISSING}
+        mass = name in ("mass_g", "reference_g") or _is_part(name, OTHER_METHOD)
+        time = name == "seconds" or _is_part(name, STAGE)
+        score = name == "quality" and all(map(is_number, cells.values()))
+        if mass or time or score:
+            columns.append(Column(name, cells, thousands=not mass))
+    found = read_numbers(columns, table, decimal)
+    for column in columns:
+        for row, value in found[column.name].items():
+            if not math.isfinite(value) or (value < 0 and column.name != "quality"):
+                raise no_number(f"{table}, row {row}", column.name, column.cells[row])
+    return found
 
 
 def _check_header(name: str, header: Sequence[str]) -> None:
@@ -179,19 +236,24 @@ def _check_header(name: str, header: Sequence[str]) -> None:
             f"{name}: expected the columns {', '.join(NAMES)} and mass_g or mask, "
             f"found no {', '.join(missing)}; the first row names the columns"
         )
-    twice = sorted({column for column in header if column and header.count(column) > 1})
+    low = [column.lower() for column in header]
+    twice = sorted({column for column in low if column and low.count(column) > 1})
     if twice:
         raise InputError(f"{name}: expected each column once, found {', '.join(twice)} twice")
+    if f"{STAGE}{TOTAL}" in low:
+        raise InputError(
+            f"{name}: expected the whole time in seconds, found {STAGE}{TOTAL}; rename the column"
+        )
 
 
 @dataclass(frozen=True)
 class _Row:
-    """One row of the table: its cells, its place in words, and how they are read."""
+    """One row of the table: its cells, its numbers by column, and its place in words."""
 
     cells: Mapping[str, str]
+    numbers: Mapping[str, float]
     place: str
     folder: Path
-    decimal_comma: bool
 
     def readings(self) -> list[Reading]:
         """The row's own method, then the others; none of them where its own mass is missing."""
@@ -202,10 +264,10 @@ class _Row:
             self._name("session"),
             self._name("method"),
             mass_g,
-            self._number("seconds"),
+            self.numbers.get("seconds"),
             self._stages(),
-            self.cells.get("quality", ""),
-            self._number("reference_g"),
+            self._quality(),
+            self.numbers.get("reference_g"),
             note,
         )
         others = [name for name in self.cells if _is_part(name, OTHER_METHOD)]
@@ -213,7 +275,7 @@ class _Row:
 
     def _other(self, own: Reading, column: str) -> Reading:
         """Another method's reading: the same case and session, measured without time."""
-        mass_g = self._number(column)
+        mass_g = self.numbers.get(column)
         return replace(
             own,
             method=column.removeprefix(OTHER_METHOD),
@@ -224,12 +286,12 @@ class _Row:
         )
 
     def _name(self, column: str) -> str:
-        if not self.cells[column]:
+        if not readable(self.cells[column]):
             raise InputError(f"{self.place}: expected a {column}, found an empty cell; name it")
         return self.cells[column]
 
     def _mass(self) -> tuple[float | None, str]:
-        mass_g, mask = self._number("mass_g"), self.cells.get("mask", "")
+        mass_g, mask = self.numbers.get("mass_g"), self.cells.get("mask", "")
         if mass_g is not None and mask:
             raise InputError(f"{self.place}: expected mass_g or mask, found both; leave one empty")
         if not mask:
@@ -239,31 +301,25 @@ class _Row:
 
         try:
             return scar_mass_g(self.folder / mask), ""
-        except (InputError, OSError) as error:
+        except (ValueError, OSError) as error:
             raise InputError(f"{self.place}: {error}") from error
 
     def _stages(self) -> dict[str, float]:
-        found = {
-            name.removeprefix(STAGE): self._number(name)
-            for name in self.cells
+        return {
+            name.removeprefix(STAGE): seconds
+            for name, seconds in self.numbers.items()
             if _is_part(name, STAGE)
         }
-        return {stage: seconds for stage, seconds in found.items() if seconds is not None}
 
-    def _number(self, column: str) -> float | None:
-        text = self.cells.get(column, "")
-        if text.lower() in MISSING:
-            return None
+    def _quality(self) -> str:
+        """The grade or score; a number that a country writes in its own way, with a point."""
+        text, value = self.cells.get("quality", ""), self.numbers.get("quality")
+        if value is None:
+            return text
         try:
-            value = float(text.replace(",", ".") if self.decimal_comma else text)
+            return text if float(text) == value else f"{value:g}"
         except ValueError:
-            value = math.nan
-        if not math.isfinite(value) or value < 0:
-            raise InputError(
-                f"{self.place}: expected {column} as a number not below 0, found {text!r}; "
-                "leave the cell empty where there is none"
-            )
-        return value
+            return f"{value:g}"
 
 
 def _is_part(column: str, prefix: str) -> bool:
@@ -280,6 +336,24 @@ def _check_once(study: Study) -> None:
                 "delete one, or give it another session"
             )
         seen.add(reading.key)
+
+
+def _check_names(study: Study) -> None:
+    """Two spellings of one name would be two readers, or hide each other in a table."""
+    for what in ("case", "reader", "method"):
+        check_spelling((getattr(r, what) for r in study.readings), what, study.source)
+    sessions: dict[str, list[str]] = {}
+    for reading in study.readings:
+        sessions.setdefault(reading.reader, []).append(reading.session)
+    for reader, names in sessions.items():
+        check_spelling(names, f"session of reader {reader}", study.source, same_session)
+    grades = in_order(r.quality for r in study.readings)
+    check_spelling(grades, "quality", study.source, same_quality)
+    if taken := [grade for grade in grades if same_name(grade) in NOT_A_GRADE]:
+        raise InputError(
+            f"{study.source}: expected grades of image quality, found {taken[0]!r}, which the "
+            "tables use for other cases; name it otherwise"
+        )
 
 
 def _check_one_per_case(study: Study, name: str) -> None:

@@ -14,16 +14,17 @@ time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from ..errors import InputError
+from ..json_values import amount, text
+from ..moments import overlapping_step, reading_seconds
+from ..text_files import read_json
 from ..worklist.casefile import CASE_FILE, CaseFile, read_case_file
 from .analysis import INTERACTIVE
 from .readings import Reading, Study, read_table
@@ -56,28 +57,45 @@ def read_sessions(folder: str | Path) -> Study:
         path.parent: read_case_file(path, keep_aside=False)
         for path in sorted(folder.glob(f"*/*/*/{CASE_FILE}"))
     }
+    times = {place: _counted(records.get(place)) or _times(place / SESSION) for place in measured}
     readings: list[Reading] = []
     for _, places in groupby(measured, key=lambda place: place.relative_to(folder).parts[0]):
         case = {place: measured[place] for place in places}
-        quality = _quality(list(case.values()))
+        quality = _quality(case)
         for place, values in case.items():
-            readings += _readings(place, values, records.get(place), quality)
-    return Study(tuple(readings), folder.name, warnings=_doubts(records, measured))
+            readings += _readings(place, values, records.get(place), times[place], quality)
+    doubts = (*_doubts(records, measured), *_time_doubts(times))
+    return Study(tuple(readings), folder.name, warnings=doubts)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Seconds of a session and of its stages; None where they are not known.
+
+    Attributes:
+        doubt: the step that took longer than the clock says; None if none did.
+    """
+
+    total: float | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+    doubt: int | None = None
 
 
 def _readings(
-    place: Path, measured: Mapping[str, Any], record: CaseFile | None, quality: str
+    place: Path,
+    measured: Mapping[str, Any],
+    record: CaseFile | None,
+    times: _Times,
+    quality: str,
 ) -> list[Reading]:
     """The interactive reading of a session, then the conventional ones.
 
-    Name and times are those of the work list's record where there is one.
+    The names are those of the work list's record where there is one.
     """
     case, reader, session = (
         place.parts[-3:] if record is None else (record.case, record.reader, record.session)
     )
     who = Reading(case, reader, session, "", None)
-    counted = {} if record is None else record.seconds
-    seconds, stages = (sum(counted.values()), counted) if counted else _times(place / SESSION)
     try:
         rules = {**(measured.get("fwhm") or {}), **(measured.get("conventional") or {})}
         masses = {INTERACTIVE: measured["tissues"]["scar"], **rules}
@@ -86,11 +104,8 @@ def _readings(
             for method, mass in masses.items()
         ]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"{place / MEASUREMENTS}: expected the measurements of myops segment or refine, "
-            f"found something else ({error!r})"
-        ) from None
-    return [replace(readings[0], seconds=seconds, stages=stages), *readings[1:]]
+        raise _foreign(place, error) from None
+    return [replace(readings[0], seconds=times.total, stages=times.stages), *readings[1:]]
 
 
 def _doubts(
@@ -120,47 +135,93 @@ def _differ(found: CaseFile, measured: Mapping[str, Any]) -> bool:
     return noted is not None and scar_g is not None and abs(noted - scar_g) > SAME_MASS_G
 
 
-def _quality(measured: list[dict[str, Any]]) -> str:
+def _quality(measured: Mapping[Path, Mapping[str, Any]]) -> str:
     """Median contrast to noise of a case, as text; empty where no session has one."""
-    found = [(values.get("image_quality") or {}).get(CONTRAST) for values in measured]
-    known = [float(value) for value in found if value is not None]
+    known = []
+    for place, values in measured.items():
+        try:
+            found = (values.get("image_quality") or {}).get(CONTRAST)
+            known += [] if found is None else [float(found)]
+        except (TypeError, AttributeError, ValueError) as error:
+            raise _foreign(place, error) from None
     return f"{median(known):.1f}" if known else ""
+
+
+def _foreign(place: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{place / MEASUREMENTS}: expected the measurements of myops segment or refine, "
+        f"found something else ({error!r}); write them again"
+    )
 
 
 def _grams(mass: Mapping[str, Any]) -> float | None:
     grams = mass["mass_g"]
-    return None if grams is None else float(grams)
+    return None if grams is None else amount(grams)
 
 
 def _missing(mass: Mapping[str, Any]) -> str:
     return "" if mass["mass_g"] is not None else str(mass.get("invalid") or mass.get("reason"))
 
 
-def _times(path: Path) -> tuple[float | None, dict[str, float]]:
-    """Seconds of a session and of its stages; None without a file or without steps."""
+def _counted(record: CaseFile | None) -> _Times | None:
+    """What the work list's clock counted; None where it did not run."""
+    seconds = {} if record is None else record.seconds
+    return _Times(sum(seconds.values()), seconds) if seconds else None
+
+
+def _times(path: Path) -> _Times:
+    """The times of a session's steps; none without a file or without steps."""
     if not path.is_file():
-        return None, {}
+        return _Times()
+    steps = _steps(path)
+    if not any(step.get("time") is not None for step in steps):  # prompts written by hand
+        return _Times()
+    times, seconds = [], []
+    for number, step in enumerate(steps, start=1):
+        try:
+            times.append(text(step["time"]))
+            seconds.append(amount(step["seconds"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise _untold(path, f"step {number}: {error}") from None
     try:
-        found = _json(path)["steps"]
-        if not any("time" in step for step in found):  # prompts that were written by hand
-            return None, {}
-        steps = [(step["time"], float(step["seconds"])) for step in found]
-        moments = [(datetime.fromisoformat(at), seconds) for at, seconds in steps]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: expected steps with time and seconds, found {error}") from None
-    if not moments:
-        return None, {}
-    # A step is stamped when it is done: the first one began its own seconds earlier.
-    total = (moments[-1][0] - moments[0][0]).total_seconds() + moments[0][1]
-    computing = sum(seconds for _, seconds in moments)
-    return total, {"computing": computing, "reader": max(total - computing, 0.0)}
+        total = reading_seconds(times, seconds[0])
+    except ValueError as error:
+        raise _untold(path, str(error)) from None
+    computing = sum(seconds)
+    stages = {"computing": computing, "reader": max(total - computing, 0.0)}
+    return _Times(total, stages, overlapping_step(times, seconds))
+
+
+def _time_doubts(times: Mapping[Path, _Times]) -> tuple[str, ...]:
+    names = [
+        f"{'/'.join(place.parts[-3:])} (step {found.doubt})"
+        for place, found in times.items()
+        if found.doubt is not None
+    ]
+    if not names:
+        return ()
+    return (
+        f"steps that took longer than the clock ran since the step before: {', '.join(names)}; the "
+        "clock was set back, or another computer did them again: check the seconds",
+    )
+
+
+def _steps(path: Path) -> list[dict[str, Any]]:
+    steps = _json(path).get("steps")
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise _untold(path, f"{type(steps).__name__} in their place")
+    return steps
+
+
+def _untold(path: Path, trouble: str) -> InputError:
+    return InputError(
+        f"{path}: expected steps with time and seconds, found {trouble}; correct them, or delete "
+        "the times of all steps"
+    )
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: expected JSON, found damaged text ({error})") from None
+    values = read_json(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(values).__name__}")
     return values

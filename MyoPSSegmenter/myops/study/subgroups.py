@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .readings import Reading, in_order
+from .readings import NOT_GRADED, Reading, in_order
 
 # More different scores than this are a continuous score, divided at the median.
 MOST_GRADES = 4
@@ -33,14 +33,14 @@ def quality_groups(readings: Sequence[Reading]) -> dict[str, frozenset[str]]:
     groups = {name: frozenset(c for c, q in quality.items() if q == name) for name in names}
     ungraded = frozenset(case for case, value in quality.items() if not value)
     if groups and ungraded:
-        groups["not graded"] = ungraded
+        groups[NOT_GRADED] = ungraded
     return groups if len(groups) > 1 else {}
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """Sort key that puts "session 2" before "session 10"."""
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    """Sort key that puts "session 2" before "session 10"; equal for equal names alone."""
+    parts = [*re.split(r"(\d+)", name), name]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _score(text: str) -> float | None:

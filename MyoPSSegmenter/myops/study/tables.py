@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..io import write_atomic
+from ..csv_files import csv_text
 from ..quantify.agreement import Estimate
-from .readings import NAMES, STAGE, Study, in_order
+from ..text_files import write_text
+from .readings import ALL_CASES, NAMES, STAGE, Study, in_order
 from .results import Analysis, GroupAgreement, PairAgreement, Results
 
 NOTICE = "Research use only. Not a medical device."
 # The word in the column "data" of every table; a table that says so is read as simulated again.
 SIMULATED, READ = "simulated", "read"
-ALL_CASES = "all"
 TABLES = ("readings", "agreement", "tests", "times")
 DIGITS = 8
 
@@ -215,12 +213,8 @@ def _rounded(value: Any) -> Any:
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(list(rows[0]), rows)
 
 
 def _write(path: Path, text: str) -> Path:
-    return write_atomic(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    return write_text(path, text)

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from myops.errors import InputError
+from myops.readable import is_utf8
 from myops.training.checkpoint import Progress
 from myops.training.config import TrainingConfig
 
@@ -26,6 +28,11 @@ class Reporter:
         if enabled:
             from torch.utils.tensorboard import SummaryWriter
 
+            if not is_utf8(str(folder)):
+                raise InputError(
+                    f"{folder}: expected a folder named in UTF-8 for the curves of TensorBoard, "
+                    "found other bytes; choose another folder"
+                )
             self._writer = SummaryWriter(str(folder / "curves"), purge_step=progress.step or None)
             if progress.step:
                 self._line(f"resumed at step {progress.step}, {clock_text(progress.elapsed_s)} in")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from myops.case import Case, case_from_images, images_sha256, restore
 from myops.datasets import HEART, LabeledCase
 from myops.errors import InputError
+from myops.moments import utc_moment
 from myops.refine.saved import read_state
 from myops.worklist.casefile import STATE_FILE, CaseFile, find_case_files, read_case_file
 from myops.worklist.patients import PatientFiles, find_patients, read_sequence
@@ -27,11 +29,12 @@ def approved_cases(study: Path, images: Path) -> list[LabeledCase]:
     Raises:
         InputError: nothing is approved, images are missing, or they are not those that were read.
     """
-    last: dict[str, tuple[str, Path]] = {}
+    last: dict[str, tuple[datetime, Path]] = {}
     for path in find_case_files(study):
         found = read_case_file(path, keep_aside=False)
         if found.status == "approved":
-            last[found.case] = max(last.get(found.case, ("", path)), (_approved_at(found), path))
+            approval = (_approved_at(found), path)
+            last[found.case] = max(last.get(found.case, approval), approval)
     if not last:
         raise InputError(
             f"{study}: expected cases with the status approved, found none; approve corrected "
@@ -41,8 +44,8 @@ def approved_cases(study: Path, images: Path) -> list[LabeledCase]:
     return [_labeled(name, path, patients, images) for name, (_, path) in sorted(last.items())]
 
 
-def _approved_at(found: CaseFile) -> str:
-    return found.changes[-1].at
+def _approved_at(found: CaseFile) -> datetime:
+    return utc_moment(found.changes[-1].at)
 
 
 def _labeled(name: str, path: Path, patients: dict[str, PatientFiles], images: Path) -> LabeledCase:

@@ -10,7 +10,6 @@ Names of patients may hold what a file system refuses: `folder_name` writes such
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import unicodedata
@@ -24,6 +23,8 @@ from .. import __version__
 from ..errors import InputError
 from ..io import set_aside, write_json
 from ..json_values import amount, count, text
+from ..moments import utc_moment
+from ..text_files import parse_json
 from .names import check_reader, check_session, folder_name
 from .timing import ClickRecord, StageClock
 
@@ -157,7 +158,7 @@ def read_case_file(path: str | Path, keep_aside: bool = True) -> CaseFile:
             f"{path}: expected the file of a case, found {error.strerror}; check the path"
         ) from None
     try:
-        values = json.loads(content.decode("utf-8"))
+        values = parse_json(content, path.name)
         newer = isinstance(values, dict) and values.get("format", FORMAT) != FORMAT
         found = None if newer else _case_file(values)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -252,7 +253,7 @@ def _case_file(values: Mapping[str, Any]) -> CaseFile:
 def _change(values: Mapping[str, Any]) -> StatusChange:
     if values["status"] not in STATUSES:
         raise ValueError(f"no status: {values['status']!r}")
-    datetime.fromisoformat(values["at"])
+    utc_moment(values["at"])
     return StatusChange(values["status"], values["at"], check_reader(text(values["by"])))
 
 

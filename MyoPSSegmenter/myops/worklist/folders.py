@@ -10,6 +10,7 @@ from pathlib import Path
 from ..dicom.series_names import sequence_in
 from ..io import SUFFIXES
 from ..naming import LABEL_PARTS, stem
+from ..readable import readable
 from .casefile import CASE_FILE
 
 # site/patient/study/series/sequence
@@ -31,7 +32,7 @@ def image_folders(root: Path, progress: Callable[[str], None] | None = None) -> 
     found: dict[Path, list[Path]] = {}
     for folder in walk(root):
         if progress is not None:
-            progress(folder.name)
+            progress(readable(folder.name))
         files = [path for path in _files(folder) if is_image_file(path)]
         # patient/LGE/image.nii.gz: the patient is the folder above.
         inner = folder != root and sequence_in(folder.name) is not None

@@ -20,6 +20,7 @@ from ..dicom.volume import read_series
 from ..errors import InputError
 from ..io import SUFFIXES, read_image
 from ..naming import SEQUENCE_TITLES, file_prefix
+from ..readable import is_utf8, readable, visible
 from .folders import image_folders, natural, other_files
 from .sources import (
     Recognition,
@@ -57,6 +58,11 @@ class PatientFiles:
     study: str = ""
     reasons: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not is_utf8(self.name):
+            object.__setattr__(self, "name", readable(self.name))
+        object.__setattr__(self, "problems", tuple(map(visible, self.problems)))
 
 
 def find_patients(

@@ -7,17 +7,16 @@ else than they do; `myops study STUDY/study.csv` reads it. "mass_g" is the scar 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from ..csv_files import csv_text
 from ..errors import InputError
-from ..io import write_atomic
 from ..study.analysis import INTERACTIVE
 from ..study.readings import OTHER_METHOD, STAGE, WORK_LIST
+from ..text_files import write_text
 from .casefile import CaseFile, find_case_files, read_case_file
 from .timing import STAGES
 
@@ -65,9 +64,7 @@ def write_study_table(study: str | Path) -> StudyTable:
         except InputError as error:
             problems.append(str(error))
     text = table_text(cases)
-    path = write_atomic(
-        Path(study) / STUDY_TABLE, lambda beside: beside.write_bytes(text.encode("utf-8"))
-    )
+    path = write_text(Path(study) / STUDY_TABLE, text)
     return StudyTable(path, tuple(cases), tuple(problems))
 
 
@@ -75,11 +72,7 @@ def table_text(cases: Iterable[CaseFile]) -> str:
     """The table as CSV text."""
     rows = [_row(case) for case in cases]
     methods = sorted({name for row in rows for name in row if name not in COLUMNS})
-    text = io.StringIO()
-    table = csv.DictWriter(text, [*COLUMNS, *methods], restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()
+    return csv_text([*COLUMNS, *methods], rows)
 
 
 def _row(case: CaseFile) -> dict[str, str]:
