@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .case import images_sha256
 from .errors import InputError
 from .io.geometry_notes import MARK
+from .text_files import read_json
 
 if TYPE_CHECKING:
     from .case import Case
