@@ -14,7 +14,7 @@ from myops.case import SEQUENCES, Case
 from myops.cropping import (
     SquareBox,
     assn_input,
-    crop_sequences,
+    crop_shown,
     crop_stack,
     finder_box,
     finder_input,
@@ -161,13 +161,7 @@ def crop_case(case: Case, box: SquareBox, size: int) -> tuple[dict[str, np.ndarr
 
     A sequence that covers only some slices is present in those alone: (z, 3) float32.
     """
-    crops = crop_sequences(case.images, box, size)
-    present = np.zeros((case.geometry.array_shape[0], len(SEQUENCES)), np.float32)
-    for name, crop in crops.items():
-        if name in case.covered:
-            crop[~crop_stack(case.covered[name], box, size)] = np.nan
-        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
-    return crops, present
+    return crop_shown(case.images, case.covered, box, size)
 
 
 def _outline_region(case: Case, box: SquareBox, run: _Run) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from myops.case import SEQUENCES
+from myops.coverage import empty_slices
 from myops.errors import InputError
 from myops.labels import lv_region
 from myops.normalize import CLIP_HALF_RANGES, normalize
@@ -244,6 +245,33 @@ def crop_sequences(
     }
 
 
+def crop_shown(
+    images: Mapping[str, np.ndarray], covered: Mapping[str, np.ndarray], box: SquareBox, size: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Crops of what the sequences show, and in which slices they show anything.
+
+    Args:
+        images: sequence name to float (z, y, x), raw intensities, all on one grid.
+        covered: sequence name to bool (z, y, x), its field of view, as in a `Case`; a sequence that
+            is left out covers everything.
+        box: the square.
+        size: pixels along its side.
+
+    Returns:
+        float32 (z, size, size) per sequence, NaN outside the image, outside its field of view and
+        in slices of one value; and float32 (z, 3), 1 for each of bssfp, lge, t2 that shows anything
+        in a slice.
+    """
+    crops = crop_sequences(images, box, size)
+    present = np.zeros((len(next(iter(images.values()))), len(SEQUENCES)), np.float32)
+    for name, crop in crops.items():
+        if name in covered:
+            crop[~crop_stack(covered[name], box, size)] = np.nan
+        crop[empty_slices(images[name])] = np.nan
+        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
+    return crops, present
+
+
 def assn_input(crops: Mapping[str, np.ndarray]) -> np.ndarray:
     """ASSN's input: crops of `crop_sequences` normalized over the crop, float32 (z, 3, S, S)."""
     return _channels({name: normalize(crop) for name, crop in crops.items()})
@@ -341,17 +369,13 @@ def refiner_input(
         where a sequence shows nothing; present float32 (z, 3); probabilities float32 (z, 4, S, S)
         of `REFINER_TISSUES`.
     """
-    crops = crop_sequences(case.images, box, size)
+    crops, present = crop_shown(case.images, case.covered, box, size)
     likely = crop_stack(segmentation.probabilities["lv_region"].astype(np.float32), box, size)
     inside = likely > 0.5
     if not inside.any():
         inside[:] = True
     images: dict[str, np.ndarray] = {}
-    present = np.zeros((case.geometry.array_shape[0], len(SEQUENCES)), np.float32)
     for name, crop in crops.items():
-        if name in case.covered:
-            crop[~crop_stack(case.covered[name], box, size)] = np.nan
-        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
         images[name] = np.where(np.isfinite(crop), normalize(crop, mask=inside), 0)
     tissues = [
         crop_stack(segmentation.probabilities[name].astype(np.float32), box, size)

@@ -9,8 +9,9 @@ import torch
 from oblique import OBLIQUE
 from scipy.ndimage import binary_erosion
 
-from myops.cascade import Cancelled, CascadeConfig, segment, smooth_across_slices
+from myops.cascade import Cancelled, CascadeConfig, crop_case, segment, smooth_across_slices
 from myops.case import case_from_images, restore
+from myops.cropping import SquareBox
 from myops.decision import clean_region, drop_specks, make_labels, uncertainty, weigh_tissues
 from myops.errors import InputError
 from myops.labels import MYOPS
@@ -229,6 +230,22 @@ def test_a_t2_that_covers_some_slices_only_gives_edema_in_those_only():
     assert dice(labels[:3] == EDEMA_LABEL, sector[:3]) > 0.97
     assert not (labels[3:] == EDEMA_LABEL).any()
     assert (labels[3:5] == NORMAL_LABEL).any(axis=(1, 2)).all()
+
+
+def test_t2_slices_that_hold_one_value_are_absent_to_the_networks_and_give_no_edema():
+    full, sector = heart()
+    lesion, sector = heart(bright=True)
+    t2 = texture(lesion)
+    t2[3:] = 0
+    image = sitk.GetImageFromArray(t2)
+    image.SetSpacing(SPACING)
+    case = case_from_images({"lge": make_image(full), "t2": image})
+    _, present = crop_case(case, SquareBox((20, 20), 60.0, SPACING[1::-1]), 32)
+    z, t2_flag = case.geometry.array_shape[0], present[:, 2].tolist()
+    assert sorted(t2_flag) == [0.0] * (z - 3) + [1.0] * 3 and present[:, 1].all()
+    labels = sitk.GetArrayFromImage(restore(case, segment(case, SIMPLE, config=PLAIN).labels))
+    assert dice(labels[:3] == EDEMA_LABEL, sector[:3]) > 0.97
+    assert not (labels[3:] == EDEMA_LABEL).any()
 
 
 def make_image(array):

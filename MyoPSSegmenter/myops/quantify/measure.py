@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import labels as regions
+from ..coverage import Hidden, hidden_slices, hidden_tissues, reasons_by_slice, reasons_of_heart
 from .conventional import (
     REPORT_METHODS,
     RULE_TITLES,
@@ -18,9 +19,9 @@ from .conventional import (
 )
 from .mass import (
     MYOCARDIAL_DENSITY_G_PER_ML,
-    UNKNOWN_SPACING,
     TissueMass,
     dice,
+    spacing_refusal,
     tissue_mass,
     tissue_masses,
 )
@@ -175,32 +176,86 @@ def measure(
     labels = segmentation.labels
     if labels.shape != case.geometry.array_shape:
         raise ValueError(f"expected labels of {case.geometry.array_shape}, found {labels.shape}")
-    voxel_ml = case.geometry.voxel_volume_ml if case.spacing_known else None
     weighed = with_papillary_muscles(case.images, labels) if papillary_in_lv_mass else labels
-    assessed = segmentation.assessed | ({"mvo"} if regions.mvo(labels).any() else set())
-    results = _conventional(case, labels, settings, remote_override, hyperenhanced)
-    scars = {name: _thresholded(r, labels, weighed, voxel_ml) for name, r in results.items()}
-    remote, remote_reason = _remote(case, labels, remote_override)
+    hidden = hidden_tissues(case)
+    scale = _Scale.of(case, weighed, segmentation.assessed, hidden)
     wall = regions.myocardium(labels)
+    on_lge = _without(labels, hidden_slices(hidden, "scar", wall))
+    results = _conventional(case, on_lge, settings, remote_override, hyperenhanced)
+    scars = {name: _thresholded(r, on_lge, weighed, scale) for name, r in results.items()}
+    remote, remote_reason = _remote(case, on_lge, remote_override)
     uncertain = wall.any() and bool(segmentation.probabilities)
     return Measurements(
         case_name=case.name,
         spacing_mm=case.geometry.spacing_mm,
         spacing_known=case.spacing_known,
-        tissues=tissue_masses(weighed, assessed, voxel_ml),
-        slices=_slices(weighed, assessed, results, voxel_ml),
+        tissues=scale.tissues(weighed),
+        slices=_slices(weighed, results, scale),
         remote=remote,
         remote_reason=remote_reason,
         fwhm=_of_report(scars, True),
         fwhm_reason=None if "lge" in case.images else NO_LGE,
         mean_uncertainty=float(segmentation.uncertainty[wall].mean()) if uncertain else None,
-        warnings=_warnings(case, segmentation, results),
+        warnings=_warnings(case, segmentation, results, scale),
         conventional=_of_report(scars, False),
-        quality=_quality(case, labels, remote),
+        quality=_quality(case, on_lge, remote),
         regional=regional(
-            labels, case.geometry, segmentation.assessed, case.spacing_known, landmarks
+            labels,
+            case.geometry,
+            segmentation.assessed,
+            case.spacing_known,
+            landmarks,
+            hidden,
+            scale.no_spacing,
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What turns counts of voxels into masses, or says why there are none.
+
+    Attributes:
+        voxel_ml: volume of a voxel; None with `no_spacing` when the spacing is unknown.
+        no_spacing: why it is unknown.
+        assessed: "scar", "edema", "mvo": what can be judged at all.
+        lacking: tissues without a total, since it would lack slices, with the reason.
+        of_slices: the same for every slice.
+    """
+
+    voxel_ml: float | None
+    no_spacing: str
+    assessed: frozenset[str]
+    lacking: Mapping[str, str]
+    of_slices: Sequence[Mapping[str, str]]
+
+    @classmethod
+    def of(cls, case: Case, labels: np.ndarray, assessed: frozenset[str], hidden: Hidden) -> _Scale:
+        wall = regions.myocardium(labels)
+        known = assessed | ({"mvo"} if regions.mvo(labels).any() else set())
+        return cls(
+            case.geometry.voxel_volume_ml if case.spacing_known else None,
+            spacing_refusal(case),
+            known,
+            reasons_of_heart(hidden, wall),
+            reasons_by_slice(hidden, wall),
+        )
+
+    def mass(self, voxels: int | None, lv_voxels: int, reason: str | None = None) -> TissueMass:
+        return tissue_mass(voxels, lv_voxels, self.voxel_ml, reason, self.no_spacing)
+
+    def tissues(self, labels: np.ndarray, index: int | None = None) -> dict[str, TissueMass]:
+        """All tissues of a label map, or of its slice `index`."""
+        part = labels if index is None else labels[index]
+        lacking = self.lacking if index is None else self.of_slices[index]
+        return tissue_masses(part, self.assessed, self.voxel_ml, lacking, self.no_spacing)
+
+
+def _without(labels: np.ndarray, slices: np.ndarray) -> np.ndarray:
+    """Labels without those of some slices, bool (z,)."""
+    if not slices.any():
+        return labels
+    return np.where(slices[:, None, None], labels.dtype.type(0), labels)
 
 
 def _remote(
@@ -243,21 +298,21 @@ def _of_report(parts: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
 
 
 def _thresholded(
-    result: ThresholdResult, labels: np.ndarray, weighed: np.ndarray, voxel_ml: float | None
+    result: ThresholdResult, labels: np.ndarray, weighed: np.ndarray, scale: _Scale
 ) -> ThresholdedScar:
     lv_voxels = int(regions.myocardium(weighed).sum())
 
     def mass(mask: np.ndarray | None) -> TissueMass | None:
-        return None if mask is None else tissue_mass(int(mask.sum()), lv_voxels, voxel_ml)
+        return None if mask is None else scale.mass(int(mask.sum()), lv_voxels)
 
-    if result.mask is None:
-        nothing = tissue_mass(None, lv_voxels, voxel_ml, result.invalid)
-        return ThresholdedScar(result, nothing, None, result.invalid)
+    missing = result.invalid if result.mask is None else scale.lacking.get("scar")
+    if result.mask is None or missing:
+        return ThresholdedScar(result, scale.mass(None, lv_voxels, missing), None, missing)
     overlap = dice(result.mask, regions.scar(labels))
     empty = "both the rule and the labeled scar are empty" if overlap is None else None
     return ThresholdedScar(
         result=result,
-        mass=tissue_mass(int(result.mask.sum()), lv_voxels, voxel_ml),
+        mass=scale.mass(int(result.mask.sum()), lv_voxels),
         dice_with_scar=overlap,
         dice_reason=empty,
         filled=mass(result.filled),
@@ -267,41 +322,42 @@ def _thresholded(
 
 
 def _slices(
-    labels: np.ndarray,
-    assessed: frozenset[str],
-    results: Mapping[str, ThresholdResult],
-    voxel_ml: float | None,
+    labels: np.ndarray, results: Mapping[str, ThresholdResult], scale: _Scale
 ) -> tuple[SliceMeasurement, ...]:
     voxels = {
         name: None if r.mask is None else r.mask.sum(axis=(1, 2)) for name, r in results.items()
     }
     rows = []
-    for index, plane in enumerate(labels):
-        tissues = tissue_masses(plane, assessed, voxel_ml)
+    for index in range(len(labels)):
+        tissues = scale.tissues(labels, index)
         lv_voxels = tissues["lv_myocardium"].voxels or 0
-        by_rule = {
-            name: tissue_mass(
-                None if found is None else int(found[index]),
-                lv_voxels,
-                voxel_ml,
-                results[name].invalid,
-            )
-            for name, found in voxels.items()
-        }
+        by_rule = {}
+        for name, found in voxels.items():
+            reason = results[name].invalid or scale.of_slices[index].get("scar")
+            count = None if found is None or reason else int(found[index])
+            by_rule[name] = scale.mass(count, lv_voxels, reason)
         parts = (_of_report(by_rule, True), _of_report(by_rule, False))
         rows.append(SliceMeasurement(index + 1, tissues, *parts))
     return tuple(rows)
 
 
 def _warnings(
-    case: Case, segmentation: Segmentation, results: Mapping[str, ThresholdResult]
+    case: Case,
+    segmentation: Segmentation,
+    results: Mapping[str, ThresholdResult],
+    scale: _Scale,
 ) -> tuple[str, ...]:
     """Warnings of every stage, each once, in the order of the stages."""
     found = [*case.warnings, *segmentation.warnings]
     if not case.spacing_known:
-        found.append(f"Volumes and masses are {UNKNOWN_SPACING}.")
+        found.append(f"Volumes and masses are {scale.no_spacing}.")
     labels = segmentation.labels
     found += skipped_slices(regions.lv_region(labels))
+    found += [
+        f"{name.capitalize()}: {scale.lacking[name].partition(': ')[2]}."
+        for name in ("scar", "edema")
+        if name in scale.lacking and name in segmentation.assessed
+    ]
     if results and regions.myocardium(labels).any() and not regions.scar(labels).any():
         found.append(
             "No scar was found. FWHM assumes that there is scar: without one, "

@@ -63,10 +63,13 @@ def rows(regional: Regional, case_name: str) -> list[dict[str, Any]]:
 
     def add_wall(part: str, structure: str, wall: Wall, reason: str | None) -> None:
         for quantity, unit in WALL_UNITS.items():
-            add(part, structure, quantity, getattr(wall, quantity), unit, reason)
+            value = getattr(wall, quantity)
+            note = reason or (missing_reason(wall, quantity) if value is None else "")
+            add(part, structure, quantity, value, unit, note)
         for quantity, unit in TRANSMURALITY_UNITS.items():
             value = getattr(wall.transmurality, quantity, None)
-            add(part, structure, f"transmurality_{quantity}", value, unit, reason)
+            note = reason or (wall.reasons.get("scar") if value is None else "")
+            add(part, structure, f"transmurality_{quantity}", value, unit, note)
 
     add_wall("all", "wall", regional.whole, None)
     for segment in regional.segments:
@@ -83,6 +86,14 @@ def rows(regional: Regional, case_name: str) -> list[dict[str, Any]]:
     for one in regional.slices:
         part = str(one.number)
         add_wall(part, "wall", one.wall, None)
-        add(part, "endocardium", "infarct_mm", one.infarct_endocardium_mm, "mm", None)
-        add(part, "endocardium", "total_mm", one.endocardium_mm, "mm", None)
+        unknown = one.wall.reasons.get("mass")
+        note = one.wall.reasons.get("scar") or unknown
+        add(part, "endocardium", "infarct_mm", one.infarct_endocardium_mm, "mm", note)
+        add(part, "endocardium", "total_mm", one.endocardium_mm, "mm", unknown)
     return found
+
+
+def missing_reason(wall: Wall, quantity: str) -> str | None:
+    """Why a number of `WALL_UNITS` is missing, such as "edema_g"."""
+    tissue = quantity.removesuffix("_percent").removesuffix("_g")
+    return wall.reasons.get(tissue) or wall.reasons.get("mass")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..case import UNNAMED
+from ..coverage import hidden_tissues
 from .blocks import Block, Content, Legend, Line, Picture, Pictures, Section, Strip, Text
 from .colors import COLORS, SEQUENCE_NAMES
 from .figures import legend_names, shown_slices, strip
@@ -57,10 +58,11 @@ def make_content(
         created: time shown, now if None.
     """
     when = created or datetime.now().astimezone()
+    hidden = hidden_tissues(case)
     legend = _legend(tiles)
     sections = [
-        masses(measurements, review),
-        conventional_section(measurements, review),
+        masses(measurements, review, hidden),
+        conventional_section(measurements, review, hidden),
         _every_slice(case, measurements, tiles, legend),
         slices(measurements, slice_order(case)),
         regional_section(case, segmentation, measurements),

@@ -75,7 +75,8 @@ def summary_sentence(measurements: Measurements) -> str:
     for name in ("scar", "edema"):
         mass = tissues[name]
         if mass.voxels is None:
-            parts.append(f"{name} {NOT_ASSESSED}")
+            somewhere = any(one.tissues[name].voxels is not None for one in measurements.slices)
+            parts.append(f"{name} {NOT_ASSESSED}{' in every slice' if somewhere else ''}")
         elif mass.voxels == 0:
             parts.append(f"no {name} found")
         else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from myops.coverage import empty_slices
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.labels import MVO, MYOPS, lv_region
@@ -19,7 +20,8 @@ from myops.training.label_noise import KINDS, LEVELS, noisy_labels
 class CasePatient:
     """A labeled case on its Case's grid; see `stage.Patient` for the attributes.
 
-    `acute` tells that the expert has drawn edema: a chronic scar has none.
+    `acute` tells that the expert has drawn edema: a chronic scar has none. `covered` holds the
+    fields of view, bool (z, y, x), as a Case does.
     """
 
     name: str
@@ -28,6 +30,7 @@ class CasePatient:
     mvo: np.ndarray
     spacing_mm: tuple[float, float, float]
     acute: bool
+    covered: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def case_patient(labeled: LabeledCase) -> CasePatient:
@@ -51,6 +54,11 @@ def case_patient(labeled: LabeledCase) -> CasePatient:
         mvo=mvo[drawn],
         spacing_mm=case.geometry.spacing_mm,
         acute=bool((labels == MYOPS["edema"]).any()),
+        # Empty slices are noted here: artefacts would give them something to see.
+        covered={
+            name: (case.covered[name] & ~empty_slices(image)[:, None, None])[drawn]
+            for name, image in case.images.items()
+        },
     )
 
 
