@@ -106,18 +106,20 @@ def segment(
     run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
     clock = [time.perf_counter()]
     lv_coarse, rv_coarse = _find_heart(case, run)
-    box = heart_box(lv_coarse, case.geometry.spacing_mm)
+    spacing = case.geometry.spacing_mm, case.spacing_known
+    box = heart_box(lv_coarse, spacing[0], spacing_known=spacing[1])
     clock.append(time.perf_counter())
     lv = _outline_region(case, box, run)
     region = clean_region(lv > 0.5)
-    box = tissue_box(region, case.geometry.spacing_mm)
+    box = tissue_box(region, *spacing)
     clock.append(time.perf_counter())
     tissue = _classify_tissue(case, box, region, run)
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
     labels = make_labels(region, tissue, rv_coarse)
-    voxel_ml = case.geometry.voxel_volume_ml
-    labels = drop_specks(labels, tissue, voxel_ml, run.config.smallest_scar_ml)
+    # Without a spacing nobody knows how many voxels 0.5 mL are.
+    smallest_ml = run.config.smallest_scar_ml if case.spacing_known else 0.0
+    labels = drop_specks(labels, tissue, case.geometry.voxel_volume_ml, smallest_ml)
     unsure = uncertainty(lv, tissue)
     clock.append(time.perf_counter())
     run.progress(1.0, "done")
@@ -129,7 +131,7 @@ def segment(
         assessed=assessed(case.sequences),
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
-        warnings=_warnings(case) + doubts(case, labels, lv),
+        warnings=_warnings(case, run.config) + doubts(case, labels, lv),
     )
 
 
@@ -140,7 +142,8 @@ def locate_heart(case: Case, models: Models) -> SquareBox:
         InputError: there is no heart in the images.
     """
     run = _Run(models, CascadeConfig(flips=False), lambda *_: None, lambda: False)
-    return heart_box(_find_heart(case, run)[0], case.geometry.spacing_mm)
+    lv_coarse = _find_heart(case, run)[0]
+    return heart_box(lv_coarse, case.geometry.spacing_mm, spacing_known=case.spacing_known)
 
 
 def _find_heart(case: Case, run: _Run) -> tuple[np.ndarray, np.ndarray]:
@@ -276,9 +279,17 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).softmax(dim=1).numpy()
 
 
-def _warnings(case: Case) -> tuple[str, ...]:
-    return tuple(
+def _warnings(case: Case, config: CascadeConfig) -> tuple[str, ...]:
+    found = [
         f"no {name.upper()}: {tissue} was not assessed"
         for name, tissue in (("lge", "scar"), ("t2", "edema"))
         if name not in case.sequences
-    )
+    ]
+    if not case.spacing_known:
+        small = f"islands of scar below {config.smallest_scar_ml:g} mL were not left out"
+        found.append(
+            "spacing unknown: the networks, which expect hearts in mm, saw voxels of 1 mm, and "
+            f"{small if config.smallest_scar_ml else 'no size could be checked'}; give the true "
+            "spacing, or check every outline"
+        )
+    return tuple(found)

@@ -4,7 +4,8 @@ Conventions, since public tools differ by more than 100 mm on the same pair (arX
 a surface is the voxels of a mask with a face neighbor outside it (outside the volume counts as
 outside the mask); distances run between voxel centers with the true spacing; HD is the larger of
 the two directed maxima, HD95 the larger of the two directed 95th percentiles. A measure that an
-empty mask leaves undefined is None, with the reason, never NaN and never a made-up number.
+empty mask leaves undefined is None, with the reason, never NaN and never a made-up number. Without
+a known spacing there are no mm, mL and g, while overlaps stay.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ import numpy as np
 from . import labels as regions
 from .errors import InputError
 from .geometry import Geometry, from_sitk
-from .io import read_image
+from .io import has_unset_spacing, read_image
 from .labels import to_known_labels
-from .quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
+from .quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, UNKNOWN_SPACING
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -50,7 +51,9 @@ MUSCLE = WITHIN_HEART | {"myocardium"}
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well one region agrees; None where an empty mask leaves a measure undefined.
+    """How well one region agrees; None where a measure is undefined, with the reason.
+
+    An empty mask leaves measures undefined, and an unknown spacing all that are in mm, mL and g.
 
     Attributes:
         dice: 0 to 1; 0 when only the prediction is empty, None when the truth is.
@@ -73,9 +76,9 @@ class Agreement:
     sensitivity: float | None
     specificity: float | None
     precision: float | None
-    volume_prediction_ml: float
-    volume_truth_ml: float
-    volume_difference_ml: float
+    volume_prediction_ml: float | None
+    volume_truth_ml: float | None
+    volume_difference_ml: float | None
     mass_difference_g: float | None
     reason: str = ""
 
@@ -96,14 +99,18 @@ class Summary:
 
 
 def compare(
-    prediction: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, float, float]
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    spacing_mm: tuple[float, float, float] | None,
+    no_spacing: str = UNKNOWN_SPACING,
 ) -> dict[str, Agreement]:
     """Compare two label maps region by region.
 
     Args:
         prediction: MyoPS labels (z, y, x).
         truth: MyoPS labels of the same shape.
-        spacing_mm: voxel spacing (x, y, z), as in `Geometry.spacing_mm`.
+        spacing_mm: voxel spacing (x, y, z), as in `Geometry.spacing_mm`; None when it is unknown.
+        no_spacing: why it is unknown, see `mass.spacing_refusal`.
 
     Returns:
         lv_region, myocardium, blood_pool, scar (with the MVO inside it), edema and scar_or_edema
@@ -126,52 +133,62 @@ def compare(
             continue
         domain = heart if name in WITHIN_HEART else everywhere
         density = MYOCARDIAL_DENSITY_G_PER_ML if name in MUSCLE else None
-        found[name] = compare_masks(predicted, true, spacing_mm, domain, density)
+        found[name] = compare_masks(predicted, true, spacing_mm, domain, density, no_spacing)
     return found
 
 
 def compare_files(prediction_path: str | Path, truth_path: str | Path) -> dict[str, Agreement]:
     """Compare two label files on the same grid; float noise in the labels is rounded.
 
+    Where their headers hold no spacing there are no mm, mL and g.
+
     Raises:
         InputError: a file cannot be read, the grids differ, or a label is unknown.
     """
     grids: list[Geometry] = []
     arrays: list[np.ndarray] = []
+    known = True
     for path in (Path(prediction_path), Path(truth_path)):
         image = read_image(path)
         grids.append(from_sitk(image))
         arrays.append(_labels_of(image, path.name))
+        known = known and not has_unset_spacing(image)
     _check_same_grid(grids[0], grids[1])
-    return compare(arrays[0], arrays[1], grids[1].spacing_mm)
+    return compare(arrays[0], arrays[1], grids[1].spacing_mm if known else None)
 
 
 def compare_masks(
     prediction: np.ndarray,
     truth: np.ndarray,
-    spacing_mm: tuple[float, float, float],
+    spacing_mm: tuple[float, float, float] | None,
     domain: np.ndarray | None = None,
     density_g_per_ml: float | None = None,
+    no_spacing: str = UNKNOWN_SPACING,
 ) -> Agreement:
     """Compare two masks.
 
     Args:
         prediction: bool (z, y, x).
         truth: bool (z, y, x).
-        spacing_mm: voxel spacing (x, y, z).
+        spacing_mm: voxel spacing (x, y, z); None when it is unknown.
         domain: bool (z, y, x), where true negatives count for specificity; everywhere if None.
         density_g_per_ml: of the tissue; without one there is no mass difference.
+        no_spacing: why the spacing is unknown.
     """
     inside = np.ones(truth.shape, bool) if domain is None else domain
     both = int(np.count_nonzero(prediction & truth))
     predicted, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
     background = int(np.count_nonzero(inside & ~truth))
     false = int(np.count_nonzero(prediction & ~truth & inside))
-    hd_mm, hd95_mm = (
-        surface_distances_mm(prediction, truth, spacing_mm) if predicted and true else (None, None)
-    )
-    voxel_ml = math.prod(spacing_mm) * ML_PER_MM3
-    excess_ml = (predicted - true) * voxel_ml
+    hd_mm = hd95_mm = excess_ml = voxel_ml = None
+    if spacing_mm is not None:
+        voxel_ml = math.prod(spacing_mm) * ML_PER_MM3
+        excess_ml = (predicted - true) * voxel_ml
+        if predicted and true:
+            hd_mm, hd95_mm = surface_distances_mm(prediction, truth, spacing_mm)
+    excess_g = None
+    if excess_ml is not None and density_g_per_ml is not None:
+        excess_g = excess_ml * density_g_per_ml
     return Agreement(
         dice=2 * both / (predicted + true) if true else None,
         hd_mm=hd_mm,
@@ -179,11 +196,11 @@ def compare_masks(
         sensitivity=both / true if true else None,
         specificity=(background - false) / background if background else None,
         precision=both / predicted if predicted else None,
-        volume_prediction_ml=predicted * voxel_ml,
-        volume_truth_ml=true * voxel_ml,
+        volume_prediction_ml=None if voxel_ml is None else predicted * voxel_ml,
+        volume_truth_ml=None if voxel_ml is None else true * voxel_ml,
         volume_difference_ml=excess_ml,
-        mass_difference_g=None if density_g_per_ml is None else excess_ml * density_g_per_ml,
-        reason=_reason(bool(predicted), bool(true)),
+        mass_difference_g=excess_g,
+        reason=_reason(bool(predicted), bool(true), "" if spacing_mm is not None else no_spacing),
     )
 
 
@@ -246,12 +263,15 @@ def _summary(values: Sequence[float | None]) -> Summary:
     return Summary(float(known.mean()), sd, float(np.median(known)), known.size, undefined)
 
 
-def _reason(predicted: bool, true: bool) -> str:
-    if predicted and true:
-        return ""
-    if predicted:
-        return "the truth is empty"
-    return "the prediction is empty" if true else "prediction and truth are empty"
+def _reason(predicted: bool, true: bool, no_spacing: str) -> str:
+    """Why measures are None."""
+    empty = {
+        (True, False): "the truth is empty",
+        (False, True): "the prediction is empty",
+        (False, False): "prediction and truth are empty",
+    }
+    spacing = f"mm, mL and g are {no_spacing}" if no_spacing else ""
+    return "; ".join(words for words in (empty.get((predicted, true), ""), spacing) if words)
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:

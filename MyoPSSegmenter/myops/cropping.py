@@ -39,6 +39,8 @@ REFINER_SIDE_PER_EXTENT = 1.35
 REFINER_TISSUES = ("blood_pool", "normal_myocardium", "edema", "scar")
 # Less than this is no left ventricle: the smallest adult LV regions hold more than 60 mL.
 SMALLEST_HEART_ML = 3.0
+# The same where the spacing is unknown: 3 mL in large voxels of 1.4 x 1.4 x 10 mm.
+SMALLEST_HEART_VOXELS = 150
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,21 @@ def finder_box(shape_zyx: tuple[int, ...], spacing_mm: tuple[float, float, float
     return SquareBox(center, FINDER_SIZE * FINDER_PIXEL_MM, (spacing_mm[1], spacing_mm[0]))
 
 
-def tissue_box(region: np.ndarray, spacing_mm: tuple[float, float, float]) -> SquareBox:
+def tissue_box(
+    region: np.ndarray, spacing_mm: tuple[float, float, float], spacing_known: bool = True
+) -> SquareBox:
     """The tight square of the PRSN: centered on the LV region, 1.3 times as wide as it.
 
     Args:
         region: bool (z, y, x), the LV epicardial region on the stack's grid.
         spacing_mm: voxel spacing (x, y, z).
+        spacing_known: see `check_heart_size`.
 
     Raises:
         InputError: no connected region reaches 3 mL.
     """
-    return heart_box(
-        region.astype(np.float32), spacing_mm, TISSUE_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM
-    )
+    shape = (TISSUE_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM)
+    return heart_box(region.astype(np.float32), spacing_mm, *shape, spacing_known)
 
 
 def heart_box(
@@ -82,6 +86,7 @@ def heart_box(
     spacing_mm: tuple[float, float, float],
     side_per_extent: float = SIDE_PER_EXTENT,
     side_limits_mm: tuple[float, float] = SIDE_LIMITS_MM,
+    spacing_known: bool = True,
 ) -> SquareBox:
     """The square around the heart: centered on the LV, by default 1.9 times as wide as it.
 
@@ -91,12 +96,13 @@ def heart_box(
         spacing_mm: voxel spacing (x, y, z).
         side_per_extent: the square's side over the LV's largest in-plane extent.
         side_limits_mm: smallest and largest side.
+        spacing_known: see `check_heart_size`.
 
     Raises:
         InputError: where p > 0.5 no connected region reaches 3 mL.
     """
     component = largest_component(probability > 0.5)
-    check_heart_size(component, spacing_mm)
+    check_heart_size(component, spacing_mm, spacing_known)
     weights = np.where(component, probability, 0).sum(axis=0, dtype=np.float64)
     rows, columns = np.nonzero(component.any(axis=0))
     center = (
@@ -111,17 +117,29 @@ def heart_box(
     return SquareBox(center, side_mm, (spacing_mm[1], spacing_mm[0]))
 
 
-def check_heart_size(region: np.ndarray, spacing_mm: tuple[float, float, float]) -> None:
-    """Refuse an LV region (bool, spacing (x, y, z)) that is too small to be one.
+def check_heart_size(
+    region: np.ndarray, spacing_mm: tuple[float, float, float], spacing_known: bool = True
+) -> None:
+    """Refuse an LV region that is too small to be one.
+
+    Args:
+        region: bool (z, y, x).
+        spacing_mm: voxel spacing (x, y, z).
+        spacing_known: False when the header holds none: voxels are counted then, for a volume
+            would be made up.
 
     Raises:
         InputError: the region is smaller than 3 mL.
     """
-    volume_ml = np.count_nonzero(region) * float(np.prod(spacing_mm)) / 1000
-    if volume_ml < SMALLEST_HEART_ML:
+    voxels = int(np.count_nonzero(region))
+    volume_ml = voxels * float(np.prod(spacing_mm)) / 1000
+    expected, found = f"{SMALLEST_HEART_ML:g} mL", f"{volume_ml:.1f} mL"
+    if not spacing_known:
+        expected, found = f"{SMALLEST_HEART_VOXELS} voxels", f"{voxels} voxels"
+    if voxels < SMALLEST_HEART_VOXELS if not spacing_known else volume_ml < SMALLEST_HEART_ML:
         raise InputError(
-            f"no heart found: expected a left ventricle of at least {SMALLEST_HEART_ML:g} mL, "
-            f"found {volume_ml:.1f} mL; use a short-axis stack that shows the left ventricle"
+            f"no heart found: expected a left ventricle of at least {expected}, found {found}; "
+            "use a short-axis stack that shows the left ventricle"
         )
 
 
@@ -343,20 +361,24 @@ def _channels(images: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack([images.get(name, zeros) for name in SEQUENCES], axis=1).astype(np.float32)
 
 
-def refiner_box(segmentation: Segmentation) -> SquareBox:
+def refiner_box(segmentation: Segmentation, spacing_known: bool = True) -> SquareBox:
     """The refiner's square: a little wider than the PRSN's, so that the wall's far side can move.
+
+    Args:
+        segmentation: labels and probabilities.
+        spacing_known: see `check_heart_size`.
 
     Raises:
         InputError: neither the labels nor the probabilities show a left ventricle.
     """
     region = lv_region(segmentation.labels)
     spacing_mm = segmentation.geometry.spacing_mm
-    volume_ml = np.count_nonzero(region) * segmentation.geometry.voxel_volume_ml
-    if volume_ml < SMALLEST_HEART_ML:  # nothing drawn yet: where the cascade suspects it
+    try:
+        check_heart_size(region, spacing_mm, spacing_known)
+    except InputError:  # nothing drawn yet: where the cascade suspects it
         region = segmentation.probabilities["lv_region"]
-    return heart_box(
-        region.astype(np.float32), spacing_mm, REFINER_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM
-    )
+    shape = (REFINER_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM)
+    return heart_box(region.astype(np.float32), spacing_mm, *shape, spacing_known)
 
 
 def refiner_input(

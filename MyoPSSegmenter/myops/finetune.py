@@ -18,6 +18,7 @@ from myops.datasets import HEART, MYOPS_NAMES, SUFFIX, LabeledCase
 from myops.errors import InputError
 from myops.io import write_json
 from myops.labels import MVO, MYOPS, scar
+from myops.quantify.mass import known_spacing_mm
 from myops.weights import MANIFEST, Models, load_models, model_folder, read_manifest
 
 FEWEST_CASES = 4
@@ -165,7 +166,7 @@ def _dice(labeled: LabeledCase, models: Models) -> Iterator[tuple[str, float]]:
         labels = segment(case, models).labels
     except InputError:
         labels = np.zeros_like(truth)
-    found = compare(labels[drawn], truth[drawn], case.geometry.spacing_mm)
+    found = compare(labels[drawn], truth[drawn], known_spacing_mm(case))
     for name in MEASURES:
         value = found[name].dice
         if value is not None and _is_drawn(name, labeled):

@@ -232,6 +232,32 @@ def test_a_t2_that_covers_some_slices_only_gives_edema_in_those_only():
     assert (labels[3:5] == NORMAL_LABEL).any(axis=(1, 2)).all()
 
 
+def without_spacing(image):
+    image.SetSpacing((1.0, 1.0, 1.0))
+    image.SetOrigin((0.0, 0.0, 0.0))
+    return image
+
+
+def test_without_a_spacing_no_scar_is_left_out_for_its_size_and_that_is_said():
+    image, _ = heart()
+    spot = np.zeros(image.shape, bool)
+    # 4 voxels of the wall and their rim are some 16, which are 0.37 mL of 1.6 x 1.6 x 9 mm.
+    spot[2, 65:67, 49:51] = True
+    assert (image[spot] == NORMAL).all()
+    image[spot] = BRIGHT
+    known = segment(make_case(lge=image), SIMPLE, config=CascadeConfig(scar_odds=1, flips=False))
+    assert not (known.labels == SCAR_LABEL).any(), "less than 0.5 mL is left out"
+    bare = make_case(without_spacing, lge=image)
+    assert not bare.spacing_known
+    found = segment(bare, SIMPLE, config=CascadeConfig(scar_odds=1, flips=False))
+    labels = sitk.GetArrayFromImage(restore(bare, found.labels))
+    assert (labels == SCAR_LABEL)[spot].all()
+    (words,) = (w for w in found.warnings if "spacing" in w)
+    assert "islands of scar below 0.5 mL were not left out" in words
+    assert not any("mL" in w or "mm" in w for w in found.warnings if w != words)
+    assert not any("spacing unknown" in w for w in known.warnings)
+
+
 def test_t2_slices_that_hold_one_value_are_absent_to_the_networks_and_give_no_edema():
     full, sector = heart()
     lesion, sector = heart(bright=True)

@@ -188,6 +188,11 @@ def test_what_the_images_cannot_show_is_none_not_zero():
 def test_unknown_spacing_gives_shares_but_no_grams_and_no_area():
     found = regional(HEART.labels(Sector((0, 90))), HEART.geometry(), BOTH, spacing_known=False)
     assert (found.whole.mass_g, found.whole.scar_g, found.surface.total_cm2) == (None, None, None)
+    assert {one.endocardium_mm for one in found.slices} == {None}
+    assert {one.infarct_endocardium_mm for one in found.slices} == {None}
+    rows = [row for row in found.to_rows("case") if row["unit"] in ("mm", "g", "cm2")]
+    assert rows and all(row["value"] is None for row in rows)
+    assert all("spacing" in row["note"] for row in rows), rows
     assert found.whole.scar_percent == pytest.approx(25, abs=1)
 
 

@@ -55,6 +55,11 @@ class TissueMass:
     reason: str | None = None
 
 
+def known_spacing_mm(case: Case) -> tuple[float, float, float] | None:
+    """Voxel spacing (x, y, z) of a case; None when it is unknown."""
+    return case.geometry.spacing_mm if case.spacing_known else None
+
+
 def spacing_refusal(case: Case) -> str:
     """Why a case gives no mm, mL and g, in words for the user; empty when it gives them."""
     if case.spacing_known:

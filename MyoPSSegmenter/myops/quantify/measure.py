@@ -21,6 +21,7 @@ from .mass import (
     MYOCARDIAL_DENSITY_G_PER_ML,
     TissueMass,
     dice,
+    known_spacing_mm,
     spacing_refusal,
     tissue_mass,
     tissue_masses,
@@ -280,16 +281,16 @@ def _conventional(
     lge = case.images.get("lge")
     if lge is None:
         return {}
-    spacing_mm = case.geometry.spacing_mm if case.spacing_known else None
-    return conventional_methods(lge, labels, spacing_mm, settings, remote_override, hyperenhanced)
+    return conventional_methods(
+        lge, labels, known_spacing_mm(case), settings, remote_override, hyperenhanced
+    )
 
 
 def _quality(case: Case, labels: np.ndarray, remote: RemoteRegion | None) -> ImageQuality | None:
     lge = case.images.get("lge")
     if lge is None:
         return None
-    spacing_mm = case.geometry.spacing_mm if case.spacing_known else None
-    return image_quality(lge, labels, spacing_mm, remote)
+    return image_quality(lge, labels, known_spacing_mm(case), remote)
 
 
 def _of_report(parts: Mapping[str, Any], wanted: bool) -> dict[str, Any]:

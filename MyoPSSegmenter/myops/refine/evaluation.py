@@ -17,7 +17,7 @@ from myops import labels as regions
 from myops.case import Case
 from myops.datasets import CaseReader, LabeledCase
 from myops.errors import InputError
-from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, known_spacing_mm
 from myops.refine.clicking import (
     GROWING,
     Corrector,
@@ -134,7 +134,7 @@ def _patient(
         labeled=labeled,
         labels=np.zeros(truth.shape, np.uint16) if segmentation is None else segmentation.labels,
         probabilities=None if segmentation is None else segmentation.probabilities,
-        spacing_mm=case.geometry.spacing_mm,
+        spacing_mm=known_spacing_mm(case),
         # Blood is a volume, not a mass.
         voxel_g=None if config.structure == "blood_pool" else _mass_g(case, np.ones(1, bool)),
     )

@@ -156,7 +156,7 @@ class Refiner:
                 f"expected a segmentation of shape {shape}, found {segmentation.labels.shape}: "
                 "segment this case first"
             )
-        box = refiner_box(segmentation)
+        box = refiner_box(segmentation, case.spacing_known)
         self._inputs = _Inputs(box, shape, *refiner_input(case, segmentation, box, self.model.size))
         # A new dictionary: an encoding that still runs for the old case fills the old one.
         self._features = {}

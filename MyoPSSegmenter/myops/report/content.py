@@ -145,7 +145,12 @@ def _every_slice(
 def _about_pictures(case: Case, measurements: Measurements, tiles: TileStack) -> str:
     words = (
         f"{slice_order(case)} Each sequence is windowed to its own 1st to 99.5th percentile over "
-        "the heart. The bar in the lower left is 20 mm."
+        "the heart. "
+    )
+    words += (
+        "The bar in the lower left is 20 mm."
+        if tiles.spacing_known
+        else "There is no scale: the voxel spacing is unknown."
     )
     if "uncertainty" not in tiles.columns:
         return words

@@ -11,6 +11,7 @@ from torch import nn
 
 from myops.compare import compare
 from myops.errors import InputError
+from myops.quantify.mass import known_spacing_mm, spacing_refusal
 from myops.reproduce import predict
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.protocol import TESTED, TRAINED, Protocol
@@ -100,7 +101,9 @@ def evaluate(
 
 def score_case(row: Row, seed: int, test: TestCase, labels: np.ndarray) -> list[CaseScore]:
     """Agreement on the row's structures, in the slices that the expert has drawn."""
-    found = compare(labels[test.drawn], test.truth[test.drawn], test.case.geometry.spacing_mm)
+    case = test.case
+    pair = labels[test.drawn], test.truth[test.drawn]
+    found = compare(*pair, known_spacing_mm(case), spacing_refusal(case))
     return [
         CaseScore(row.name, seed, test.name, structure, found[structure])
         for structure in row.measures
