@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import labels as regions
+from .canonical import canonical_grid, to_canonical
 from .errors import InputError
 from .geometry import Geometry, from_sitk
 from .io import has_unset_spacing, read_image
 from .labels import to_known_labels
+from .quantify.human_heart import doubt_of_labels
 from .quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, UNKNOWN_SPACING
 
 if TYPE_CHECKING:
@@ -137,10 +139,45 @@ def compare(
     return found
 
 
-def compare_files(prediction_path: str | Path, truth_path: str | Path) -> dict[str, Agreement]:
-    """Compare two label files on the same grid; float noise in the labels is rounded.
+@dataclass(frozen=True)
+class LabelPair:
+    """Two label maps on one grid, as they are stored.
 
-    Where their headers hold no spacing there are no mm, mL and g.
+    Attributes:
+        prediction, truth: uint16 (z, y, x), MyoPS values.
+        geometry: their grid.
+        spacing_known: False where their headers hold none: then there are no mm, mL and g.
+        names: of the two files.
+    """
+
+    prediction: np.ndarray
+    truth: np.ndarray
+    geometry: Geometry
+    spacing_known: bool
+    names: tuple[str, str]
+
+    def compare(self) -> dict[str, Agreement]:
+        """Region by region, see `compare`."""
+        spacing_mm = self.geometry.spacing_mm if self.spacing_known else None
+        return compare(self.prediction, self.truth, spacing_mm)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence for each of the two that is no human heart, see `quantify.human_heart`."""
+        original = canonical_grid(self.geometry)
+        spacing_mm = original.canonical_geometry.spacing_mm if self.spacing_known else None
+        maps = (to_canonical(labels, original) for labels in (self.prediction, self.truth))
+        doubts = (doubt_of_labels(labels, spacing_mm) for labels in maps)
+        return tuple(f"{name}: {words}" for name, words in zip(self.names, doubts) if words)
+
+
+def compare_files(prediction_path: str | Path, truth_path: str | Path) -> dict[str, Agreement]:
+    """Compare two label files on the same grid; raises InputError like `read_pair`."""
+    return read_pair(prediction_path, truth_path).compare()
+
+
+def read_pair(prediction_path: str | Path, truth_path: str | Path) -> LabelPair:
+    """Read two label files on the same grid; float noise in the labels is rounded.
 
     Raises:
         InputError: a file cannot be read, the grids differ, or a label is unknown.
@@ -148,13 +185,14 @@ def compare_files(prediction_path: str | Path, truth_path: str | Path) -> dict[s
     grids: list[Geometry] = []
     arrays: list[np.ndarray] = []
     known = True
-    for path in (Path(prediction_path), Path(truth_path)):
+    paths = Path(prediction_path), Path(truth_path)
+    for path in paths:
         image = read_image(path)
         grids.append(from_sitk(image))
         arrays.append(_labels_of(image, path.name))
         known = known and not has_unset_spacing(image)
     _check_same_grid(grids[0], grids[1])
-    return compare(arrays[0], arrays[1], grids[1].spacing_mm if known else None)
+    return LabelPair(arrays[0], arrays[1], grids[1], known, (paths[0].name, paths[1].name))
 
 
 def compare_masks(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from circle_heart import spacing_unknown
 from other_things import BRAINS, SPACING_MM, THINGS, brain, draw
 
 from myops.cascade import segment
@@ -175,7 +174,7 @@ def test_a_synthetic_heart_raises_no_doubt_about_its_outline(seed, models):
 
 def test_without_a_spacing_nothing_in_mm_and_ml_is_measured():
     labels = drawn_heart(radius_mm=14)
-    case = replace(as_case(image_of(labels)), spacing_known=False)
+    case = spacing_unknown(as_case(image_of(labels)))
     lv = np.where(np.isin(labels, (NORMAL, BLOOD)), 0.97, 0)
     found = {name for name, _ in plausibility(case, labels, lv)}
     assert not [name for name in found if name.endswith(("_mm", "_ml"))]

@@ -1,12 +1,11 @@
 import io
 import re
-from dataclasses import replace
 from datetime import datetime, timezone
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from circle_heart import circle_case, circle_labels, circle_segmentation
+from circle_heart import circle_case, circle_labels, circle_segmentation, spacing_unknown
 from matplotlib.image import imread
 
 from myops.quantify.measure import measure
@@ -123,7 +122,7 @@ def test_absent_sequences_read_not_assessed_and_never_zero():
 
 def test_without_a_spacing_the_pictures_have_no_bar_of_20_mm():
     case, segmentation, measurements, tiles = parts()
-    bare = replace(case, spacing_known=False)
+    bare = spacing_unknown(case)
     found = measure(bare, segmentation)
     bare_tiles = make_tiles(bare, segmentation, found)
     text = words(rendered(bare, segmentation, found, bare_tiles))

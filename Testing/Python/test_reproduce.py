@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from circle_heart import spacing_unknown
 from click.testing import CliRunner
 from torch import nn
 
@@ -583,7 +584,7 @@ def test_a_folder_of_weights_leaves_room_for_the_curves():
 
 def test_a_patient_without_spacing_has_a_dice_but_no_distance_and_no_mass(phantom):
     case, truth = phantom
-    bare = replace(case, spacing_known=False)
+    bare = spacing_unknown(case)
     test = TestCase("bare", bare, truth, np.ones(len(truth), bool), None)
     (score,) = evaluate.score_case(
         replace(small_table().rows[0], measures=("scar",)), 0, test, truth

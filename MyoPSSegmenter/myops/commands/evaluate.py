@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +41,18 @@ def masks(prediction: Path, truth: Path, output: Path | None) -> None:
 
     Both hold MyoPS labels on one grid; overlap, surface distances and volumes per region.
     """
-    from myops.compare import compare_files
-    from myops.io import write_atomic
+    from myops.compare import read_pair
+    from myops.io import write_json
 
-    regions = {name: found.to_dict() for name, found in compare_files(prediction, truth).items()}
+    pair = read_pair(prediction, truth)
+    regions = {name: found.to_dict() for name, found in pair.compare().items()}
     print_agreement(regions)
+    for warning in pair.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if output is not None:
-        text = json.dumps(regions, indent=2) + "\n"
-        write_atomic(output, lambda beside: beside.write_text(text))
+        # Only where there are any: otherwise the file holds nothing but regions.
+        doubts = {"warnings": list(pair.warnings)} if pair.warnings else {}
+        write_json(output, {**regions, **doubts})
 
 
 @evaluate.command()

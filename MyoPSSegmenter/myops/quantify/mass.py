@@ -29,9 +29,9 @@ NOT_ASSESSED = {
     "scar_or_edema": "not assessed: the union needs both an LGE and a T2 image",
     "mvo": "not assessed: the label map marks no microvascular obstruction apart from scar",
 }
+GIVE_SPACING = "give the true spacing to get volumes and masses"
 UNKNOWN_SPACING = (
-    "refused: the image's header holds no spacing (1 x 1 x 1 mm at origin 0); "
-    "give the true spacing to get volumes and masses"
+    f"refused: the image's header holds no spacing (1 x 1 x 1 mm at origin 0); {GIVE_SPACING}"
 )
 NOTHING_MISSING: Mapping[str, str] = MappingProxyType({})
 
@@ -65,7 +65,7 @@ def spacing_refusal(case: Case) -> str:
     if case.spacing_known:
         return ""
     told = getattr(case, "spacing_reason", "")
-    return f"refused: {told}" if told else UNKNOWN_SPACING
+    return f"refused: {told}; {GIVE_SPACING}" if told else UNKNOWN_SPACING
 
 
 def tissue_mass(

@@ -17,6 +17,7 @@ from .conventional import (
     conventional_methods,
     remote_region,
 )
+from .human_heart import doubt_of_labels
 from .mass import (
     MYOCARDIAL_DENSITY_G_PER_ML,
     TissueMass,
@@ -197,7 +198,7 @@ def measure(
         fwhm=_of_report(scars, True),
         fwhm_reason=None if "lge" in case.images else NO_LGE,
         mean_uncertainty=float(segmentation.uncertainty[wall].mean()) if uncertain else None,
-        warnings=_warnings(case, segmentation, results, scale),
+        warnings=_warnings(case, segmentation, weighed, results, scale),
         conventional=_of_report(scars, False),
         quality=_quality(case, on_lge, remote),
         regional=regional(
@@ -345,6 +346,7 @@ def _slices(
 def _warnings(
     case: Case,
     segmentation: Segmentation,
+    weighed: np.ndarray,
     results: Mapping[str, ThresholdResult],
     scale: _Scale,
 ) -> tuple[str, ...]:
@@ -354,6 +356,7 @@ def _warnings(
         found.append(f"Volumes and masses are {scale.no_spacing}.")
     labels = segmentation.labels
     found += skipped_slices(regions.lv_region(labels))
+    found += filter(None, [doubt_of_labels(weighed, known_spacing_mm(case))])
     found += [
         f"{name.capitalize()}: {scale.lacking[name].partition(': ')[2]}."
         for name in ("scar", "edema")

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import InputError
+from ..quantify.human_heart import doubt, doubt_of_many
 
 NAMES = ("case", "reader", "session", "method")
 STAGE, OTHER_METHOD = "seconds_", "mass_g_"
@@ -129,12 +130,23 @@ def read_table(path: str | Path) -> Study:
     header, rows, decimal_comma = _cells(path)
     _check_header(path.name, header)
     readings: list[Reading] = []
-    for number, row in rows:
-        place = f"{path.name}, row {number}"
-        readings += _Row(row, place, path.parent, decimal_comma).readings()
+    doubts: dict[str, str] = {}
+    for number, cells in rows:
+        row = _Row(cells, f"{path.name}, row {number}", path.parent, decimal_comma)
+        own = row.readings()
+        doubts[row.place] = row.doubt(own[0].mass_g)
+        readings += own
     used = {*KNOWN, *WORK_LIST, ""}
     unused = [n for n in header if n not in used and not n.startswith((STAGE, OTHER_METHOD))]
-    warnings = (f"columns not used: {', '.join(unused)}",) if unused else ()
+    warnings = tuple(
+        filter(
+            None,
+            [
+                f"columns not used: {', '.join(unused)}" if unused else "",
+                doubt_of_many(doubts, len(rows)),
+            ],
+        )
+    )
     simulated = any(row.get("data", "").lower() == "simulated" for _, row in rows)
     words = "The table says that its readings were simulated." if simulated else ""
     return Study(tuple(readings), path.name, words, warnings)
@@ -210,6 +222,17 @@ class _Row:
         )
         others = [name for name in self.cells if _is_part(name, OTHER_METHOD)]
         return [own, *(self._other(own, name) for name in others if mass_g is not None)]
+
+    def doubt(self, mass_g: float | None) -> str:
+        """Why the row's numbers, or its label map, are none of a human heart; or ""."""
+        mask = self.cells.get("mask", "")
+        if mask:
+            from .masks import doubt_of_file
+
+            return doubt_of_file(self.folder / mask)
+        lv_g = self._number("lv_mass_g")
+        share = 100 * mass_g / lv_g if mass_g is not None and lv_g else None
+        return doubt({"scar_g": mass_g, "lv_mass_g": lv_g, "scar_percent": share})
 
     def _other(self, own: Reading, column: str) -> Reading:
         """Another method's reading: the same case and session, measured without time."""

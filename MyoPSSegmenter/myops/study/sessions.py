@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any
 
 from ..errors import InputError
+from ..quantify.human_heart import doubt, doubt_of_many, is_doubt
 from ..worklist.casefile import CASE_FILE, CaseFile, read_case_file
 from .analysis import INTERACTIVE
 from .readings import Reading, Study, read_table
@@ -62,7 +63,10 @@ def read_sessions(folder: str | Path) -> Study:
         quality = _quality(list(case.values()))
         for place, values in case.items():
             readings += _readings(place, values, records.get(place), quality)
-    return Study(tuple(readings), folder.name, warnings=_doubts(records, measured))
+    hearts = {str(p.relative_to(folder)): _heart_doubt(v) for p, v in measured.items()}
+    doubtful = doubt_of_many(hearts, len(hearts))
+    warnings = (*_doubts(records, measured), *([doubtful] if doubtful else ()))
+    return Study(tuple(readings), folder.name, warnings=warnings)
 
 
 def _readings(
@@ -111,6 +115,12 @@ def _doubts(
         ),
     }
     return tuple(words + ", ".join(names) for words, names in sentences.items() if names)
+
+
+def _heart_doubt(measured: Mapping[str, Any]) -> str:
+    """What the measurement said about a heart that no human has, or what its scar mass says."""
+    told = (str(words) for words in measured.get("warnings") or () if is_doubt(str(words)))
+    return next(told, "") or doubt({"scar_g": _grams(measured["tissues"]["scar"])})
 
 
 def _differ(found: CaseFile, measured: Mapping[str, Any]) -> bool:
