@@ -18,6 +18,7 @@ from myops.coverage import Hidden, hidden_tissues, reasons_of_heart
 from myops.errors import InputError
 from myops.labels import myocardium
 from myops.quantify.conventional import ConventionalSettings, rule_title
+from myops.quantify.human_heart import is_doubt
 from myops.quantify.label_map import judged
 from myops.quantify.mass import TissueMass, spacing_refusal, tissue_masses
 from myops.quantify.remote import SECTOR_WIDTH_DEG, Sector
@@ -92,6 +93,15 @@ class QuantifyLogic:
     def stale(self) -> bool:
         """Whether `measurements` (and the tables made of them) are not those of the present."""
         return self._stale
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes the numbers doubtful: no human heart's, or segments laid out badly."""
+        if self.measurements is None:
+            return ()
+        regional = self.measurements.regional
+        hearts = tuple(words for words in self.measurements.warnings if is_doubt(words))
+        return hearts + (regional.warnings if regional is not None else ())
 
     @property
     def remoteNode(self) -> slicer.vtkMRMLMarkupsFiducialNode | None:
