@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from .mass import (
     tissue_mass,
     tissue_masses,
 )
-from .papillary import with_papillary_muscles
+from .papillary import COUNTED_NOTE, with_papillary_muscles
 from .quality import ImageQuality, image_quality
 from .regional import Regional, regional
 from .remote import RemoteRegion, Sector
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..segmentation import Segmentation
     from .orientation import Landmarks
 
+UNJUDGED = "not judged: nothing to set this rule's threshold by in this slice"
 NO_LGE = "not assessed: there is no LGE image"
 REPORT_SETTINGS = ConventionalSettings(methods=REPORT_METHODS)
 
@@ -115,6 +116,8 @@ class Measurements:
         conventional: the other conventional rules that were asked for, such as "sd5_volume".
         quality: image quality of the LGE; None without one.
         regional: segments, transmurality, endocardial surface and salvage.
+        papillary_in_lv_mass: whether LV mass and its shares count papillary muscles; `regional`
+            never does.
     """
 
     case_name: str
@@ -131,6 +134,7 @@ class Measurements:
     conventional: Mapping[str, ThresholdedScar] = field(default_factory=dict)
     quality: ImageQuality | None = None
     regional: Regional | None = None
+    papillary_in_lv_mass: bool = False
 
     @property
     def methods(self) -> dict[str, ThresholdedScar]:
@@ -187,6 +191,7 @@ def measure(
     scars = {name: _thresholded(r, on_lge, weighed, scale) for name, r in results.items()}
     remote, remote_reason = _remote(case, on_lge, remote_override)
     uncertain = wall.any() and bool(segmentation.probabilities)
+    note = COUNTED_NOTE if papillary_in_lv_mass else ""
     return Measurements(
         case_name=case.name,
         spacing_mm=case.geometry.spacing_mm,
@@ -198,18 +203,22 @@ def measure(
         fwhm=_of_report(scars, True),
         fwhm_reason=None if "lge" in case.images else NO_LGE,
         mean_uncertainty=float(segmentation.uncertainty[wall].mean()) if uncertain else None,
-        warnings=_warnings(case, segmentation, weighed, results, scale),
+        warnings=_warnings(case, segmentation, weighed, results, scale) + ((note,) if note else ()),
         conventional=_of_report(scars, False),
         quality=_quality(case, on_lge, remote),
-        regional=regional(
-            labels,
-            case.geometry,
-            segmentation.assessed,
-            case.spacing_known,
-            landmarks,
-            hidden,
-            scale.no_spacing,
+        regional=replace(
+            regional(
+                labels,
+                case.geometry,
+                segmentation.assessed,
+                case.spacing_known,
+                landmarks,
+                hidden,
+                scale.no_spacing,
+            ),
+            note=note,
         ),
+        papillary_in_lv_mass=papillary_in_lv_mass,
     )
 
 
@@ -336,11 +345,19 @@ def _slices(
         by_rule = {}
         for name, found in voxels.items():
             reason = results[name].invalid or scale.of_slices[index].get("scar")
+            reason = reason or _unjudged(results[name], labels[index], index)
             count = None if found is None or reason else int(found[index])
             by_rule[name] = scale.mass(count, lv_voxels, reason)
         parts = (_of_report(by_rule, True), _of_report(by_rule, False))
         rows.append(SliceMeasurement(index + 1, tissues, *parts))
     return tuple(rows)
+
+
+def _unjudged(result: ThresholdResult, plane: np.ndarray, index: int) -> str | None:
+    """Why a rule with a threshold for each slice says nothing about one that holds scar."""
+    if result.scope == "volume" or result.thresholds[index] is not None:
+        return None
+    return UNJUDGED if regions.scar(plane).any() else None
 
 
 def _warnings(

@@ -128,6 +128,7 @@ class Regional:
         surface: endocardial surface of the infarct.
         salvage: salvage index with its warning.
         warnings: doubts, in words.
+        note: what the shares refer to, where other numbers of the result have another base.
     """
 
     segments: tuple[Segment, ...]
@@ -140,6 +141,7 @@ class Regional:
     surface: EndocardialSurface
     salvage: Salvage
     warnings: tuple[str, ...]
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict for JSON, without arrays; see `regional_tables.plain`."""

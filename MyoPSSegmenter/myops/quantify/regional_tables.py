@@ -50,6 +50,7 @@ def plain(regional: Regional) -> dict[str, Any]:
         "endocardial_surface": asdict(regional.surface),
         "salvage": asdict(regional.salvage),
         "warnings": list(regional.warnings),
+        "note": regional.note,
     }
 
 
@@ -58,7 +59,8 @@ def rows(regional: Regional, case_name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
 
     def add(part: str, structure: str, quantity: str, value: Any, unit: str, note: Any) -> None:
-        row = (case_name, part, structure, quantity, value, unit, note or "")
+        words = note or (regional.note if unit in ("g", "%") else "")
+        row = (case_name, part, structure, quantity, value, unit, words)
         found.append(dict(zip(COLUMNS, row, strict=True)))
 
     def add_wall(part: str, structure: str, wall: Wall, reason: str | None) -> None:
@@ -75,6 +77,9 @@ def rows(regional: Regional, case_name: str) -> list[dict[str, Any]]:
     for segment in regional.segments:
         name = f"segment_{segment.number:02d}_{segment.name.replace(' ', '_')}"
         add_wall("all", name, segment.wall, segment.reason)
+    if regional.orientation is not None:
+        width, source = regional.orientation.septum_deg, regional.orientation.source
+        add("all", "segments", "septum_deg", width, "degrees", source)
     if regional.segments_reason:
         add("all", "segments", "count", None, "", regional.segments_reason)
     surface, spared = regional.surface, regional.salvage

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..io import write_atomic
 from .conventional import rule_title
 from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
+from .papillary import COUNTED_NOTE
 from .quality import QUALITY_UNITS
 from .threshold import NO_SLICE_JUDGED
 
@@ -71,6 +72,7 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "spacing_known": measurements.spacing_known,
         "density_g_per_ml": MYOCARDIAL_DENSITY_G_PER_ML,
         "conventions": dict(CONVENTIONS),
+        "papillary_muscles_in_lv_mass": measurements.papillary_in_lv_mass,
         "tissues": {name: dict(vars(m)) for name, m in measurements.tissues.items()},
         "remote": _remote(measurements.remote, measurements.remote_reason),
         "fwhm": {name: _rule(scar) for name, scar in measurements.fwhm.items()},
@@ -95,7 +97,8 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
     def add_mass(part: str, structure: str, mass: TissueMass) -> None:
         for quantity, unit in MASS_UNITS.items():
             value = getattr(mass, quantity)
-            add(part, structure, quantity, value, unit, mass.reason if value is None else "")
+            note = COUNTED_NOTE if measurements.papillary_in_lv_mass and unit != "mL" else ""
+            add(part, structure, quantity, value, unit, mass.reason if value is None else note)
 
     for name, mass in measurements.tissues.items():
         add_mass("all", name, mass)
