@@ -163,12 +163,15 @@ class LabelPair:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """A sentence for each of the two that is no human heart, see `quantify.human_heart`."""
+        """That the spacing is unknown, and which of the two is no heart of a human."""
         original = canonical_grid(self.geometry)
         spacing_mm = original.canonical_geometry.spacing_mm if self.spacing_known else None
         maps = (to_canonical(labels, original) for labels in (self.prediction, self.truth))
         doubts = (doubt_of_labels(labels, spacing_mm) for labels in maps)
-        return tuple(f"{name}: {words}" for name, words in zip(self.names, doubts) if words)
+        found = [f"{name}: {words}" for name, words in zip(self.names, doubts) if words]
+        if not self.spacing_known:
+            found.insert(0, f"mm, mL and g are {UNKNOWN_SPACING}")
+        return tuple(found)
 
 
 def compare_files(prediction_path: str | Path, truth_path: str | Path) -> dict[str, Agreement]:

@@ -65,3 +65,5 @@ def test_label_maps_without_spacing_print_dashes_and_the_reason(tmp_path):
     assert "no spacing" in row and float(row.split()[1]) > 0.5
     found = json.loads(output.read_text("utf-8"))
     assert found["scar"]["hd_mm"] is None and found["scar"]["mass_difference_g"] is None
+    assert result.output.count("Warning: mm, mL and g are refused") == 1
+    assert len(found["warnings"]) == 1

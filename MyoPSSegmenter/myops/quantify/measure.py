@@ -203,7 +203,11 @@ def measure(
         fwhm=_of_report(scars, True),
         fwhm_reason=None if "lge" in case.images else NO_LGE,
         mean_uncertainty=float(segmentation.uncertainty[wall].mean()) if uncertain else None,
-        warnings=_warnings(case, segmentation, weighed, results, scale) + ((note,) if note else ()),
+        warnings=(
+            *_warnings(case, segmentation, weighed, results, scale),
+            *(remote.doubts if remote is not None else ()),
+            *((note,) if note else ()),
+        ),
         conventional=_of_report(scars, False),
         quality=_quality(case, on_lge, remote),
         regional=replace(
