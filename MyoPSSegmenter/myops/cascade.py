@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from myops.decision import (
     uncertainty,
     weigh_tissues,
 )
-from myops.models.device import inference_precision
+from myops.models.device import inference_precision, precision_now
 from myops.plausibility import doubts
 from myops.segmentation import Segmentation
 from myops.weights import Models
@@ -81,6 +81,8 @@ class _Run:
     config: CascadeConfig
     progress: Callable[[float, str], None]
     cancelled: Callable[[], bool]
+    # What the networks ran in, noted while they run.
+    precisions: set[str] = field(default_factory=set)
 
 
 def segment(
@@ -132,6 +134,12 @@ def segment(
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
         warnings=_warnings(case, run.config) + doubts(case, labels, lv),
+        machine={
+            "precision": " and ".join(sorted(run.precisions)),
+            "device": str(models.device),
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        },
     )
 
 
@@ -263,6 +271,7 @@ def _run_network(network: nn.Module, arguments: list[np.ndarray], run: _Run) -> 
     flips: list[list[int]] = [[], [2], [3], [2, 3]] if run.config.flips else [[]]
     total = torch.zeros(())
     with torch.inference_mode(), inference_precision(device):
+        run.precisions.add(precision_now(device))
         for axes in flips:
             flipped = images.flip(axes).contiguous(memory_format=torch.channels_last)
             output = network(flipped, *others)

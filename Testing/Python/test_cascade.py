@@ -15,6 +15,7 @@ from myops.cropping import SquareBox
 from myops.decision import clean_region, drop_specks, make_labels, uncertainty, weigh_tissues
 from myops.errors import InputError
 from myops.labels import MYOPS
+from myops.models import device
 from myops.models.build import build_assn, build_heartfinder, build_prsn
 from myops.weights import SHIPPED_FOLDER, Models, load_models
 
@@ -278,6 +279,33 @@ def make_image(array):
     image = sitk.GetImageFromArray(texture(array))
     image.SetSpacing(SPACING)
     return image
+
+
+class Noted(torch.nn.Module):
+    """Notes the precision that matrix products have where the network runs."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.seen = network, set()
+
+    def forward(self, *arguments):
+        self.seen.add((torch.eye(2) @ torch.eye(2)).dtype)
+        return self.network(*arguments)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_result_says_in_which_precision_the_networks_really_ran(monkeypatch, fast):
+    monkeypatch.setattr(device, "has_fast_bfloat16", lambda _: fast)
+    noted = Noted(Outline())
+    found = segment(make_case(lge=heart()[0]), replace(SIMPLE, assn=noted), config=PLAIN)
+    expected = torch.bfloat16 if fast else torch.float32
+    assert noted.seen == {expected}
+    assert found.machine == {
+        "precision": str(expected).removeprefix("torch."),
+        "device": "cpu",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def test_an_image_without_a_heart_is_refused():

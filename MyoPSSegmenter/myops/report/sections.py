@@ -18,6 +18,7 @@ from .words import (
     DASH,
     NOT_ASSESSED,
     geometry_words,
+    machine_words,
     number,
     reading_words,
     remote_words,
@@ -317,6 +318,8 @@ def how_made(
     images = [(SEQUENCE_NAMES[name], sha) for name, sha in images_sha256(case).items()]
     both = frozenset({0, 1})
     blocks: list[Block] = [Text(f"Grid: {geometry_words(case, measurements)}.")]
+    if segmentation.machine:
+        blocks.append(Text(machine_words(segmentation.machine)))
     if weights:
         blocks.append(Table(("Network", "SHA-256 of its weights"), tuple(weights), both))
     if times:

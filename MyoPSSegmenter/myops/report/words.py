@@ -143,6 +143,12 @@ def slice_caption(tissues: Mapping[str, TissueMass]) -> list[str]:
     return lines
 
 
+def machine_words(machine: Mapping[str, str | int]) -> str:
+    """What the networks ran on: rounding differs between precisions, and with it single voxels."""
+    found = ", ".join(f"{name} {value}" for name, value in machine.items())
+    return f"The networks ran with {found}. In another precision single voxels may differ."
+
+
 def geometry_words(case: Case, measurements: Measurements) -> str:
     """Size and spacing of the grid."""
     x, y, z = case.geometry.size_xyz
