@@ -281,6 +281,54 @@ def make_image(array):
     return image
 
 
+class Torn(torch.nn.Module):
+    """Of the wall it says normal 0.40, edema 0.35 and scar 0.25; blood by its signal."""
+
+    def forward(self, candidates, present):
+        blood = torch.where(candidates.amax(dim=1) < 0.95, 9.0, -9.0)
+        normal, edema, scar = (torch.full_like(blood, np.log(p)) for p in (0.40, 0.35, 0.25))
+        return {"main": torch.stack((blood, normal, edema, scar), dim=1)}
+
+
+@pytest.mark.parametrize(
+    ("odds", "label"),
+    [
+        ({}, SCAR_LABEL),  # shipped: scar 2 x 0.25 against 0.40
+        ({"scar_odds": 1.0}, NORMAL_LABEL),
+        ({"scar_odds": 1.7, "edema_odds": 1.0}, SCAR_LABEL),
+        ({"scar_odds": 1.0, "edema_odds": 1.3}, EDEMA_LABEL),
+    ],
+)
+def test_each_tissue_is_weighed_by_its_own_odds(odds, label):
+    torn = replace(SIMPLE, prsn=Torn())
+    case = make_case(lge=heart()[0], t2=heart()[0])
+    found = segment(case, torn, config=CascadeConfig(flips=False, **odds)).labels
+    wall = np.isin(found, (NORMAL_LABEL, EDEMA_LABEL, SCAR_LABEL))
+    assert (found == label).sum() > 0.9 * wall.sum()
+
+
+def test_the_shipped_decisions_are_those_that_were_measured():
+    """Docs/real-hearts.md says why; Docs/results.md was measured with them."""
+    shipped = CascadeConfig()
+    assert (shipped.scar_odds, shipped.edema_odds) == (2.0, 1.0)
+    assert shipped.smallest_scar_ml == 0.5
+    assert (shipped.neighbors_sd, shipped.flips) == (0.6, True)
+
+
+def test_shipped_an_island_of_0_4_ml_is_left_out_and_one_of_0_6_ml_stays():
+    image, _ = heart()
+    voxel_ml = 1.6 * 1.6 * 9 / 1000
+    for side, expected in ((2, False), (4, True)):
+        spotted = image.copy()
+        spotted[2, 65 : 65 + side, 48 : 48 + side] = BRIGHT
+        case = make_case(lge=spotted)
+        kept = segment(case, SIMPLE, config=replace(PLAIN, smallest_scar_ml=0.0)).labels
+        island_ml = (kept == SCAR_LABEL).sum() * voxel_ml
+        assert (island_ml > CascadeConfig().smallest_scar_ml) == expected and island_ml > 0.1
+        found = segment(case, SIMPLE, config=PLAIN).labels
+        assert (found == SCAR_LABEL).any() == expected
+
+
 class Noted(torch.nn.Module):
     """Notes the precision that matrix products have where the network runs."""
 

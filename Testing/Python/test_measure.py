@@ -129,6 +129,15 @@ def test_unset_spacing_refuses_grams_and_keeps_shares():
     assert any("Volumes and masses are refused" in warning for warning in found.warnings)
 
 
+def test_a_true_grid_of_1_mm_that_lies_somewhere_has_grams():
+    labels = circle_labels()
+    grid = Geometry((96, 96, 5), (1.0, 1.0, 1.0), (0.0, -40.0, 0.0))
+    case = case_from_images({"lge": to_sitk(circle_lge(labels), grid)}, "isotropic")
+    assert case.spacing_known
+    found = measure(case, circle_segmentation(case, labels)).tissues["scar"]
+    assert found.mass_g == pytest.approx(np.sum(labels == 2221) * 1e-3 * 1.05)
+
+
 def test_warnings_of_case_and_segmentation_are_kept_in_order():
     labels = circle_labels()
     case = circle_case(labels)
