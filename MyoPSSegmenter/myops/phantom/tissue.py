@@ -39,7 +39,7 @@ import numpy as np
 RANDOM_TISSUES = tuple(range(21, 29))
 TISSUE_COUNT = 29
 
-# What is drawn around, published only in part (see above): in the literature fat has a T1 of 548 ms,
+# Drawn around, and published only in part (see above): in the literature fat has a T1 of 548 ms,
 # liver a T2 of 71 ms, lung one of 87 ms, and after injection blood has 0.37 and scar 0.32 mM.
 # tissue: (T1 ms, T2 ms, proton density relative to blood, [Gd] in mM 15 minutes after injection)
 PUBLISHED = {
