@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from myops.case import SEQUENCES, Case
+from myops.coverage import Hidden, hidden_tissues
 from myops.cropping import (
     SquareBox,
     assn_input,
@@ -220,7 +221,23 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]
     # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
-    return np.clip(weigh_tissues(np.stack(restored, axis=1), odds), 0, 1)
+    found = without_hidden(np.stack(restored, axis=1), hidden_tissues(case))
+    return np.clip(weigh_tissues(found, odds), 0, 1)
+
+
+def without_hidden(tissue: np.ndarray, hidden: Hidden) -> np.ndarray:
+    """Take a tissue for normal where its sequence ends within a slice.
+
+    Args:
+        tissue: float (z, 4, y, x), classes as `CLASSES`.
+        hidden: from `coverage.hidden_tissues`.
+    """
+    normal = CLASSES.index("normal_myocardium")
+    for name in (name for name in CLASSES if name in hidden):
+        lost = np.where(hidden[name], tissue[:, CLASSES.index(name)], 0)
+        tissue[:, CLASSES.index(name)] -= lost
+        tissue[:, normal] += lost
+    return tissue
 
 
 def move_unassessable(tissue: np.ndarray, present: np.ndarray) -> np.ndarray:

@@ -259,6 +259,17 @@ def test_without_a_spacing_no_scar_is_left_out_for_its_size_and_that_is_said():
     assert not any("spacing unknown" in w for w in known.warnings)
 
 
+def test_a_t2_that_ends_within_the_slices_gives_no_edema_beyond_its_edge():
+    full, _ = heart()
+    lesion, sector = heart(bright=True)
+    t2 = make_image(lesion)[:60]  # the sector reaches from column 51 to 75
+    case = case_from_images({"lge": make_image(full), "t2": t2})
+    labels = sitk.GetArrayFromImage(restore(case, segment(case, SIMPLE, config=PLAIN).labels))
+    edema = labels == EDEMA_LABEL
+    assert sector[:, :, 60:].any() and not edema[:, :, 60:].any()
+    assert dice(edema[:, :, :60], sector[:, :, :60]) > 0.95
+
+
 def test_t2_slices_that_hold_one_value_are_absent_to_the_networks_and_give_no_edema():
     full, sector = heart()
     lesion, sector = heart(bright=True)
