@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Darker than the contours on dark images: bars stand on white paper.
 EDEMA_BAR = "#e0c81c"
 TRANSMURALITY_LINE = "#2f4ba8"
+HIDDEN_HATCH = "#b4bcc8"
 
 
 def slice_plot(regional: Regional) -> bytes:
@@ -73,9 +74,10 @@ def _mark_hidden(axes: Axes, slices: list[RegionalSlice], name: str) -> None:
             place - 0.5,
             place + 0.5,
             facecolor="none",
-            edgecolor=RULE,
+            edgecolor=HIDDEN_HATCH,
             hatch="//",
             linewidth=0,
+            zorder=0,  # behind the bars of what was assessed there
             label=f"{name}: not assessed" if place == hidden[0] else None,
         )
 
