@@ -41,7 +41,7 @@ def quantify(case: Case, labels: Path, output: Path | None, **settings: Any) -> 
 
     measurements = measure_label_map(case, labels, **settings)
     click.echo(as_text(measurements))
-    for warning in measurements.warnings:
+    for warning in measurements.all_warnings:
         click.echo(f"Warning: {warning}", err=True)
     if output is not None:
         for path in write_tables(output, measurements):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import labels as regions
-from ..coverage import Hidden, hidden_slices, hidden_tissues, reasons_by_slice, reasons_of_heart
+from ..coverage import hidden_slices, hidden_tissues
 from .conventional import (
     REPORT_METHODS,
     RULE_TITLES,
@@ -23,14 +23,12 @@ from .mass import (
     TissueMass,
     dice,
     known_spacing_mm,
-    spacing_refusal,
-    tissue_mass,
-    tissue_masses,
 )
 from .papillary import COUNTED_NOTE, with_papillary_muscles
 from .quality import ImageQuality, image_quality
 from .regional import Regional, regional
 from .remote import RemoteRegion, Sector
+from .scale import Scale
 from .threshold import ThresholdResult
 
 if TYPE_CHECKING:
@@ -137,6 +135,12 @@ class Measurements:
     papillary_in_lv_mass: bool = False
 
     @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """Those of the regional analysis too, each once."""
+        regional = self.regional.warnings if self.regional is not None else ()
+        return tuple(dict.fromkeys((*self.warnings, *regional)))
+
+    @property
     def methods(self) -> dict[str, ThresholdedScar]:
         """All conventional rules by name."""
         return {**self.fwhm, **self.conventional}
@@ -184,7 +188,7 @@ def measure(
         raise ValueError(f"expected labels of {case.geometry.array_shape}, found {labels.shape}")
     weighed = with_papillary_muscles(case.images, labels) if papillary_in_lv_mass else labels
     hidden = hidden_tissues(case)
-    scale = _Scale.of(case, weighed, segmentation.assessed, hidden)
+    scale = Scale.of(case, weighed, segmentation.assessed, hidden)
     wall = regions.myocardium(labels)
     on_lge = _without(labels, hidden_slices(hidden, "scar", wall))
     results = _conventional(case, on_lge, settings, remote_override, hyperenhanced)
@@ -224,46 +228,6 @@ def measure(
         ),
         papillary_in_lv_mass=papillary_in_lv_mass,
     )
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """What turns counts of voxels into masses, or says why there are none.
-
-    Attributes:
-        voxel_ml: volume of a voxel; None with `no_spacing` when the spacing is unknown.
-        no_spacing: why it is unknown.
-        assessed: "scar", "edema", "mvo": what can be judged at all.
-        lacking: tissues without a total, since it would lack slices, with the reason.
-        of_slices: the same for every slice.
-    """
-
-    voxel_ml: float | None
-    no_spacing: str
-    assessed: frozenset[str]
-    lacking: Mapping[str, str]
-    of_slices: Sequence[Mapping[str, str]]
-
-    @classmethod
-    def of(cls, case: Case, labels: np.ndarray, assessed: frozenset[str], hidden: Hidden) -> _Scale:
-        wall = regions.myocardium(labels)
-        known = assessed | ({"mvo"} if regions.mvo(labels).any() else set())
-        return cls(
-            case.geometry.voxel_volume_ml if case.spacing_known else None,
-            spacing_refusal(case),
-            known,
-            reasons_of_heart(hidden, wall),
-            reasons_by_slice(hidden, wall),
-        )
-
-    def mass(self, voxels: int | None, lv_voxels: int, reason: str | None = None) -> TissueMass:
-        return tissue_mass(voxels, lv_voxels, self.voxel_ml, reason, self.no_spacing)
-
-    def tissues(self, labels: np.ndarray, index: int | None = None) -> dict[str, TissueMass]:
-        """All tissues of a label map, or of its slice `index`."""
-        part = labels if index is None else labels[index]
-        lacking = self.lacking if index is None else self.of_slices[index]
-        return tissue_masses(part, self.assessed, self.voxel_ml, lacking, self.no_spacing)
 
 
 def _without(labels: np.ndarray, slices: np.ndarray) -> np.ndarray:
@@ -313,7 +277,7 @@ def _of_report(parts: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
 
 
 def _thresholded(
-    result: ThresholdResult, labels: np.ndarray, weighed: np.ndarray, scale: _Scale
+    result: ThresholdResult, labels: np.ndarray, weighed: np.ndarray, scale: Scale
 ) -> ThresholdedScar:
     lv_voxels = int(regions.myocardium(weighed).sum())
 
@@ -337,7 +301,7 @@ def _thresholded(
 
 
 def _slices(
-    labels: np.ndarray, results: Mapping[str, ThresholdResult], scale: _Scale
+    labels: np.ndarray, results: Mapping[str, ThresholdResult], scale: Scale
 ) -> tuple[SliceMeasurement, ...]:
     voxels = {
         name: None if r.mask is None else r.mask.sum(axis=(1, 2)) for name, r in results.items()
@@ -369,7 +333,7 @@ def _warnings(
     segmentation: Segmentation,
     weighed: np.ndarray,
     results: Mapping[str, ThresholdResult],
-    scale: _Scale,
+    scale: Scale,
 ) -> tuple[str, ...]:
     """Warnings of every stage, each once, in the order of the stages."""
     found = [*case.warnings, *segmentation.warnings]

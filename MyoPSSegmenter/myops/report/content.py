@@ -98,9 +98,7 @@ def _sequences(case: Case) -> str:
 
 
 def _warnings(measurements: Measurements) -> tuple[str, ...]:
-    regional = measurements.regional
-    found = [*measurements.warnings, *(regional.warnings if regional else ())]
-    return tuple(f"{words[0].upper()}{words[1:]}" for words in dict.fromkeys(found))
+    return tuple(f"{words[0].upper()}{words[1:]}" for words in measurements.all_warnings)
 
 
 def _legend(tiles: TileStack) -> Legend:
