@@ -84,8 +84,11 @@ def resampledFinding(sequence: str) -> Finding:
 
 
 def shiftedMm(described: Mapping[str, Any]) -> float:
-    """How far a sequence's edges lie from the reference's, in mm, from `info.describe`."""
-    return float(np.hypot(*described["shift_mm"]))
+    """How far a sequence's edges lie from the reference's, in mm, from `info.describe`.
+
+    0 where the spacing is unknown: then nobody can say how many mm that is.
+    """
+    return 0.0 if described["shift_mm"] is None else float(np.hypot(*described["shift_mm"]))
 
 
 def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list[Finding]:
@@ -106,7 +109,7 @@ def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list
         )
         found.append(Finding(sequence, "tilt", text))
     offset = described["slice_offset_mm"]
-    if offset > SLICE_OFFSET_HINT_SHARE * case.geometry.spacing_mm[2]:
+    if case.spacing_known and offset > SLICE_OFFSET_HINT_SHARE * case.geometry.spacing_mm[2]:
         text = (
             f"Slices of {title} lie up to {offset:.1f} mm from those of {reference}: values "
             "between them are interpolated."

@@ -132,7 +132,7 @@ def updateSegmentsTable(scene: slicer.vtkMRMLScene, measurements: Measurements) 
         "Wall (g)": [number(one.wall.mass_g) for one in segments],
         "Scar (g)": [number(one.wall.scar_g) for one in segments],
         "Edema (g)": [number(one.wall.edema_g) for one in segments],
-        "Note": [one.reason or "" for one in segments],
+        "Note": [one.note for one in segments],
     }
     if regional is not None and not segments:
         columns = {name: [DASH] for name in columns} | {"Note": [regional.segments_reason or ""]}

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from myops.coverage import Hidden, hidden_tissues, reasons_of_heart
 from myops.errors import InputError
+from myops.labels import myocardium
 from myops.quantify.conventional import ConventionalSettings, rule_title
+from myops.quantify.human_heart import is_doubt
 from myops.quantify.label_map import judged
-from myops.quantify.mass import TissueMass, tissue_masses
+from myops.quantify.mass import TissueMass, spacing_refusal, tissue_masses
 from myops.quantify.remote import SECTOR_WIDTH_DEG, Sector
 from myops.report.colors import NAMES, rgb
 
@@ -90,6 +93,15 @@ class QuantifyLogic:
     def stale(self) -> bool:
         """Whether `measurements` (and the tables made of them) are not those of the present."""
         return self._stale
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes the numbers doubtful: no human heart's, or segments laid out badly."""
+        if self.measurements is None:
+            return ()
+        regional = self.measurements.regional
+        hearts = tuple(words for words in self.measurements.warnings if is_doubt(words))
+        return hearts + (regional.warnings if regional is not None else ())
 
     @property
     def remoteNode(self) -> slicer.vtkMRMLMarkupsFiducialNode | None:
@@ -249,6 +261,7 @@ class QuantifyLogic:
         self.landmarks: Landmarks | None = None
         self._usable: tuple[Sector | None, Landmarks | None] = (None, None)
         self._case: Case | None = None
+        self._hidden: Hidden = {}
         self._wanted: Snapshot | None = None
         self._task: Task | None = None
         self._stale = False
@@ -263,14 +276,22 @@ class QuantifyLogic:
         if session.case is not self._case:
             self.clear()
             self._case = session.case
-        voxelMl = session.case.geometry.voxel_volume_ml if session.case.spacing_known else None
-        seen = judged(session.start.assessed, session.labels)
-        self.masses = tissue_masses(session.labels, seen, voxelMl)
+            self._hidden = hidden_tissues(session.case)
+        self.masses = self._liveMasses(session.case, session.start.assessed, session.labels)
         self._stale = True
         self._wanted = None
         self._due = time.monotonic() + PAUSE_S
         MeasurementNodes.updateMassTable(self._scene, self.masses)
         self._events.emit("numbers")
+
+    def _liveMasses(
+        self, case: Case, assessed: frozenset[str], labels: np.ndarray
+    ) -> dict[str, TissueMass]:
+        """As `measure` would give them for these labels."""
+        voxelMl = case.geometry.voxel_volume_ml if case.spacing_known else None
+        lacking = reasons_of_heart(self._hidden, myocardium(labels)) if self._hidden else {}
+        seen = judged(assessed, labels)
+        return tissue_masses(labels, seen, voxelMl, lacking, spacing_refusal(case))
 
     def _onMeasured(self, snapshot: Snapshot, measurements: Measurements) -> None:
         if snapshot is not self._wanted:  # labels or settings have changed since

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import nn
 
 from myops.case import SEQUENCES, Case
+from myops.coverage import Hidden, hidden_tissues
 from myops.cropping import (
     SquareBox,
     assn_input,
-    crop_sequences,
+    crop_shown,
     crop_stack,
     finder_box,
     finder_input,
@@ -35,7 +36,7 @@ from myops.decision import (
     uncertainty,
     weigh_tissues,
 )
-from myops.models.device import inference_precision
+from myops.models.device import inference_precision, precision_now
 from myops.plausibility import doubts
 from myops.segmentation import Segmentation
 from myops.weights import Models
@@ -81,6 +82,8 @@ class _Run:
     config: CascadeConfig
     progress: Callable[[float, str], None]
     cancelled: Callable[[], bool]
+    # What the networks ran in, noted while they run.
+    precisions: set[str] = field(default_factory=set)
 
 
 def segment(
@@ -106,18 +109,20 @@ def segment(
     run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
     clock = [time.perf_counter()]
     lv_coarse, rv_coarse = _find_heart(case, run)
-    box = heart_box(lv_coarse, case.geometry.spacing_mm)
+    spacing = case.geometry.spacing_mm, case.spacing_known
+    box = heart_box(lv_coarse, spacing[0], spacing_known=spacing[1])
     clock.append(time.perf_counter())
     lv = _outline_region(case, box, run)
     region = clean_region(lv > 0.5)
-    box = tissue_box(region, case.geometry.spacing_mm)
+    box = tissue_box(region, *spacing)
     clock.append(time.perf_counter())
     tissue = _classify_tissue(case, box, region, run)
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
     labels = make_labels(region, tissue, rv_coarse)
-    voxel_ml = case.geometry.voxel_volume_ml
-    labels = drop_specks(labels, tissue, voxel_ml, run.config.smallest_scar_ml)
+    # Without a spacing nobody knows how many voxels 0.5 mL are.
+    smallest_ml = run.config.smallest_scar_ml if case.spacing_known else 0.0
+    labels = drop_specks(labels, tissue, case.geometry.voxel_volume_ml, smallest_ml)
     unsure = uncertainty(lv, tissue)
     clock.append(time.perf_counter())
     run.progress(1.0, "done")
@@ -129,7 +134,13 @@ def segment(
         assessed=assessed(case.sequences),
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
-        warnings=_warnings(case) + doubts(case, labels, lv),
+        warnings=_warnings(case, run.config) + doubts(case, labels, lv),
+        machine={
+            "precision": " and ".join(sorted(run.precisions)),
+            "device": str(models.device),
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        },
     )
 
 
@@ -140,7 +151,8 @@ def locate_heart(case: Case, models: Models) -> SquareBox:
         InputError: there is no heart in the images.
     """
     run = _Run(models, CascadeConfig(flips=False), lambda *_: None, lambda: False)
-    return heart_box(_find_heart(case, run)[0], case.geometry.spacing_mm)
+    lv_coarse = _find_heart(case, run)[0]
+    return heart_box(lv_coarse, case.geometry.spacing_mm, spacing_known=case.spacing_known)
 
 
 def _find_heart(case: Case, run: _Run) -> tuple[np.ndarray, np.ndarray]:
@@ -161,13 +173,7 @@ def crop_case(case: Case, box: SquareBox, size: int) -> tuple[dict[str, np.ndarr
 
     A sequence that covers only some slices is present in those alone: (z, 3) float32.
     """
-    crops = crop_sequences(case.images, box, size)
-    present = np.zeros((case.geometry.array_shape[0], len(SEQUENCES)), np.float32)
-    for name, crop in crops.items():
-        if name in case.covered:
-            crop[~crop_stack(case.covered[name], box, size)] = np.nan
-        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
-    return crops, present
+    return crop_shown(case.images, case.covered, box, size)
 
 
 def _outline_region(case: Case, box: SquareBox, run: _Run) -> np.ndarray:
@@ -215,7 +221,23 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]
     # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
-    return np.clip(weigh_tissues(np.stack(restored, axis=1), odds), 0, 1)
+    found = without_hidden(np.stack(restored, axis=1), hidden_tissues(case))
+    return np.clip(weigh_tissues(found, odds), 0, 1)
+
+
+def without_hidden(tissue: np.ndarray, hidden: Hidden) -> np.ndarray:
+    """Take a tissue for normal where its sequence ends within a slice.
+
+    Args:
+        tissue: float (z, 4, y, x), classes as `CLASSES`.
+        hidden: from `coverage.hidden_tissues`.
+    """
+    normal = CLASSES.index("normal_myocardium")
+    for name in (name for name in CLASSES if name in hidden):
+        lost = np.where(hidden[name], tissue[:, CLASSES.index(name)], 0)
+        tissue[:, CLASSES.index(name)] -= lost
+        tissue[:, normal] += lost
+    return tissue
 
 
 def move_unassessable(tissue: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -266,6 +288,7 @@ def _run_network(network: nn.Module, arguments: list[np.ndarray], run: _Run) -> 
     flips: list[list[int]] = [[], [2], [3], [2, 3]] if run.config.flips else [[]]
     total = torch.zeros(())
     with torch.inference_mode(), inference_precision(device):
+        run.precisions.add(precision_now(device))
         for axes in flips:
             flipped = images.flip(axes).contiguous(memory_format=torch.channels_last)
             output = network(flipped, *others)
@@ -282,9 +305,17 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).softmax(dim=1).numpy()
 
 
-def _warnings(case: Case) -> tuple[str, ...]:
-    return tuple(
+def _warnings(case: Case, config: CascadeConfig) -> tuple[str, ...]:
+    found = [
         f"no {name.upper()}: {tissue} was not assessed"
         for name, tissue in (("lge", "scar"), ("t2", "edema"))
         if name not in case.sequences
-    )
+    ]
+    if not case.spacing_known:
+        small = f"islands of scar below {config.smallest_scar_ml:g} mL were not left out"
+        found.append(
+            "spacing unknown: the networks, which expect hearts in mm, saw voxels of 1 mm, and "
+            f"{small if config.smallest_scar_ml else 'no size could be checked'}; give the true "
+            "spacing, or check every outline"
+        )
+    return tuple(found)

@@ -4,7 +4,8 @@ Conventions, since public tools differ by more than 100 mm on the same pair (arX
 a surface is the voxels of a mask with a face neighbor outside it (outside the volume counts as
 outside the mask); distances run between voxel centers with the true spacing; HD is the larger of
 the two directed maxima, HD95 the larger of the two directed 95th percentiles. A measure that an
-empty mask leaves undefined is None, with the reason, never NaN and never a made-up number.
+empty mask leaves undefined is None, with the reason, never NaN and never a made-up number. Without
+a known spacing there are no mm, mL and g, while overlaps stay.
 """
 
 from __future__ import annotations
@@ -13,23 +14,16 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import labels as regions
+from .canonical import canonical_grid, to_canonical
 from .errors import InputError
-from .geometry import Geometry, from_sitk
-from .io import read_image
-from .labels import to_known_labels
-from .quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
-
-if TYPE_CHECKING:
-    import SimpleITK as sitk
-
-ML_PER_MM3 = 1e-3
-# Grids of the same image written by two programs differ by the rounding of their headers.
-GRID_TOLERANCE_MM = 0.01
+from .geometry import ML_PER_MM3, Geometry
+from .label_maps import anatomy_warnings, on_grid, read_label_file
+from .quantify.human_heart import doubt_of_labels
+from .quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, UNKNOWN_SPACING
 
 REGIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "lv_region": regions.lv_region,
@@ -50,7 +44,9 @@ MUSCLE = WITHIN_HEART | {"myocardium"}
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well one region agrees; None where an empty mask leaves a measure undefined.
+    """How well one region agrees; None where a measure is undefined, with the reason.
+
+    An empty mask leaves measures undefined, and an unknown spacing all that are in mm, mL and g.
 
     Attributes:
         dice: 0 to 1; 0 when only the prediction is empty, None when the truth is.
@@ -73,9 +69,9 @@ class Agreement:
     sensitivity: float | None
     specificity: float | None
     precision: float | None
-    volume_prediction_ml: float
-    volume_truth_ml: float
-    volume_difference_ml: float
+    volume_prediction_ml: float | None
+    volume_truth_ml: float | None
+    volume_difference_ml: float | None
     mass_difference_g: float | None
     reason: str = ""
 
@@ -96,14 +92,18 @@ class Summary:
 
 
 def compare(
-    prediction: np.ndarray, truth: np.ndarray, spacing_mm: tuple[float, float, float]
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    spacing_mm: tuple[float, float, float] | None,
+    no_spacing: str = UNKNOWN_SPACING,
 ) -> dict[str, Agreement]:
     """Compare two label maps region by region.
 
     Args:
         prediction: MyoPS labels (z, y, x).
         truth: MyoPS labels of the same shape.
-        spacing_mm: voxel spacing (x, y, z), as in `Geometry.spacing_mm`.
+        spacing_mm: voxel spacing (x, y, z), as in `Geometry.spacing_mm`; None when it is unknown.
+        no_spacing: why it is unknown, see `mass.spacing_refusal`.
 
     Returns:
         lv_region, myocardium, blood_pool, scar (with the MVO inside it), edema and scar_or_edema
@@ -126,52 +126,118 @@ def compare(
             continue
         domain = heart if name in WITHIN_HEART else everywhere
         density = MYOCARDIAL_DENSITY_G_PER_ML if name in MUSCLE else None
-        found[name] = compare_masks(predicted, true, spacing_mm, domain, density)
+        found[name] = compare_masks(predicted, true, spacing_mm, domain, density, no_spacing)
     return found
 
 
-def compare_files(prediction_path: str | Path, truth_path: str | Path) -> dict[str, Agreement]:
-    """Compare two label files on the same grid; float noise in the labels is rounded.
+@dataclass(frozen=True)
+class LabelPair:
+    """Two label maps on one grid, that of the truth's file.
+
+    Attributes:
+        prediction, truth: uint16 (z, y, x), MyoPS values.
+        geometry: their grid.
+        spacing_reason: why its spacing is not known: then there are no mm, mL and g; "" if it is.
+        doubts: about where the labels lie and what they mean, a sentence each.
+        names: of the two files.
+    """
+
+    prediction: np.ndarray
+    truth: np.ndarray
+    geometry: Geometry
+    spacing_reason: str
+    doubts: tuple[str, ...]
+    names: tuple[str, str]
+
+    @property
+    def no_spacing(self) -> str:
+        """Why there are no mm, mL and g, for a table; "" if there are."""
+        return f"refused: {self.spacing_reason}" if self.spacing_reason else ""
+
+    def compare(self) -> dict[str, Agreement]:
+        """Region by region, see `compare`."""
+        spacing_mm = None if self.spacing_reason else self.geometry.spacing_mm
+        return compare(self.prediction, self.truth, spacing_mm, self.no_spacing)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """That the spacing is unknown, and which of the two is no heart of a human."""
+        original = canonical_grid(self.geometry)
+        spacing_mm = None if self.spacing_reason else original.canonical_geometry.spacing_mm
+        found = [f"mm, mL and g are {self.no_spacing}"] if self.spacing_reason else []
+        found += self.doubts
+        for name, stored in zip(self.names, (self.prediction, self.truth)):
+            labels = to_canonical(stored, original)
+            found += anatomy_warnings(labels, name)
+            words = doubt_of_labels(labels, spacing_mm)
+            found += [f"{name}: {words}"] if words else []
+        return tuple(found)
+
+
+def compare_files(
+    prediction_path: str | Path, truth_path: str | Path, convention: str = "myops"
+) -> dict[str, Agreement]:
+    """Compare two label files on the same grid; raises InputError like `read_pair`."""
+    return read_pair(prediction_path, truth_path, convention).compare()
+
+
+def read_pair(
+    prediction_path: str | Path,
+    truth_path: str | Path,
+    convention: str = "myops",
+    truth_convention: str = "",
+) -> LabelPair:
+    """Read two label files whose voxels lie at the same places, in whatever order of axes.
+
+    Args:
+        prediction_path: label file.
+        truth_path: label file; its grid is that of the comparison.
+        convention: how the files number the structures, out of `labels.CONVENTIONS`.
+        truth_convention: how the truth does, where it is another one.
 
     Raises:
         InputError: a file cannot be read, the grids differ, or a label is unknown.
     """
-    grids: list[Geometry] = []
-    arrays: list[np.ndarray] = []
-    for path in (Path(prediction_path), Path(truth_path)):
-        image = read_image(path)
-        grids.append(from_sitk(image))
-        arrays.append(_labels_of(image, path.name))
-    _check_same_grid(grids[0], grids[1])
-    return compare(arrays[0], arrays[1], grids[1].spacing_mm)
+    truth = read_label_file(truth_path, truth_convention or convention)
+    prediction = read_label_file(prediction_path, convention)
+    placed = not truth.geometry.is_unset
+    labels, doubts = on_grid(prediction, truth.geometry, placed, "truth")
+    names = (prediction.name, truth.name)
+    return LabelPair(labels, truth.labels, truth.geometry, truth.spacing_reason, doubts, names)
 
 
 def compare_masks(
     prediction: np.ndarray,
     truth: np.ndarray,
-    spacing_mm: tuple[float, float, float],
+    spacing_mm: tuple[float, float, float] | None,
     domain: np.ndarray | None = None,
     density_g_per_ml: float | None = None,
+    no_spacing: str = UNKNOWN_SPACING,
 ) -> Agreement:
     """Compare two masks.
 
     Args:
         prediction: bool (z, y, x).
         truth: bool (z, y, x).
-        spacing_mm: voxel spacing (x, y, z).
+        spacing_mm: voxel spacing (x, y, z); None when it is unknown.
         domain: bool (z, y, x), where true negatives count for specificity; everywhere if None.
         density_g_per_ml: of the tissue; without one there is no mass difference.
+        no_spacing: why the spacing is unknown.
     """
     inside = np.ones(truth.shape, bool) if domain is None else domain
     both = int(np.count_nonzero(prediction & truth))
     predicted, true = int(np.count_nonzero(prediction)), int(np.count_nonzero(truth))
     background = int(np.count_nonzero(inside & ~truth))
     false = int(np.count_nonzero(prediction & ~truth & inside))
-    hd_mm, hd95_mm = (
-        surface_distances_mm(prediction, truth, spacing_mm) if predicted and true else (None, None)
-    )
-    voxel_ml = math.prod(spacing_mm) * ML_PER_MM3
-    excess_ml = (predicted - true) * voxel_ml
+    hd_mm = hd95_mm = excess_ml = voxel_ml = None
+    if spacing_mm is not None:
+        voxel_ml = math.prod(spacing_mm) * ML_PER_MM3
+        excess_ml = (predicted - true) * voxel_ml
+        if predicted and true:
+            hd_mm, hd95_mm = surface_distances_mm(prediction, truth, spacing_mm)
+    excess_g = None
+    if excess_ml is not None and density_g_per_ml is not None:
+        excess_g = excess_ml * density_g_per_ml
     return Agreement(
         dice=2 * both / (predicted + true) if true else None,
         hd_mm=hd_mm,
@@ -179,11 +245,11 @@ def compare_masks(
         sensitivity=both / true if true else None,
         specificity=(background - false) / background if background else None,
         precision=both / predicted if predicted else None,
-        volume_prediction_ml=predicted * voxel_ml,
-        volume_truth_ml=true * voxel_ml,
+        volume_prediction_ml=None if voxel_ml is None else predicted * voxel_ml,
+        volume_truth_ml=None if voxel_ml is None else true * voxel_ml,
         volume_difference_ml=excess_ml,
-        mass_difference_g=None if density_g_per_ml is None else excess_ml * density_g_per_ml,
-        reason=_reason(bool(predicted), bool(true)),
+        mass_difference_g=excess_g,
+        reason=_reason(bool(predicted), bool(true), "" if spacing_mm is not None else no_spacing),
     )
 
 
@@ -246,12 +312,15 @@ def _summary(values: Sequence[float | None]) -> Summary:
     return Summary(float(known.mean()), sd, float(np.median(known)), known.size, undefined)
 
 
-def _reason(predicted: bool, true: bool) -> str:
-    if predicted and true:
-        return ""
-    if predicted:
-        return "the truth is empty"
-    return "the prediction is empty" if true else "prediction and truth are empty"
+def _reason(predicted: bool, true: bool, no_spacing: str) -> str:
+    """Why measures are None."""
+    empty = {
+        (True, False): "the truth is empty",
+        (False, True): "the prediction is empty",
+        (False, False): "prediction and truth are empty",
+    }
+    spacing = f"mm, mL and g are {no_spacing}" if no_spacing else ""
+    return "; ".join(words for words in (empty.get((predicted, true), ""), spacing) if words)
 
 
 def _surface(mask: np.ndarray) -> np.ndarray:
@@ -268,29 +337,3 @@ def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
         filled = np.flatnonzero(mask.any(axis=others))
         spans.append(slice(int(filled[0]), int(filled[-1]) + 1))
     return tuple(spans)
-
-
-def _labels_of(image: sitk.Image, name: str) -> np.ndarray:
-    import SimpleITK as sitk
-
-    try:
-        return to_known_labels(sitk.GetArrayViewFromImage(image))
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
-
-
-def _check_same_grid(prediction: Geometry, truth: Geometry) -> None:
-    if prediction.is_same_grid(truth, GRID_TOLERANCE_MM):
-        return
-    for field in ("size_xyz", "spacing_mm", "origin_mm", "direction"):
-        found, expected = getattr(prediction, field), getattr(truth, field)
-        if not np.allclose(found, expected, atol=GRID_TOLERANCE_MM, rtol=0):
-            break
-    raise InputError(
-        f"expected prediction and truth on one grid, found {field} {_listed(found)} and "
-        f"{_listed(expected)}; resample one to the other's grid"
-    )
-
-
-def _listed(values: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:g}" for value in values) + ")"

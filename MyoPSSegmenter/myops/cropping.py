@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from myops.case import SEQUENCES
+from myops.coverage import empty_slices
 from myops.errors import InputError
 from myops.labels import lv_region
 from myops.normalize import CLIP_HALF_RANGES, normalize
@@ -38,6 +39,8 @@ REFINER_SIDE_PER_EXTENT = 1.35
 REFINER_TISSUES = ("blood_pool", "normal_myocardium", "edema", "scar")
 # Less than this is no left ventricle: the smallest adult LV regions hold more than 60 mL.
 SMALLEST_HEART_ML = 3.0
+# The same where the spacing is unknown: 3 mL in large voxels of 1.4 x 1.4 x 10 mm.
+SMALLEST_HEART_VOXELS = 150
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,21 @@ def finder_box(shape_zyx: tuple[int, ...], spacing_mm: tuple[float, float, float
     return SquareBox(center, FINDER_SIZE * FINDER_PIXEL_MM, (spacing_mm[1], spacing_mm[0]))
 
 
-def tissue_box(region: np.ndarray, spacing_mm: tuple[float, float, float]) -> SquareBox:
+def tissue_box(
+    region: np.ndarray, spacing_mm: tuple[float, float, float], spacing_known: bool = True
+) -> SquareBox:
     """The tight square of the PRSN: centered on the LV region, 1.3 times as wide as it.
 
     Args:
         region: bool (z, y, x), the LV epicardial region on the stack's grid.
         spacing_mm: voxel spacing (x, y, z).
+        spacing_known: see `check_heart_size`.
 
     Raises:
         InputError: no connected region reaches 3 mL.
     """
-    return heart_box(
-        region.astype(np.float32), spacing_mm, TISSUE_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM
-    )
+    shape = (TISSUE_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM)
+    return heart_box(region.astype(np.float32), spacing_mm, *shape, spacing_known)
 
 
 def heart_box(
@@ -81,6 +86,7 @@ def heart_box(
     spacing_mm: tuple[float, float, float],
     side_per_extent: float = SIDE_PER_EXTENT,
     side_limits_mm: tuple[float, float] = SIDE_LIMITS_MM,
+    spacing_known: bool = True,
 ) -> SquareBox:
     """The square around the heart: centered on the LV, by default 1.9 times as wide as it.
 
@@ -90,12 +96,13 @@ def heart_box(
         spacing_mm: voxel spacing (x, y, z).
         side_per_extent: the square's side over the LV's largest in-plane extent.
         side_limits_mm: smallest and largest side.
+        spacing_known: see `check_heart_size`.
 
     Raises:
         InputError: where p > 0.5 no connected region reaches 3 mL.
     """
     component = largest_component(probability > 0.5)
-    check_heart_size(component, spacing_mm)
+    check_heart_size(component, spacing_mm, spacing_known)
     weights = np.where(component, probability, 0).sum(axis=0, dtype=np.float64)
     rows, columns = np.nonzero(component.any(axis=0))
     center = (
@@ -110,17 +117,29 @@ def heart_box(
     return SquareBox(center, side_mm, (spacing_mm[1], spacing_mm[0]))
 
 
-def check_heart_size(region: np.ndarray, spacing_mm: tuple[float, float, float]) -> None:
-    """Refuse an LV region (bool, spacing (x, y, z)) that is too small to be one.
+def check_heart_size(
+    region: np.ndarray, spacing_mm: tuple[float, float, float], spacing_known: bool = True
+) -> None:
+    """Refuse an LV region that is too small to be one.
+
+    Args:
+        region: bool (z, y, x).
+        spacing_mm: voxel spacing (x, y, z).
+        spacing_known: False when the header holds none: voxels are counted then, for a volume
+            would be made up.
 
     Raises:
         InputError: the region is smaller than 3 mL.
     """
-    volume_ml = np.count_nonzero(region) * float(np.prod(spacing_mm)) / 1000
-    if volume_ml < SMALLEST_HEART_ML:
+    voxels = int(np.count_nonzero(region))
+    volume_ml = voxels * float(np.prod(spacing_mm)) / 1000
+    expected, found = f"{SMALLEST_HEART_ML:g} mL", f"{volume_ml:.1f} mL"
+    if not spacing_known:
+        expected, found = f"{SMALLEST_HEART_VOXELS} voxels", f"{voxels} voxels"
+    if voxels < SMALLEST_HEART_VOXELS if not spacing_known else volume_ml < SMALLEST_HEART_ML:
         raise InputError(
-            f"no heart found: expected a left ventricle of at least {SMALLEST_HEART_ML:g} mL, "
-            f"found {volume_ml:.1f} mL; use a short-axis stack that shows the left ventricle"
+            f"no heart found: expected a left ventricle of at least {expected}, found {found}; "
+            "use a short-axis stack that shows the left ventricle"
         )
 
 
@@ -244,6 +263,33 @@ def crop_sequences(
     }
 
 
+def crop_shown(
+    images: Mapping[str, np.ndarray], covered: Mapping[str, np.ndarray], box: SquareBox, size: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Crops of what the sequences show, and in which slices they show anything.
+
+    Args:
+        images: sequence name to float (z, y, x), raw intensities, all on one grid.
+        covered: sequence name to bool (z, y, x), its field of view, as in a `Case`; a sequence that
+            is left out covers everything.
+        box: the square.
+        size: pixels along its side.
+
+    Returns:
+        float32 (z, size, size) per sequence, NaN outside the image, outside its field of view and
+        in slices of one value; and float32 (z, 3), 1 for each of bssfp, lge, t2 that shows anything
+        in a slice.
+    """
+    crops = crop_sequences(images, box, size)
+    present = np.zeros((len(next(iter(images.values()))), len(SEQUENCES)), np.float32)
+    for name, crop in crops.items():
+        if name in covered:
+            crop[~crop_stack(covered[name], box, size)] = np.nan
+        crop[empty_slices(images[name])] = np.nan
+        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
+    return crops, present
+
+
 def assn_input(crops: Mapping[str, np.ndarray]) -> np.ndarray:
     """ASSN's input: crops of `crop_sequences` normalized over the crop, float32 (z, 3, S, S)."""
     return _channels({name: normalize(crop) for name, crop in crops.items()})
@@ -315,20 +361,24 @@ def _channels(images: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.stack([images.get(name, zeros) for name in SEQUENCES], axis=1).astype(np.float32)
 
 
-def refiner_box(segmentation: Segmentation) -> SquareBox:
+def refiner_box(segmentation: Segmentation, spacing_known: bool = True) -> SquareBox:
     """The refiner's square: a little wider than the PRSN's, so that the wall's far side can move.
+
+    Args:
+        segmentation: labels and probabilities.
+        spacing_known: see `check_heart_size`.
 
     Raises:
         InputError: neither the labels nor the probabilities show a left ventricle.
     """
     region = lv_region(segmentation.labels)
     spacing_mm = segmentation.geometry.spacing_mm
-    volume_ml = np.count_nonzero(region) * segmentation.geometry.voxel_volume_ml
-    if volume_ml < SMALLEST_HEART_ML:  # nothing drawn yet: where the cascade suspects it
+    try:
+        check_heart_size(region, spacing_mm, spacing_known)
+    except InputError:  # nothing drawn yet: where the cascade suspects it
         region = segmentation.probabilities["lv_region"]
-    return heart_box(
-        region.astype(np.float32), spacing_mm, REFINER_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM
-    )
+    shape = (REFINER_SIDE_PER_EXTENT, TISSUE_SIDE_LIMITS_MM)
+    return heart_box(region.astype(np.float32), spacing_mm, *shape, spacing_known)
 
 
 def refiner_input(
@@ -341,17 +391,13 @@ def refiner_input(
         where a sequence shows nothing; present float32 (z, 3); probabilities float32 (z, 4, S, S)
         of `REFINER_TISSUES`.
     """
-    crops = crop_sequences(case.images, box, size)
+    crops, present = crop_shown(case.images, case.covered, box, size)
     likely = crop_stack(segmentation.probabilities["lv_region"].astype(np.float32), box, size)
     inside = likely > 0.5
     if not inside.any():
         inside[:] = True
     images: dict[str, np.ndarray] = {}
-    present = np.zeros((case.geometry.array_shape[0], len(SEQUENCES)), np.float32)
     for name, crop in crops.items():
-        if name in case.covered:
-            crop[~crop_stack(case.covered[name], box, size)] = np.nan
-        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
         images[name] = np.where(np.isfinite(crop), normalize(crop, mask=inside), 0)
     tissues = [
         crop_stack(segmentation.probabilities[name].astype(np.float32), box, size)

@@ -23,6 +23,7 @@ from myops.finetune_folder import TRAINING, WEIGHTS, check_output, claim, exchan
 from myops.holding_back import split_cases
 from myops.io import write_json
 from myops.learned import by_patient, case_sha256, refuse_learned
+from myops.quantify.mass import known_spacing_mm
 from myops.weights import (
     MANIFEST,
     Models,
@@ -165,7 +166,7 @@ def _dice(labeled: LabeledCase, models: Models) -> Iterator[tuple[str, float]]:
         labels = segment(case, models).labels
     except InputError:
         labels = np.zeros_like(truth)
-    found = compare(labels[drawn], truth[drawn], case.geometry.spacing_mm)
+    found = compare(labels[drawn], truth[drawn], known_spacing_mm(case))
     for name in MEASURES:
         value = found[name].dice
         if value is not None and _is_drawn(name, labeled):

@@ -27,7 +27,8 @@ def describe(case: Case) -> dict[str, Any]:
     Returns:
         JSON-ready: name, reference, spacing_known, grid (the canonical one), sequences (name to
         size_xyz, spacing_mm, orientation, slices, slice_spacing_mm, same_grid, covered_percent,
-        tilt_degrees, slice_offset_mm, shift_mm, intensity), hints and warnings.
+        tilt_degrees, slice_offset_mm, shift_mm (None without a known spacing), intensity), hints
+        and warnings.
     """
     sequences = {name: _describe_sequence(case, name) for name in case.sequences}
     return {
@@ -98,21 +99,24 @@ def _describe_sequence(case: Case, name: str) -> dict[str, Any]:
     grid, reference = case.own_grids[name], case.own_grids[case.reference]
     covered = case.covered[name]
     values = case.images[name][covered]
-    shift = (
-        (0.0, 0.0)
-        if name == case.reference
-        else estimate_shift_mm(
-            case.images[case.reference], case.images[name], case.geometry.spacing_mm
-        )
-    )
     return _describe_grid(grid) | {
         "same_grid": grid.is_same_grid(reference),
         "covered_percent": round(100 * np.count_nonzero(covered) / covered.size, 1),
         "tilt_degrees": round(_tilt_degrees(grid, reference), 2),
         "slice_offset_mm": round(_slice_offset_mm(grid, case.geometry), 2),
-        "shift_mm": [round(value, 1) for value in shift],
+        "shift_mm": _shift_mm(case, name),
         "intensity": [float(value) for value in np.percentile(values, (0, 50, 100))],
     }
+
+
+def _shift_mm(case: Case, name: str) -> list[float] | None:
+    """Shift (x, y) of a sequence against the reference in mm; None when the spacing is unknown."""
+    if not case.spacing_known:
+        return None
+    if name == case.reference:
+        return [0.0, 0.0]
+    images = case.images[case.reference], case.images[name]
+    return [round(value, 1) for value in estimate_shift_mm(*images, case.geometry.spacing_mm)]
 
 
 def _hints(case: Case, sequences: dict[str, dict[str, Any]]) -> list[str]:
@@ -123,6 +127,8 @@ def _hints(case: Case, sequences: dict[str, dict[str, Any]]) -> list[str]:
                 f"{name}: slices tilted by {found['tilt_degrees']:.0f} degrees against "
                 f"{case.reference}: both must be short-axis stacks"
             )
+        if not case.spacing_known:
+            continue
         if found["slice_offset_mm"] > SLICE_OFFSET_HINT_SHARE * case.geometry.spacing_mm[2]:
             hints.append(
                 f"{name}: slices lie up to {found['slice_offset_mm']:.1f} mm from those of "
@@ -195,8 +201,10 @@ def _grid_text(found: dict[str, Any]) -> str:
 
 def _alignment_text(found: dict[str, Any], reference: str) -> str:
     grid = "same grid as" if found["same_grid"] else "resampled to"
+    covers = f"{grid} {reference}; covers {found['covered_percent']:g} %, slices tilted "
+    if found["shift_mm"] is None:
+        return f"{covers}{found['tilt_degrees']:.1f} degrees; no distances: spacing unknown"
     return (
-        f"{grid} {reference}; covers {found['covered_percent']:g} %, slices tilted "
-        f"{found['tilt_degrees']:.1f} degrees and {found['slice_offset_mm']:.1f} mm apart at most, "
-        f"edges shifted about {np.hypot(*found['shift_mm']):.0f} mm in-plane"
+        f"{covers}{found['tilt_degrees']:.1f} degrees and {found['slice_offset_mm']:.1f} mm apart "
+        f"at most, edges shifted about {np.hypot(*found['shift_mm']):.0f} mm in-plane"
     )

@@ -251,6 +251,7 @@ def _write_measurements(
         "notice": "Research use only. Not a medical device.",
         "model_sha256": dict(segmentation.model),
         "seconds": dict(segmentation.seconds),
+        **({"networks_ran_on": dict(segmentation.machine)} if segmentation.machine else {}),
         **measurements.to_dict(),
     }
     if "json" in formats:

@@ -109,11 +109,16 @@ def plausibility(case: Case, labels: np.ndarray, lv: np.ndarray) -> dict[tuple[s
     """Every measure by (name, sequence); the sequence is "" for measures of the outline.
 
     Args and units as in `doubts` and `LIMITS`. A stack of one slice has no measure of neighbors,
-    and a sequence that hardly covers the ventricle has none of its own.
+    a sequence that hardly covers the ventricle has none of its own, and without a known spacing
+    there are none in mm and mL.
     """
     region = regions.lv_region(labels)
     box = _bounds(region)
-    found = {(name, ""): value for name, value in _outline(case, labels, lv, box).items()}
+    found = {
+        (name, ""): value
+        for name, value in _outline(case, labels, lv, box).items()
+        if case.spacing_known or not name.endswith(("_mm", "_ml"))
+    }
     for sequence, image in case.images.items():
         shown = case.covered.get(sequence)
         inside = region[box] if shown is None else region[box] & shown[box]

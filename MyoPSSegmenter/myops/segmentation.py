@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,6 +27,8 @@ class Segmentation:
         model: network name to the SHA-256 of its weights.
         seconds: stage name to its time in s.
         warnings: one sentence each, for the user; those of the Case are not repeated.
+        machine: what else a number of the networks depends on: "precision", "device", "torch" (its
+            version) and "threads"; empty where no network has run.
     """
 
     labels: np.ndarray
@@ -37,3 +39,4 @@ class Segmentation:
     model: Mapping[str, str]
     seconds: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+    machine: Mapping[str, str | int] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -74,6 +75,13 @@ def circle_case(
     arrays.update(changed or {})
     images = {key: sitk_image(arrays[key].astype(np.float32)) for key in sequences}
     return case_from_images(images, name)
+
+
+def spacing_unknown(case: Case) -> Case:
+    """The same case as if its header held no spacing."""
+    names = {one.name for one in fields(case)}
+    told = {"spacing_reason": "the header holds no spacing"}
+    return replace(case, **(told if "spacing_reason" in names else {"spacing_known": False}))
 
 
 def circle_segmentation(

@@ -42,6 +42,7 @@ class RingHeart:
         anterior_deg: anterior insertion as displayed; the septum follows over 120 degrees.
         mirrored: the septum follows clockwise instead of counterclockwise.
         septum: with a right ventricle.
+        right_deg: first and last angle of the wall that its label touches.
         narrowing: how much smaller the radii are at the apex, as a share.
     """
 
@@ -53,6 +54,7 @@ class RingHeart:
     anterior_deg: float = 120.0
     mirrored: bool = False
     septum: bool = True
+    right_deg: tuple[float, float] = (0.0, 120.0)
     narrowing: float = 0.4
 
     def labels(self, *sectors: Sector) -> np.ndarray:
@@ -75,7 +77,9 @@ class RingHeart:
             inner = 0.0
         plane = np.zeros(radius.shape, np.uint16)
         if self.septum:
-            plane[(radius < outer + 15) & (angle < 120)] = MYOPS["right_ventricle"]
+            first, last = self.right_deg
+            touched = (angle - first) % 360 < last - first
+            plane[(radius < outer + 15) & touched] = MYOPS["right_ventricle"]
         plane[radius < outer] = MYOPS["normal_myocardium"]
         depth = (radius - inner) / (outer - inner)
         for sector in sectors:

@@ -67,6 +67,18 @@ def test_icc_of_the_example_of_shrout_and_fleiss() -> None:
     assert found.count == 6
 
 
+def test_the_interval_of_the_icc_is_that_of_the_papers_formulas() -> None:
+    """Shrout and Fleiss 1979, page 424, with the mean squares of their own table.
+
+    F_J = JMS / EMS = 31.866; v = 3 x 5 (4 r F_J + 6 (1 + 3 r) - 4 r)^2 / (5 x 16 r^2 F_J^2 +
+    (6 (1 + 3 r) - 4 r)^2) = 4.785 degrees of freedom with r = 0.28976; then the quantiles of
+    F(5, v) and F(v, 5) at 97.5 %, worked out apart from this program.
+    """
+    found = intraclass(TARGETS)
+    assert found.low == pytest.approx(0.0187865, abs=1e-6)
+    assert found.high == pytest.approx(0.7610844, abs=1e-6)
+
+
 def test_icc_of_two_readers_by_hand() -> None:
     table = np.array([[1.0, 2.0], [3.0, 3.0], [5.0, 7.0]])
     # Row means 1.5, 3, 6, grand 3.5: rows 2 (4 + 0.25 + 6.25) / 2 = 10.5; columns 3 and 4:

@@ -103,3 +103,53 @@ def test_scar_that_is_labeled_only_where_no_region_is_found_is_not_zero_but_not_
     result = amado(lge, wall, scar, REMOTE, "slice")
     assert result.mask is None
     assert result.invalid == "no hyper-enhanced region in any judged slice"
+
+
+def two_infarcts():
+    """A wall of 40 voxels with infarcts of 8 and 4 of them, both of 100, and dark muscle."""
+    lge = np.full((1, 1, 40), 10.0, np.float32)
+    lge[..., :3] = 12  # remote
+    lge[..., 10:18] = lge[..., 30:34] = 100
+    scar = lge > 50
+    return lge, np.ones(lge.shape, bool), scar, RemoteRegion(lge == 12, 12, 0, 0, 60, 3, "by hand")
+
+
+@pytest.mark.parametrize("scope", ["volume", "slice"])
+def test_a_second_infarct_that_the_automatic_region_misses_is_told_with_its_share(scope):
+    lge, wall, scar, remote = two_infarcts()
+    result = amado(lge, wall, scar, remote, scope)
+    assert columns(result.mask) == list(range(10, 18))
+    (words,) = (words for words in result.warnings if "left out" in words)
+    assert "33 % of the labeled scar that is bright (4 of 12 voxels)" in words
+
+
+def test_an_infarct_in_another_slice_is_missed_in_the_same_way():
+    lge, _, _, remote = two_infarcts()
+    far = np.full((3, *lge.shape[1:]), 10.0, np.float32)
+    far[0], far[2, ..., 30:34] = lge[0], 100
+    far[0, ..., 30:34] = 10
+    region = np.zeros(far.shape, bool)
+    region[0] = remote.mask[0]
+    there = RemoteRegion(region, 12, 0, 0, 60, 3, "by hand")
+    for scope in ("volume", "slice"):
+        result = amado(far, np.ones(far.shape, bool), far > 50, there, scope)
+        assert not result.mask[2].any()
+        assert any("33 % of the labeled scar" in words for words in result.warnings)
+
+
+def test_dark_labels_a_few_voxels_and_a_drawn_region_raise_no_doubt():
+    lge, wall, scar, remote = two_infarcts()
+    lge[..., 30:34] = 20  # labeled, and dark
+    assert not amado(lge, wall, scar, remote).warnings
+    lge, wall, scar, remote = two_infarcts()
+    both = amado(lge, wall, scar, remote, hyperenhanced=scar)
+    assert columns(both.mask) == [*range(10, 18), *range(30, 34)] and not both.warnings
+    lge[..., 31:34] = 10
+    lge[..., 3:30] = 100  # 27 of 28
+    assert not amado(lge, wall, lge > 50, remote).warnings
+
+
+def test_all_slices_judged_still_counts_the_labeled_scar_alone():
+    lge, wall, scar, remote = two_infarcts()
+    result = amado(lge, wall, wall, remote, labeled=scar)
+    assert any("4 of 12 voxels" in words for words in result.warnings)

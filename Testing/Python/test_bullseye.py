@@ -127,3 +127,17 @@ def test_slices_run_from_the_base_whatever_the_order_of_the_stack():
 def test_a_plot_without_an_image_or_spacing_is_still_drawn(assessed):
     found = regional(HEART.labels(), HEART.geometry(), frozenset(assessed), spacing_known=False)
     assert pixels(slice_plot(found)).shape[2] == 3
+
+
+def test_slices_in_which_edema_was_not_assessed_are_hatched_and_not_drawn_as_zero():
+    labels = HEART.labels(Sector((0, 90)), Sector((120, 300), value=1220))
+    hidden = np.zeros(labels.shape, bool)
+    hidden[6:] = True
+    whole = pixels(slice_plot(regional(labels, HEART.geometry(), BOTH)))
+    part = pixels(slice_plot(regional(labels, HEART.geometry(), BOTH, hidden={"edema": hidden})))
+    bars = [(orange(picture) > 0).sum() for picture in (part, whole)]
+    assert bars[0] == pytest.approx(bars[1], rel=0.1), "scar was assessed everywhere"
+    gray = np.array([0xB4, 0xBC, 0xC8]) / 255
+    hatch = (np.abs(part - gray).max(axis=-1) < 0.06).sum(axis=0)
+    assert hatch[: part.shape[1] // 2].sum() < 0.2 * hatch.sum()
+    assert hatch.sum() > 5 * (np.abs(whole - gray).max(axis=-1) < 0.06).sum()

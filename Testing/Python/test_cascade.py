@@ -9,11 +9,13 @@ import torch
 from oblique import OBLIQUE
 from scipy.ndimage import binary_erosion
 
-from myops.cascade import Cancelled, CascadeConfig, segment, smooth_across_slices
+from myops.cascade import Cancelled, CascadeConfig, crop_case, segment, smooth_across_slices
 from myops.case import case_from_images, restore
+from myops.cropping import SquareBox
 from myops.decision import clean_region, drop_specks, make_labels, uncertainty, weigh_tissues
 from myops.errors import InputError
 from myops.labels import MYOPS
+from myops.models import device
 from myops.models.build import build_assn, build_heartfinder, build_prsn
 from myops.weights import SHIPPED_FOLDER, Models, load_models
 
@@ -231,10 +233,138 @@ def test_a_t2_that_covers_some_slices_only_gives_edema_in_those_only():
     assert (labels[3:5] == NORMAL_LABEL).any(axis=(1, 2)).all()
 
 
+def without_spacing(image):
+    image.SetSpacing((1.0, 1.0, 1.0))
+    image.SetOrigin((0.0, 0.0, 0.0))
+    return image
+
+
+def test_without_a_spacing_no_scar_is_left_out_for_its_size_and_that_is_said():
+    image, _ = heart()
+    spot = np.zeros(image.shape, bool)
+    # 4 voxels of the wall and their rim are some 16, which are 0.37 mL of 1.6 x 1.6 x 9 mm.
+    spot[2, 65:67, 49:51] = True
+    assert (image[spot] == NORMAL).all()
+    image[spot] = BRIGHT
+    known = segment(make_case(lge=image), SIMPLE, config=CascadeConfig(scar_odds=1, flips=False))
+    assert not (known.labels == SCAR_LABEL).any(), "less than 0.5 mL is left out"
+    bare = make_case(without_spacing, lge=image)
+    assert not bare.spacing_known
+    found = segment(bare, SIMPLE, config=CascadeConfig(scar_odds=1, flips=False))
+    labels = sitk.GetArrayFromImage(restore(bare, found.labels))
+    assert (labels == SCAR_LABEL)[spot].all()
+    (words,) = (w for w in found.warnings if "spacing" in w)
+    assert "islands of scar below 0.5 mL were not left out" in words
+    assert not any("mL" in w or "mm" in w for w in found.warnings if w != words)
+    assert not any("spacing unknown" in w for w in known.warnings)
+
+
+def test_a_t2_that_ends_within_the_slices_gives_no_edema_beyond_its_edge():
+    full, _ = heart()
+    lesion, sector = heart(bright=True)
+    t2 = make_image(lesion)[:60]  # the sector reaches from column 51 to 75
+    case = case_from_images({"lge": make_image(full), "t2": t2})
+    labels = sitk.GetArrayFromImage(restore(case, segment(case, SIMPLE, config=PLAIN).labels))
+    edema = labels == EDEMA_LABEL
+    assert sector[:, :, 60:].any() and not edema[:, :, 60:].any()
+    assert dice(edema[:, :, :60], sector[:, :, :60]) > 0.95
+
+
+def test_t2_slices_that_hold_one_value_are_absent_to_the_networks_and_give_no_edema():
+    full, sector = heart()
+    lesion, sector = heart(bright=True)
+    t2 = texture(lesion)
+    t2[3:] = 0
+    image = sitk.GetImageFromArray(t2)
+    image.SetSpacing(SPACING)
+    case = case_from_images({"lge": make_image(full), "t2": image})
+    _, present = crop_case(case, SquareBox((20, 20), 60.0, SPACING[1::-1]), 32)
+    z, t2_flag = case.geometry.array_shape[0], present[:, 2].tolist()
+    assert sorted(t2_flag) == [0.0] * (z - 3) + [1.0] * 3 and present[:, 1].all()
+    labels = sitk.GetArrayFromImage(restore(case, segment(case, SIMPLE, config=PLAIN).labels))
+    assert dice(labels[:3] == EDEMA_LABEL, sector[:3]) > 0.97
+    assert not (labels[3:] == EDEMA_LABEL).any()
+
+
 def make_image(array):
     image = sitk.GetImageFromArray(texture(array))
     image.SetSpacing(SPACING)
     return image
+
+
+class Torn(torch.nn.Module):
+    """Of the wall it says normal 0.40, edema 0.35 and scar 0.25; blood by its signal."""
+
+    def forward(self, candidates, present):
+        blood = torch.where(candidates.amax(dim=1) < 0.95, 9.0, -9.0)
+        normal, edema, scar = (torch.full_like(blood, np.log(p)) for p in (0.40, 0.35, 0.25))
+        return {"main": torch.stack((blood, normal, edema, scar), dim=1)}
+
+
+@pytest.mark.parametrize(
+    ("odds", "label"),
+    [
+        ({}, SCAR_LABEL),  # shipped: scar 2 x 0.25 against 0.40
+        ({"scar_odds": 1.0}, NORMAL_LABEL),
+        ({"scar_odds": 1.7, "edema_odds": 1.0}, SCAR_LABEL),
+        ({"scar_odds": 1.0, "edema_odds": 1.3}, EDEMA_LABEL),
+    ],
+)
+def test_each_tissue_is_weighed_by_its_own_odds(odds, label):
+    torn = replace(SIMPLE, prsn=Torn())
+    case = make_case(lge=heart()[0], t2=heart()[0])
+    found = segment(case, torn, config=CascadeConfig(flips=False, **odds)).labels
+    wall = np.isin(found, (NORMAL_LABEL, EDEMA_LABEL, SCAR_LABEL))
+    assert (found == label).sum() > 0.9 * wall.sum()
+
+
+def test_the_shipped_decisions_are_those_that_were_measured():
+    """Docs/real-hearts.md says why; Docs/results.md was measured with them."""
+    shipped = CascadeConfig()
+    assert (shipped.scar_odds, shipped.edema_odds) == (2.0, 1.0)
+    assert shipped.smallest_scar_ml == 0.5
+    assert (shipped.neighbors_sd, shipped.flips) == (0.6, True)
+
+
+def test_shipped_an_island_of_0_4_ml_is_left_out_and_one_of_0_6_ml_stays():
+    image, _ = heart()
+    voxel_ml = 1.6 * 1.6 * 9 / 1000
+    for side, expected in ((2, False), (4, True)):
+        spotted = image.copy()
+        spotted[2, 65 : 65 + side, 48 : 48 + side] = BRIGHT
+        case = make_case(lge=spotted)
+        kept = segment(case, SIMPLE, config=replace(PLAIN, smallest_scar_ml=0.0)).labels
+        island_ml = (kept == SCAR_LABEL).sum() * voxel_ml
+        assert (island_ml > CascadeConfig().smallest_scar_ml) == expected and island_ml > 0.1
+        found = segment(case, SIMPLE, config=PLAIN).labels
+        assert (found == SCAR_LABEL).any() == expected
+
+
+class Noted(torch.nn.Module):
+    """Notes the precision that matrix products have where the network runs."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.seen = network, set()
+
+    def forward(self, *arguments):
+        self.seen.add((torch.eye(2) @ torch.eye(2)).dtype)
+        return self.network(*arguments)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_result_says_in_which_precision_the_networks_really_ran(monkeypatch, fast):
+    monkeypatch.setattr(device, "has_fast_bfloat16", lambda _: fast)
+    noted = Noted(Outline())
+    found = segment(make_case(lge=heart()[0]), replace(SIMPLE, assn=noted), config=PLAIN)
+    expected = torch.bfloat16 if fast else torch.float32
+    assert noted.seen == {expected}
+    assert found.machine == {
+        "precision": str(expected).removeprefix("torch."),
+        "device": "cpu",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def test_an_image_without_a_heart_is_refused():

@@ -9,17 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
+from myops.cascade import crop_case
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
-from myops.labels import MVO, MYOPS
+from myops.labels import MVO, MYOPS, lv_region
 from myops.models.build import build_prsn
 from myops.models.prsn import MFB
 from myops.models.unet import build_unet
 from myops.phantom.files import write_cohort
 from myops.phantom.patient import PhantomConfig
-from myops.training import cases, data, loop, prsn, unet
+from myops.training import cases, crops, data, loop, prsn, unet
 from myops.training.checkpoint import learned_by, read_checkpoint
 from myops.training.config import UnetConfig, make_config
 from myops.training.export import export_weights
@@ -74,6 +76,63 @@ def test_a_case_without_edema_is_chronic(labeled):
     labels = labeled[0].labels.copy()
     labels[labels == MYOPS["edema"]] = MYOPS["normal_myocardium"]
     assert not cases.case_patient(replace(labeled[0], labels=labels)).acute
+
+
+def with_partial_t2(labeled: LabeledCase, filled: bool) -> LabeledCase:
+    """The case with every second half of its T2 slices lost, or filled with zeros."""
+    t2 = labeled.images["t2"]
+    half = t2.GetSize()[2] // 2
+    if not filled:
+        return replace(labeled, images={**labeled.images, "t2": t2[:, :, :half]})
+    array = sitk.GetArrayFromImage(t2)
+    array[half:] = 0
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(t2)
+    return replace(labeled, images={**labeled.images, "t2": image})
+
+
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize("stage", ["assn", "prsn", "dssnet", "unet"])
+def test_a_network_learns_slice_by_slice_what_the_t2_shows(labeled, stage, filled):
+    one = with_partial_t2(labeled[0], filled)
+    case, patient = one.to_case(), cases.case_patient(one)
+    box = crops.jittered_box(patient, np.random.default_rng(0))
+    expected = crop_case(case, box, 48)[1][one.truth_for(case)[1]]
+    assert set(expected[:, 2]) == {0.0, 1.0}, "half of the slices have no T2"
+    made = loop.STAGES[stage].prepare(
+        patient, np.random.default_rng(0), make_config(stage, {"size": "48"})
+    )
+    seen = made["present"]
+    kept = [k for k in range(len(expected)) if lv_region(patient.labels[k]).any()]
+    assert len(seen) >= len(kept) - 1  # a slice at the end may be missed on purpose
+    assert set(seen[:, 2]) == {0.0, 1.0} and seen[:, 1].all()
+    assert seen[:, 2].sum() <= expected[:, 2].sum()
+    again = np.diff(seen[:, 2])
+    assert np.abs(again).sum() == 1, "present on one side of the heart, absent on the other"
+
+
+def test_no_edema_is_asked_for_where_there_is_no_t2(labeled):
+    patient = cases.case_patient(with_partial_t2(labeled[0], False))
+    config = make_config("prsn", {"size": "48"})
+    made = prsn.prepare(patient, np.random.default_rng(0), config)
+    batch = {name: torch.from_numpy(values) for name, values in made.items()}
+    absent = batch["present"][:, 2] == 0
+    labels = batch["labels"].long()
+    assert (labels[absent] == prsn.EDEMA).any(), "the expert has drawn some there"
+    target = prsn.main_target(labels, batch["present"], batch["acute"])
+    assert not (target[absent] == prsn.EDEMA).any()
+    assert (target[~absent] == prsn.EDEMA).any()
+    seen = unet.seen_labels(labels, batch["present"])
+    assert not (seen[absent] == prsn.EDEMA).any() and (seen[~absent] == labels[~absent]).all()
+    shown = prsn.candidates({name: value.float() for name, value in batch.items()})
+    assert not shown[absent, 2].any(), "the network sees nothing there"
+
+
+def test_artefacts_do_not_make_an_empty_slice_seen(labeled):
+    patient = cases.case_patient(with_partial_t2(labeled[0], True))
+    config = make_config("unet", {"size": "48", "artefacts": "1"})
+    made = data.make_slices(loop.STAGES["unet"], patient, np.random.default_rng(3), config)
+    assert set(made["present"][:, 2]) == {0.0, 1.0}
 
 
 def test_one_case_is_too_few_to_train_on(labeled):

@@ -251,3 +251,48 @@ def test_files_with_unknown_labels_are_refused_by_name(tmp_path, make_image) -> 
     write_image(make_image(labels), tmp_path / "other.nii.gz")
     with pytest.raises(InputError, match=r"other\.nii\.gz: expected MyoPS labels .*found 3:"):
         compare_files(tmp_path / "other.nii.gz", tmp_path / "other.nii.gz")
+
+
+LENGTHS = (
+    "hd_mm",
+    "hd95_mm",
+    "volume_prediction_ml",
+    "volume_truth_ml",
+    "volume_difference_ml",
+    "mass_difference_g",
+)
+
+
+def test_without_a_known_spacing_overlap_stays_and_mm_ml_and_g_go() -> None:
+    found = compare_masks(line(2, 3, 7), line(0, 1, 2, 3), None, None, 1.05)
+    assert [getattr(found, name) for name in LENGTHS] == [None] * 6
+    assert (found.dice, found.sensitivity) == (pytest.approx(4 / 7), pytest.approx(1 / 2))
+    assert found.reason.startswith("mm, mL and g are refused: the image's header holds no spacing")
+    told = compare_masks(line(), line(1), None, no_spacing="refused: two spacings in one header")
+    assert told.reason == (
+        "the prediction is empty; mm, mL and g are refused: two spacings in one header"
+    )
+
+
+def test_two_files_without_spacing_give_no_distance_and_no_volume(tmp_path, make_image) -> None:
+    labels = np.zeros((3, 8, 8), np.uint16)
+    labels[1, 2:5, 2:5] = 2221
+    write_image(make_image(labels, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), tmp_path / "a.nii.gz")
+    other = make_image(np.roll(labels, 1, axis=2), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    write_image(other, tmp_path / "b.nii.gz")
+    for name, found in compare_files(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz").items():
+        assert [getattr(found, length) for length in LENGTHS] == [None] * 6, name
+        assert "no spacing" in found.reason
+    scar = compare_files(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz")["scar"]
+    assert scar.dice == pytest.approx(6 / 9)
+    table = summarize([{"scar": scar}])["scar"]
+    assert table["hd_mm"].undefined == 1 and table["dice"].count == 1
+
+
+def test_a_true_1_mm_grid_that_lies_somewhere_keeps_its_mm_and_ml(tmp_path, make_image) -> None:
+    labels = np.zeros((3, 8, 8), np.uint16)
+    labels[1, 2:5, 2:5] = 2221
+    for name, array in (("a", labels), ("b", np.roll(labels, 1, axis=2))):
+        write_image(make_image(array, (1.0, 1.0, 1.0), (3.0, -20.0, 7.0)), tmp_path / f"{name}.mha")
+    scar = compare_files(tmp_path / "a.mha", tmp_path / "b.mha")["scar"]
+    assert (scar.hd_mm, scar.volume_truth_ml) == (pytest.approx(1.0), pytest.approx(0.009))

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import SimpleITK as sitk
 from circle_heart import circle_labels, sitk_image
 from click.testing import CliRunner
@@ -49,3 +50,20 @@ def test_label_maps_on_different_grids_are_refused_in_one_line(tmp_path):
     result = CliRunner().invoke(cli, ["compare", missed, truth])
     assert result.exit_code == 2
     assert "on one grid" in result.output and result.output.count("\n") == 1
+
+
+def test_label_maps_without_spacing_print_dashes_and_the_reason(tmp_path):
+    paths = []
+    for name, labels in (("a", circle_labels()), ("b", np.roll(circle_labels(), 1, axis=2))):
+        paths.append(str(tmp_path / f"{name}.nii.gz"))
+        sitk.WriteImage(sitk.GetImageFromArray(labels), paths[-1])
+    output = tmp_path / "agreement.json"
+    result = CliRunner().invoke(cli, ["compare", *paths, "-o", str(output)])
+    assert result.exit_code == 0, result.output
+    row = next(line for line in result.output.splitlines() if line.startswith("scar "))
+    assert row.split()[2:4] == ["-", "-"] and row.split()[7:9] == ["-", "-"]
+    assert "no spacing" in row and float(row.split()[1]) > 0.5
+    found = json.loads(output.read_text("utf-8"))
+    assert found["scar"]["hd_mm"] is None and found["scar"]["mass_difference_g"] is None
+    assert result.output.count("Warning: mm, mL and g are refused") == 1
+    assert len(found["warnings"]) == 1

@@ -187,3 +187,14 @@ def test_a_region_grows_in_its_own_plane_by_so_many_pixels():
     # All pixels within two of the one: 13, the lattice points of a disc of radius 2.
     assert grow(region, 2).sum(axis=(1, 2)).tolist() == [13, 0]
     assert grow(region, 0) is region
+
+
+def test_without_a_spacing_voxels_are_counted_for_the_smallest_heart():
+    # 150 voxels are 3 mL of 1.4 x 1.4 x 10 mm; as voxels of 1 mm they would be 0.15 mL.
+    large = rectangle((10, 20), (10, 15), slices=(0, 3))
+    heart_box(large, (1.0, 1.0, 1.0), spacing_known=False)
+    tissue_box(large > 0, (1.0, 1.0, 1.0), spacing_known=False)
+    with pytest.raises(InputError, match="no heart found.*found 0.1 mL"):
+        heart_box(large, (1.0, 1.0, 1.0))
+    with pytest.raises(InputError, match="of at least 150 voxels, found 100 voxels"):
+        heart_box(large[:2], (1.0, 1.0, 1.0), spacing_known=False)

@@ -82,3 +82,15 @@ def test_a_tilted_stack_gives_a_hint(make_image) -> None:
     described = describe(case_from_images(images))
     assert described["sequences"]["t2"]["tilt_degrees"] == pytest.approx(12.0, abs=0.01)
     assert any("tilted by 12 degrees" in hint for hint in described["hints"])
+
+
+def test_without_a_spacing_no_distance_in_mm_is_told(make_image) -> None:
+    one_mm = {"spacing": (1.0, 1.0, 1.0), "origin": (0.0, 0.0, 0.0)}
+    images = {
+        "lge": make_image(heart(), **one_mm),
+        "t2": make_image(heart((5, 0), bright=False), **one_mm),
+    }
+    described = describe(case_from_images(images))
+    assert described["sequences"]["t2"]["shift_mm"] is None
+    assert described["hints"] == []
+    assert "no distances: spacing unknown" in as_text(described)

@@ -453,3 +453,17 @@ def test_comparing_two_masks_needs_no_second_word(circles: Path) -> None:
     assert short.exit_code == long.exit_code == 0
     assert short.stdout == long.stdout
     assert short.stdout.splitlines()[1].split()[:2] == ["lv_region", "1.000"]
+
+
+def test_without_a_known_spacing_clicks_have_dice_but_no_mm_and_no_g() -> None:
+    bare = {"lge": sitk.GetImageFromArray(circle_lge(TRUTH))}
+    result, _, config = evaluate(perfect, case=labeled(images=bare), starts=("automatic",))
+    assert result.wall_g is None
+    steps = [step for one in result.runs[0].slices for step in one.steps]
+    steps += result.runs[0].steps
+    assert {(step.hd95_mm, step.mass_error_g) for step in steps} == {(None, None)}
+    assert result.runs[0].steps[-1].dice == 1.0
+    (row,) = summarize([result], config)
+    assert {one.count for one in row.measures["patient_hd95_mm"]} == {0}
+    assert {one.count for one in row.measures["patient_mass_error_g"]} == {0}
+    assert row.measures["patient_dice"][-1].mean == 1.0

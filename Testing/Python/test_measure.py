@@ -13,6 +13,7 @@ from circle_heart import (
 
 from myops.case import case_from_images
 from myops.geometry import Geometry, to_sitk
+from myops.quantify.conventional import ConventionalSettings
 from myops.quantify.measure import measure
 
 VOXEL_ML = 1.5 * 1.5 * 10 / 1000
@@ -128,6 +129,15 @@ def test_unset_spacing_refuses_grams_and_keeps_shares():
     assert any("Volumes and masses are refused" in warning for warning in found.warnings)
 
 
+def test_a_true_grid_of_1_mm_that_lies_somewhere_has_grams():
+    labels = circle_labels()
+    grid = Geometry((96, 96, 5), (1.0, 1.0, 1.0), (0.0, -40.0, 0.0))
+    case = case_from_images({"lge": to_sitk(circle_lge(labels), grid)}, "isotropic")
+    assert case.spacing_known
+    found = measure(case, circle_segmentation(case, labels)).tissues["scar"]
+    assert found.mass_g == pytest.approx(np.sum(labels == 2221) * 1e-3 * 1.05)
+
+
 def test_warnings_of_case_and_segmentation_are_kept_in_order():
     labels = circle_labels()
     case = circle_case(labels)
@@ -179,3 +189,17 @@ def test_quantification_runs_without_torch():
     environment = {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
     assert done.returncode == 0
+
+
+def test_a_slice_that_a_rule_cannot_judge_has_no_number_and_not_0_g():
+    labels = circle_labels()
+    case = circle_case(labels)
+    mask = np.zeros(labels.shape, bool)
+    mask[2, 48:, 29:34] = labels[2, 48:, 29:34] == 200  # remote myocardium in one slice alone
+    settings = ConventionalSettings(methods=("sd5",))
+    found = measure(case, circle_segmentation(case, labels), settings, mask)
+    masses = [one.conventional["sd5_slice"] for one in found.slices]
+    assert [mass.mass_g is None for mass in masses] == [False, True, False, True, False]
+    assert masses[0].mass_g == 0 and masses[2].mass_g > 0
+    assert "not judged" in masses[1].reason
+    assert any("slice 2, 4 not judged" in words for words in found.warnings)

@@ -84,6 +84,54 @@ def test_insertions_elsewhere_in_every_slice_are_not_averaged():
     assert septum_of(np.stack(planes), HEART.spacing_mm) is None
 
 
+# A right ventricle that reaches too far, or not far enough
+
+
+@pytest.mark.parametrize(
+    ("right_deg", "width"),
+    [((0, 120), 120), ((-20, 120), 140), ((0, 146), 146), ((28, 120), 92)],
+)
+def test_a_septum_of_about_120_degrees_is_named_and_raises_no_doubt(right_deg, width):
+    heart = RingHeart(right_deg=right_deg)
+    found = oriented(heart.labels(), heart.geometry())
+    assert found.septum_deg == pytest.approx(width, abs=4)
+    assert f"{found.septum_deg:.0f} degrees of septum" in found.source
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("right_deg", "width"),
+    [((-40, 120), 160), ((0, 165), 165), ((-25, 140), 165), ((45, 120), 75)],
+)
+def test_a_contact_that_is_half_a_segment_too_long_or_short_is_doubted(right_deg, width):
+    heart = RingHeart(right_deg=right_deg)
+    found = oriented(heart.labels(), heart.geometry())
+    assert isinstance(found, Orientation)
+    (words,) = (w for w in found.warnings if "across the septum" in w)
+    assert f"{found.septum_deg:.0f} degrees apart" in words
+    assert found.septum_deg == pytest.approx(width, abs=4)
+
+
+@pytest.mark.parametrize("right_deg", [(-65, 120), (0, 186), (-35, 150), (65, 120)])
+def test_a_contact_that_is_a_whole_segment_wrong_is_asked_about(right_deg):
+    heart = RingHeart(right_deg=right_deg)
+    question = oriented(heart.labels(), heart.geometry())
+    assert isinstance(question, Question) and question.ask == "anterior_insertion"
+    assert "a septum spans about 120" in question.reason
+    click = Landmarks(Click(*heart.insertion_click()))
+    told = oriented(heart.labels(), heart.geometry(), click)
+    assert told.anterior_deg == pytest.approx(heart.anterior_deg, abs=2)
+    assert not any("across the septum" in words for words in told.warnings)
+
+
+def test_clicks_that_are_too_near_to_each_other_are_doubted():
+    clicks = [Click(*HEART.insertion_click(angle)) for angle in (0.0, 40.0, 120.0)]
+    near = oriented(HEART.labels(), HEART.geometry(), Landmarks(clicks[0], clicks[1]))
+    assert any("clicked insertions are 40 degrees apart" in words for words in near.warnings)
+    right = oriented(HEART.labels(), HEART.geometry(), Landmarks(clicks[0], clicks[2]))
+    assert right.warnings == ()
+
+
 # The apex
 
 

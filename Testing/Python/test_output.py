@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,19 @@ def test_json_and_csv_hold_the_measurements(written):
         if (row["slice"], row["structure"], row["quantity"]) == ("all", "scar", "mass_g")
     ]
     assert value == [scar_g]
+
+
+def test_results_say_what_the_networks_ran_on_where_any_ran(tmp_path, written):
+    _, _, paths = written
+    assert "networks_ran_on" not in json.loads(paths["measurements.json"].read_text("utf-8"))
+    case, segmentation, measurements = results()
+    machine = {"precision": "bfloat16", "device": "cpu", "torch": "2.9.1", "threads": 2}
+    ran = replace(segmentation, machine=machine)
+    files = write_results(tmp_path / "out", case, ran, measurements, formats=("json", "html"))
+    document = json.loads(files["measurements.json"].read_text("utf-8"))
+    assert document["networks_ran_on"] == machine
+    page = files["report.html"].read_text("utf-8")
+    assert "precision bfloat16, device cpu, torch 2.9.1, threads 2" in page
 
 
 def test_no_path_of_this_machine_gets_into_the_results(written):

@@ -60,3 +60,23 @@ def test_a_label_map_without_blood_pool_is_refused():
     labels[labels == 500] = 0
     with pytest.raises(InputError, match="blood pool"):
         papillary_muscles({"lge": circle_lge(labels)}, labels)
+
+
+def test_both_files_say_that_their_shares_have_two_bases():
+    labels, lge, _ = with_muscle()
+    case = circle_case(labels, ("lge", "t2"), changed={"lge": lge})
+    plain, counted = (
+        measure(case, circle_segmentation(case, labels), papillary_in_lv_mass=wanted)
+        for wanted in (False, True)
+    )
+    whole, scar = counted.regional.whole, counted.tissues["scar"]
+    assert whole.scar_percent > scar.percent_of_lv_mass, "the wall is smaller than the LV mass"
+    words = "regional numbers are of the wall without them"
+    assert sum(words in warning for warning in counted.warnings) == 1
+    for rows in (counted.to_rows(), counted.regional.to_rows("case")):
+        shares = [row for row in rows if row["unit"] in ("%", "g") and row["value"] is not None]
+        shares = [row for row in shares if row["structure"] != "image_quality"]
+        assert shares and all(words in row["note"] for row in shares)
+    assert words in counted.to_dict()["regional"]["note"]
+    assert not any("papillary" in row["note"] for row in [*plain.to_rows()])
+    assert plain.regional.note == "" and not any(words in warning for warning in plain.warnings)

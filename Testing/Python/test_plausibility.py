@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from circle_heart import spacing_unknown
 from other_things import BRAINS, SPACING_MM, THINGS, brain, draw
 
 from myops.cascade import segment
@@ -169,3 +170,13 @@ def test_a_synthetic_heart_raises_no_doubt_about_its_outline(seed, models):
         images[name] = image
     result = segment(case_from_images(images), models)
     assert not [w for w in result.warnings if "unlike the hearts" in w]
+
+
+def test_without_a_spacing_nothing_in_mm_and_ml_is_measured():
+    labels = drawn_heart(radius_mm=14)
+    case = spacing_unknown(as_case(image_of(labels)))
+    lv = np.where(np.isin(labels, (NORMAL, BLOOD)), 0.97, 0)
+    found = {name for name, _ in plausibility(case, labels, lv)}
+    assert not [name for name in found if name.endswith(("_mm", "_ml"))]
+    assert {"outline_certainty", "slice_overlap", "elongation", "contrast"} <= found
+    assert not [words for words in doubts(case, labels, lv) if "mm" in words or "mL" in words]

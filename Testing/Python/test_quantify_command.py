@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import SimpleITK as sitk
 from circle_heart import circle_case, circle_labels, circle_lge, sitk_image
 from click.testing import CliRunner, Result
 from real_folder import REAL_HEARTS
+from ring_heart import RingHeart
 
 from myops.case import case_from_images, load_case
 from myops.cli import cli
 from myops.errors import InputError
+from myops.geometry import to_sitk
 from myops.quantify.conventional import METHODS
 from myops.quantify.label_map import measure_label_map, read_label_map
 from myops.quantify.tables import write_tables
@@ -233,3 +236,17 @@ def test_real_infarcts_give_the_dice_of_the_published_table(tmp_path):
     for name, expected in PUBLISHED_DICE.items():
         assert len(found[name]) == 12
         assert np.mean(found[name]) == pytest.approx(expected, abs=0.05), name
+
+
+def test_doubts_about_the_segments_are_printed_too(tmp_path):
+    heart = RingHeart(right_deg=(-40.0, 120.0))
+    labels = heart.labels()
+    noise = np.random.default_rng(0).normal(0, 2, labels.shape)
+    lge = np.select([labels == 200, labels == 500], [80.0, 300.0], 20.0) + noise
+    for name, array in (("labels", labels), ("lge", lge.astype(np.float32))):
+        image = to_sitk(array, heart.geometry())
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
+    arguments = [str(tmp_path / "labels.nii.gz"), "--lge", str(tmp_path / "lge.nii.gz")]
+    done = CliRunner().invoke(cli, ["quantify", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert len(re.findall(r"contact are 1[56]\d degrees apart across the septum", done.output)) == 1

@@ -72,6 +72,37 @@ def test_a_network_that_changes_nothing_changes_no_voxel(ready):
     assert np.array_equal(labels, before)
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_a_ragged_mask_survives_a_network_that_changes_nothing(ready, seed, share):
+    """What a threshold leaves, with single voxels and holes, on pixels not the square's."""
+    found, labels = ready()
+    wall = np.isin(labels, (200, 1220, 2221))
+    ragged = wall & (np.random.default_rng(seed).random(labels.shape) < share)
+    labels[wall] = 200
+    labels[ragged] = 2221
+    answer = found.predict(Prompts("scar", 2), labels)
+    assert np.array_equal(answer.mask, ragged[2])
+    before = labels.copy()
+    for structure in ("myocardium", "blood_pool", "edema"):
+        mask = found.predict(Prompts(structure, 2), labels).mask
+        assert np.array_equal(mask, REGIONS[structure](labels[2])), structure
+    assert np.array_equal(labels, before)
+
+
+def test_a_ragged_mask_changes_near_the_click_alone(ready):
+    found, labels = ready(Painter(radius=4))
+    wall = np.isin(labels, (200, 1220, 2221))
+    ragged = wall & (np.random.default_rng(0).random(labels.shape) < 0.5)
+    labels[wall] = 200
+    labels[ragged] = 2221
+    place = Point(CENTER + 16.0, CENTER + 0.0)
+    mask = found.predict(Prompts("scar", 2, (place,)), labels).mask
+    away = np.hypot(*(np.indices(mask.shape) - np.array([CENTER + 16, CENTER])[:, None, None]))
+    assert mask[away < 2].all()
+    assert np.array_equal(mask[away > 8], ragged[2][away > 8])
+
+
 def test_a_click_lands_where_it_was_given(ready):
     found, labels = ready(Painter(radius=6))
     row, column = CENTER + 5.0, CENTER - 16.0

@@ -185,9 +185,31 @@ def test_what_the_images_cannot_show_is_none_not_zero():
     assert found.slices[2].infarct_endocardium_mm is None
 
 
+@pytest.mark.parametrize(("too_far_deg", "answer"), [(0, ""), (40, "warned"), (80, "asked")])
+def test_anteroseptal_scar_is_never_given_to_another_wall_without_a_word(too_far_deg, answer):
+    heart = RingHeart(right_deg=(-too_far_deg, 120))
+    found = regional(heart.labels(Sector((0, 60))), heart.geometry(), BOTH)
+    warned = any("across the septum" in words for words in found.warnings)
+    assert warned == (answer == "warned")
+    if answer == "asked":
+        assert found.segments == () and found.ask == "anterior_insertion"
+        return
+    rows = {row["quantity"]: row for row in found.to_rows("case") if row["structure"] == "segments"}
+    assert rows["septum_deg"]["value"] == pytest.approx(120 + too_far_deg, abs=4)
+    assert found.to_dict()["orientation"]["septum_deg"] == rows["septum_deg"]["value"]
+    if not too_far_deg:
+        scarred = [one.number for one in found.segments if one.wall.scar_percent > 90]
+        assert {2, 8} <= set(scarred)
+
+
 def test_unknown_spacing_gives_shares_but_no_grams_and_no_area():
     found = regional(HEART.labels(Sector((0, 90))), HEART.geometry(), BOTH, spacing_known=False)
     assert (found.whole.mass_g, found.whole.scar_g, found.surface.total_cm2) == (None, None, None)
+    assert {one.endocardium_mm for one in found.slices} == {None}
+    assert {one.infarct_endocardium_mm for one in found.slices} == {None}
+    rows = [row for row in found.to_rows("case") if row["unit"] in ("mm", "g", "cm2")]
+    assert rows and all(row["value"] is None for row in rows)
+    assert all("spacing" in row["note"] for row in rows), rows
     assert found.whole.scar_percent == pytest.approx(25, abs=1)
 
 

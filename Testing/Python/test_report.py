@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from circle_heart import circle_case, circle_labels, circle_segmentation
+from circle_heart import circle_case, circle_labels, circle_segmentation, spacing_unknown
 from matplotlib.image import imread
 
 from myops.quantify.measure import measure
@@ -118,6 +118,20 @@ def test_absent_sequences_read_not_assessed_and_never_zero():
     assert "LGE absent" in html
     assert "Scar not assessed not assessed not assessed" in html
     assert "Not assessed: there is no LGE image." in html
+
+
+def test_without_a_spacing_the_pictures_have_no_bar_of_20_mm():
+    case, segmentation, measurements, tiles = parts()
+    bare = spacing_unknown(case)
+    found = measure(bare, segmentation)
+    bare_tiles = make_tiles(bare, segmentation, found)
+    text = words(rendered(bare, segmentation, found, bare_tiles))
+    assert "There is no scale" in text and "20 mm" not in text
+    with_bar, without = (pixels(strip(some, 2)) for some in (tiles, bare_tiles))
+    changed = np.argwhere((with_bar != without).any(axis=-1))
+    height = with_bar.shape[0]
+    assert changed.size and changed[:, 0].min() > height / 2, "the bar stands at the bottom"
+    assert "20 mm" in words(rendered(case, segmentation, measurements, tiles))
 
 
 def test_the_summary_is_one_sentence_of_results():

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from circle_heart import spacing_unknown
 from click.testing import CliRunner
 from torch import nn
 
@@ -736,3 +737,26 @@ def test_a_folder_of_weights_leaves_room_for_the_curves():
 
     assert _short_name("/a/very/long/path/seed_0/refiner/weights") == "refiner/weights"
     assert _short_name("region growing") == "region growing"
+
+
+def test_a_patient_without_spacing_has_a_dice_but_no_distance_and_no_mass(phantom):
+    case, truth = phantom
+    bare = spacing_unknown(case)
+    test = TestCase("bare", bare, truth, np.ones(len(truth), bool), None)
+    (score,) = evaluation.score_case(
+        replace(small_table().rows[0], measures=("scar",)), 0, test, truth
+    )
+    assert score.agreement.dice == 1.0
+    assert score.agreement.hd_mm is None and score.agreement.volume_truth_ml is None
+    assert "spacing" in score.agreement.reason
+
+
+def test_masses_of_a_row_leave_out_patients_without_volumes():
+    def sized(name: str, found_ml: float | None, true_ml: float | None) -> CaseScore:
+        measured = replace(agreement(0.5), volume_prediction_ml=found_ml, volume_truth_ml=true_ml)
+        return CaseScore("A", 0, name, "scar", measured)
+
+    known = [sized("a", 10, 20), sized("b", 20, 20), sized("c", 50, 30)]
+    with_one = [*known, sized("d", None, None)]
+    assert mass_lines(small_table(), with_one) == mass_lines(small_table(), known)
+    assert mass_lines(small_table(), [sized("d", None, None)]) == []

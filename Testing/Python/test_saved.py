@@ -37,6 +37,7 @@ REMOTE, ELSEWHERE, IN_SCAR = (64, 48), (48, 64), (32, 44)
 def new_session(case=None):
     case = case or circle_case()
     start = circle_segmentation(case, warnings=("blurred: 10 % of the edges",))
+    start = replace(start, machine={"precision": "float32", "torch": "2.9.1", "threads": 2})
     rng = np.random.default_rng(0)  # values that a coarser type could not hold
     chances = {
         name: np.clip(volume * 0.9 + rng.random(volume.shape, np.float32) * 0.1, 0, 1)
@@ -98,6 +99,7 @@ def test_where_it_started_comes_back_bit_for_bit(saved):
     start = read_state(path).segmentation
     np.testing.assert_array_equal(start.labels, session.start.labels)
     np.testing.assert_array_equal(start.uncertainty, session.start.uncertainty)
+    assert start.machine == session.start.machine != {}
     assert set(start.probabilities) == set(session.start.probabilities)
     for name, volume in session.start.probabilities.items():
         assert start.probabilities[name].dtype == np.float32

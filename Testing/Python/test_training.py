@@ -229,7 +229,7 @@ def test_the_prsn_trains_on_the_candidate_images_that_the_cascade_makes(patient)
     batch = {name: torch.from_numpy(value).float() for name, value in slices.items()}
     batch["region"] = (batch["region"] > 0.5).float()
     rng = np.random.default_rng(2)
-    cut, labels = crops.crop_patient(patient, crops.jittered_tissue_box(patient, rng), 48)
+    cut, labels, _ = crops.crop_patient(patient, crops.jittered_tissue_box(patient, rng), 48)
     region = crops.perturb_region(np.isin(labels, (200, 500, 1220, 2221)), rng, 3.0) > 0.5
     expected = prsn_input(cut, region)[region.any(axis=(1, 2))]
     np.testing.assert_allclose(candidates(batch).numpy(), expected, atol=2e-3)

@@ -73,6 +73,24 @@ def test_an_open_slice_takes_the_center_of_the_ring_below():
     assert chords.assessed[0].tolist() == [True] * 24 + [False] * 72
 
 
+@pytest.mark.parametrize("gap_deg", [50, 80, 150])
+def test_a_ring_with_a_gap_takes_the_center_of_the_closed_one_beside_it(gap_deg):
+    """Its own centroid lies off the middle, and every depth along its rays would be another one."""
+    heart = RingHeart(slices=4, solid=0, narrowing=0.0)
+    scar = Sector((0, 360), (0, 0.5))
+    labels = heart.labels(scar, Sector((360 - gap_deg, 360), slices=(0, 1), value=0))
+    cleaned = clean_ventricle(labels)
+    centers = lv_centers(cleaned, heart.spacing_mm)
+    middle = [(length - 1) / 2 for length in labels.shape[1:]]
+    assert centers[0] == pytest.approx(middle, abs=0.1)
+    chords = chords_of(labels, heart.spacing_mm)
+    there = chords.assessed[0]
+    assert there.mean() == pytest.approx(1 - gap_deg / 360, abs=0.03)
+    assert chords.transmurality_percent[0][there].mean() == pytest.approx(50, abs=1.5)
+    # But for the rim of the gap.
+    assert (np.abs(chords.endocardium_mm[0][there] - 20) < 1).mean() > 0.95
+
+
 def test_muscle_inside_the_cavity_is_no_wall():
     labels = FINE.labels()
     middle = np.array(labels.shape[1:]) // 2

@@ -412,6 +412,45 @@ def test_an_image_that_cannot_be_measured_leaves_masses_and_says_why(bench):
     assert len(bench.messages) == 1
 
 
+def test_a_t2_that_shows_a_part_of_the_heart_gives_no_total_in_panel_and_tables(
+    scene, infarctFolder
+):
+    bench = Bench(scene, infarctFolder)
+    case, labels = bench.correction.case, bench.correction.labels
+    covered = np.ones(labels.shape, bool)
+    covered[labels.shape[0] // 2 :] = False
+    short = replace(case, covered={**case.covered, "t2": covered})
+    session = bench.correction.session
+    bench.correction.case = short
+    bench.correction.session = type(session)(session.refiner, short, session.start)
+    bench.begin()
+    for name in ("edema", "scar_or_edema"):
+        assert bench.quantify.masses[name].mass_g is None
+    table = tableColumns(nodes.massTable(scene))
+    row = table["Tissue"].index("Edema outside the scar")
+    assert table["Mass (g)"][row] == "–" and "T2 does not show the whole LV" in table["Note"][row]
+    bench.measure()
+    assert bench.quantify.measurements.tissues == bench.quantify.masses
+    assert bench.quantify.measurements.slices[0].tissues["edema"].mass_g is not None
+    assert "Edema (g)" not in tableColumns(nodes.slicesTable(scene))
+    segments = tableColumns(nodes.segmentsTable(scene))
+    unknown = [k for k, cell in enumerate(segments["Edema (%)"]) if cell == "–"]
+    assert 0 < len(unknown) < 17
+    assert all("T2" in segments["Note"][k] or "no myo" in segments["Note"][k] for k in unknown)
+    bench.close()
+
+
+def test_a_heart_that_no_human_has_is_told_in_the_panel(bench):
+    bench.measure()
+    assert not any("human" in words for words in bench.quantify.doubts)
+    labels = bench.correction.labels.copy()
+    labels[labels == 200] = 2221
+    bench.correction.accept(labels)
+    bench.measure()
+    (words,) = (words for words in bench.quantify.doubts if "Unlike a human heart" in words)
+    assert "(expected at most 60)" in words
+
+
 def test_other_rules_are_measured_when_asked_for(bench):
     bench.quantify.setSettings(ConventionalSettings(methods=("otsu", "manual"), manual_threshold=1))
     bench.work.waitForAll()

@@ -63,10 +63,10 @@ class QuantifyPanel(Panel):
             self.showNodes()
         if quantify.problem:
             self.ui.staleLabel.text = quantify.problem
+        elif quantify.stale:
+            self.ui.staleLabel.text = _("Methods, segments and plots are being updated…")
         else:
-            self.ui.staleLabel.text = (
-                _("Methods, segments and plots are being updated…") if quantify.stale else ""
-            )
+            self.ui.staleLabel.text = "\n".join(quantify.doubts)
         self.ui.staleLabel.visible = bool(self.ui.staleLabel.text)
         self._offerMethods()
         automatic = _("The remote region is automatic: show it, and drag its point.")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from myops.commands.options import PATH, device_option
+from myops.commands.options import (
+    PATH,
+    case_convention_option,
+    convention_option,
+    device_option,
+)
 from myops.commands.screen import progress_bar
 
 if TYPE_CHECKING:
@@ -37,22 +41,30 @@ def evaluate() -> None:
 @click.argument("prediction", type=PATH)
 @click.argument("truth", type=PATH)
 @click.option("--output", "-o", type=PATH, help="JSON file for the numbers.")
-def masks(prediction: Path, truth: Path, output: Path | None) -> None:
+@convention_option
+@click.option("--truth-convention", default="", help="Of the truth, where it is another one.")
+def masks(
+    prediction: Path, truth: Path, output: Path | None, convention: str, truth_convention: str
+) -> None:
     """Compare a label map with the truth.
 
-    Both hold MyoPS labels on one grid; overlap, surface distances and volumes per region.
+    Both hold labels at the same places; overlap, surface distances and volumes per region.
     """
-    from myops.compare import compare_files
+    from myops.compare import read_pair
+    from myops.io import write_json
     from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
-    from myops.text_files import write_text
 
     if output is not None:
         refuse_overwriting([output], [prediction, truth], OTHER_OUTPUT)
-    regions = {name: found.to_dict() for name, found in compare_files(prediction, truth).items()}
+    pair = read_pair(prediction, truth, convention, truth_convention)
+    regions = {name: found.to_dict() for name, found in pair.compare().items()}
     print_agreement(regions)
+    for warning in pair.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     if output is not None:
-        text = json.dumps(regions, indent=2) + "\n"
-        write_text(output, text)
+        # Only where there are any: otherwise the file holds nothing but regions.
+        doubts = {"warnings": list(pair.warnings)} if pair.warnings else {}
+        write_json(output, {**regions, **doubts})
 
 
 @evaluate.command()
@@ -61,6 +73,7 @@ def masks(prediction: Path, truth: Path, output: Path | None) -> None:
 @click.option("--patients", type=click.IntRange(min=1), default=20, show_default=True)
 @click.option("--first-seed", type=click.IntRange(min=0), default=900_000, show_default=True)
 @click.option("--cases", "--real", type=PATH, help="Folder of labeled hearts, not phantoms.")
+@case_convention_option
 @click.option(
     "--structure",
     type=click.Choice(["scar", "edema", "myocardium", "blood_pool", "mvo"]),
@@ -107,6 +120,7 @@ def interactive(
     patients: int,
     first_seed: int,
     cases: Path | None,
+    convention: str,
     method: str,
     models: tuple[str, ...],
     workers: int,
@@ -128,7 +142,7 @@ def interactive(
     check_writable(output)
     methods = {"refiner": models, "growing": (GROWING,), "all": (*models, GROWING)}[method]
     config = EvaluationConfig(methods=tuple(dict.fromkeys(methods)), **settings)
-    readers = case_readers(cases) if cases else phantom_readers(first_seed, patients)
+    readers = case_readers(cases, convention) if cases else phantom_readers(first_seed, patients)
     results: list[PatientResult] = []
     try:
         with progress_bar("Correcting") as progress:

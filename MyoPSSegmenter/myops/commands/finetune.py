@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from myops.commands.options import PATH
+from myops.commands.options import PATH, case_convention_option
 from myops.commands.train import parse_setting, training_packages
 from myops.errors import InputError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     help="Corrected cases: a work list's folder (with --images), or label files beside images.",
 )
 @click.option("--images", type=PATH, help="The patients' images, for a work list's folder.")
+@case_convention_option
 @click.option("--output", "-o", type=PATH, required=True, help="Folder of the adapted weights.")
 @click.option(
     "--networks", default="prsn", show_default=True, help="assn (outline), prsn (tissue), or both."
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 def finetune(
     cases: Path,
     images: Path | None,
+    convention: str,
     output: Path,
     networks: str,
     minutes: float,
@@ -59,7 +61,7 @@ def finetune(
         seed=seed,
         settings=dict(parse_setting(setting) for setting in settings),
     )
-    result = adapt(_read(cases, images), output, config, click.echo, model)
+    result = adapt(_read(cases, images, convention), output, config, click.echo, model)
     for name, before in result.before.items():
         click.echo(f"{name:12s} Dice {before:.3f} -> {result.after[name]:.3f}")
     if not result.kept:
@@ -70,11 +72,11 @@ def finetune(
     click.echo(f"Kept. Use it: myops segment ... --model {output / WEIGHTS}")
 
 
-def _read(cases: Path, images: Path | None) -> list[LabeledCase]:
+def _read(cases: Path, images: Path | None, convention: str) -> list[LabeledCase]:
     if images is not None:
         from myops.worklist.approved import approved_cases
 
         return approved_cases(cases, images)
     from myops.datasets import find_cases
 
-    return list(find_cases(cases))
+    return list(find_cases(cases, convention))

@@ -22,6 +22,17 @@ device_option = click.option(
 )
 
 
+convention_option = click.option(
+    "--convention",
+    default="myops",
+    show_default=True,
+    help="How label files number structures: myops, emidec, acdc or mnms.",
+)
+case_convention_option = click.option(
+    "--convention", default="", help="Of the label files, if not that of their data set's names."
+)
+
+
 def place_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that name image files, and call it with `folder` and `named`."""
 

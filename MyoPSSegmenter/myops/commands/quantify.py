@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from myops.commands.options import PATH, case_options, landmark_options
+from myops.commands.options import PATH, case_options, convention_option, landmark_options
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @landmark_options
 @click.option("--output", "-o", type=PATH, help="Folder for JSON and CSV tables.")
 @click.option("--method", "methods", multiple=True, help="A method; repeatable. Default: all.")
-@click.option("--convention", default="myops", show_default=True, help="myops, emidec or acdc.")
+@convention_option
 @click.option("--remote-mask", type=PATH, help="Remote region as a mask, not the automatic one.")
 @click.option("--remote-sector", type=(float, float), metavar="CENTER WIDTH", help="In degrees.")
 @click.option("--hyperenhanced", type=PATH, help="Drawn region of the Amado method, as a mask.")
@@ -44,7 +44,7 @@ def quantify(case: Case, labels: Path, output: Path | None, **settings: Any) -> 
         refuse_replacing(output, ["regional.csv"], "quantification.json", OTHER_OUTPUT)
     measurements = measure_label_map(case, labels, **settings)
     click.echo(as_text(measurements))
-    for warning in measurements.warnings:
+    for warning in measurements.all_warnings:
         click.echo(f"Warning: {warning}", err=True)
     if output is not None:
         for path in write_tables(output, measurements):

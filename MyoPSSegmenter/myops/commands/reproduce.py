@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from myops.commands.options import PATH
+from myops.commands.options import PATH, case_convention_option
 from myops.commands.train import parse_setting, training_packages
 from myops.errors import InputError
 from myops.reproduce.protocol import PROTOCOLS, TESTED, TRAINED
@@ -37,6 +37,7 @@ from myops.reproduce.rows import NNUNET, TABLES, choose_rows, without_nnunet
     type=PATH,
     help="Folder of labeled patients of another kind, to test the same rows on.",
 )
+@case_convention_option
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
 def reproduce(
     name: str,
@@ -47,6 +48,7 @@ def reproduce(
     rows: str | None,
     patients: int,
     outside: Path | None,
+    convention: str,
     settings: tuple[str, ...],
 ) -> None:
     """Train a published system and its baselines, and print the paper's table.
@@ -77,7 +79,7 @@ def reproduce(
         except InputError as error:
             table, notes = without_nnunet(table), (f"Left out: nnU-Net ({error})",)
             click.echo(notes[0])
-    wanted = Reproduction(name, table, chosen, output, data, patients, outside, notes)
+    wanted = Reproduction(name, table, chosen, output, data, patients, outside, notes, convention)
     path = run(wanted, click.echo)
     click.echo(read_text(path))
     click.echo(f"Table: {path}")

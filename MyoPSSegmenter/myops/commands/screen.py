@@ -71,5 +71,5 @@ def print_measurements(measurements: Measurements) -> None:
         overlap = scar.dice_with_scar
         agreement = "" if overlap is None else f", Dice with the automatic scar {overlap:.2f}"
         click.echo(f"{rule_title(scar.result):<42}{amount(scar.mass)}{agreement}")
-    for warning in measurements.warnings:
+    for warning in measurements.all_warnings:
         click.echo(f"Warning: {warning}", err=True)

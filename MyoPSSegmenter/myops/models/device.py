@@ -44,6 +44,14 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, name, bool)() for name in known)
 
 
+def precision_now(device: torch.device) -> str:
+    """The precision that a network on this device runs in at this moment, such as "bfloat16"."""
+    kind = device.type
+    if kind not in ("cpu", "cuda") or not torch.is_autocast_enabled(kind):
+        return "float32"
+    return str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
+
+
 def inference_precision(device: torch.device) -> AbstractContextManager[object]:
     """Context in which a network runs: bfloat16 where it is fast, else float32."""
     if has_fast_bfloat16(device):

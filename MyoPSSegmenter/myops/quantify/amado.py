@@ -6,7 +6,8 @@ caught in the contour, sets no threshold and joins no scar.
 
 The paper's reader draws the region. Where none is drawn, the automatic one is the largest connected
 part of the myocardium above the remote-referenced half maximum: it asks nothing of the label map
-but the wall and the remote region. Half of the maximum needs intensities that start at zero, so the
+but the wall and the remote region. A second infarct that does not touch it is left out, which the
+result then says. Half of the maximum needs intensities that start at zero, so the
 rule is invalid on signed or offset (PSIR) images.
 """
 
@@ -32,6 +33,8 @@ from .threshold import (
 
 RULE = "amado"
 NO_REGION_THERE = "no hyper-enhanced region"
+# Fewer of the bright voxels of labeled scar outside the result are rim and noise.
+LEAST_MISSED_SHARE = 0.05
 NO_REGION = "no hyper-enhanced region: nothing was drawn, and there is no remote region to find one"
 
 
@@ -42,6 +45,7 @@ def amado(
     remote: RemoteRegion | None,
     scope: Scope = "volume",
     hyperenhanced: np.ndarray | None = None,
+    labeled: np.ndarray | None = None,
 ) -> ThresholdResult:
     """Half of the maximum of a hyper-enhanced region, grown inside the myocardium.
 
@@ -55,6 +59,8 @@ def amado(
         remote: remote region, for the automatic hyper-enhanced region.
         scope: one peak for the volume, or one per slice.
         hyperenhanced: bool (z, y, x), the region as drawn; found automatically if None.
+        labeled: bool (z, y, x), labeled scar, to say how much of it the automatic region misses;
+            `scar` if None.
     """
     slices = lge.shape[0]
     invalid = no_contrast(lge, myocardium) or signed_data(lge, myocardium)
@@ -74,8 +80,32 @@ def amado(
     thresholds = tuple(None if p is None else p / 2 for p in peaks)
     mask = grow(region, above(lge, myocardium, thresholds, inclusive=True), scope)
     doubts = offset_doubt(lge, myocardium, remote) + not_judged(skipped, NO_REGION_THERE)
+    if not drawn and remote is not None:
+        doubts += _missed_doubt(lge, myocardium, scar if labeled is None else labeled, remote, mask)
     return ThresholdResult(
         RULE, scope, peaks, thresholds, mask, None, doubts, None if drawn else remote
+    )
+
+
+def _missed_doubt(
+    lge: np.ndarray,
+    myocardium: np.ndarray,
+    labeled: np.ndarray,
+    remote: RemoteRegion,
+    mask: np.ndarray,
+) -> tuple[str, ...]:
+    """Doubt about an automatic region that leaves another infarct out."""
+    bright = remote_referenced(lge, myocardium, myocardium, remote).mask
+    if bright is None:
+        return ()
+    expected = int(np.count_nonzero(labeled & bright))
+    missed = int(np.count_nonzero(labeled & bright & ~mask))
+    if missed <= LEAST_MISSED_SHARE * expected:
+        return ()
+    return (
+        f"{100 * missed / expected:.0f} % of the labeled scar that is bright ({missed} of "
+        f"{expected} voxels) is not connected with the largest bright region and is left out; draw "
+        "the region around every infarct",
     )
 
 

@@ -118,7 +118,8 @@ def conventional_methods(
             continue
         rule = RULES[method]
         if method == "fwhm_amado":
-            rule = partial(amado, hyperenhanced=hyperenhanced)
+            labeled = regions.scar(labels)
+            rule = partial(amado, hyperenhanced=hyperenhanced, labeled=labeled)
         results |= {f"{method}_{scope}": rule(lge, wall, judged, remote, scope) for scope in SCOPES}
     tissue = _Tissue(labels)
     return {name: _finished(found, tissue, spacing_mm, settings) for name, found in results.items()}

@@ -7,11 +7,17 @@ out and make every mass too small.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import labels as regions
+
+if TYPE_CHECKING:
+    from ..case import Case
 
 # Specific density of myocardium used for LV mass by the Society for Cardiovascular Magnetic
 # Resonance: Schulz-Menger et al., J Cardiovasc Magn Reson 2020;22:19.
@@ -23,10 +29,11 @@ NOT_ASSESSED = {
     "scar_or_edema": "not assessed: the union needs both an LGE and a T2 image",
     "mvo": "not assessed: the label map marks no microvascular obstruction apart from scar",
 }
+GIVE_SPACING = "give the true spacing to get volumes and masses"
 UNKNOWN_SPACING = (
-    "refused: the image's header holds no spacing (1 x 1 x 1 mm at origin 0); "
-    "give the true spacing to get volumes and masses"
+    f"refused: the image's header holds no spacing (1 x 1 x 1 mm at origin 0); {GIVE_SPACING}"
 )
+NOTHING_MISSING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,25 @@ class TissueMass:
     reason: str | None = None
 
 
+def known_spacing_mm(case: Case) -> tuple[float, float, float] | None:
+    """Voxel spacing (x, y, z) of a case; None when it is unknown."""
+    return case.geometry.spacing_mm if case.spacing_known else None
+
+
+def spacing_refusal(case: Case) -> str:
+    """Why a case gives no mm, mL and g, in words for the user; empty when it gives them."""
+    if case.spacing_known:
+        return ""
+    told = getattr(case, "spacing_reason", "")
+    return f"refused: {told}; {GIVE_SPACING}" if told else UNKNOWN_SPACING
+
+
 def tissue_mass(
-    voxels: int | None, lv_voxels: int, voxel_ml: float | None, reason: str | None = None
+    voxels: int | None,
+    lv_voxels: int,
+    voxel_ml: float | None,
+    reason: str | None = None,
+    no_spacing: str = UNKNOWN_SPACING,
 ) -> TissueMass:
     """Volume, mass and share of LV mass for a number of voxels.
 
@@ -58,19 +82,24 @@ def tissue_mass(
         lv_voxels: voxels of the LV myocardium (normal + edema + scar, MVO in it).
         voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
         reason: why `voxels` is None.
+        no_spacing: why `voxel_ml` is None, from `spacing_refusal`.
     """
     if voxels is None:
         return TissueMass(None, None, None, None, reason)
     percent = 100.0 * voxels / lv_voxels if lv_voxels else None
     if voxel_ml is None:
-        return TissueMass(voxels, None, None, percent, UNKNOWN_SPACING)
+        return TissueMass(voxels, None, None, percent, no_spacing)
     volume = voxels * voxel_ml
     no_share = None if lv_voxels else "no share of LV mass: no myocardium was found"
     return TissueMass(voxels, volume, volume * MYOCARDIAL_DENSITY_G_PER_ML, percent, no_share)
 
 
 def tissue_masses(
-    labels: np.ndarray, assessed: frozenset[str], voxel_ml: float | None
+    labels: np.ndarray,
+    assessed: frozenset[str],
+    voxel_ml: float | None,
+    missing: Mapping[str, str] = NOTHING_MISSING,
+    no_spacing: str = UNKNOWN_SPACING,
 ) -> dict[str, TissueMass]:
     """Mass of every tissue of a MyoPS label map.
 
@@ -83,6 +112,9 @@ def tissue_masses(
         assessed: which of "scar", "edema" the present sequences allow to judge; "mvo" where the
             label map tells MVO from scar, which marked MVO shows by itself.
         voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
+        missing: tissues that cannot be judged here although they are `assessed` elsewhere, with the
+            reason, see `coverage`.
+        no_spacing: why `voxel_ml` is None, from `spacing_refusal`.
 
     Returns:
         "lv_myocardium", "scar", "mvo", "edema", "scar_or_edema", "blood_pool" -> TissueMass.
@@ -92,10 +124,11 @@ def tissue_masses(
     masses = {}
     for name, voxels in counts.items():
         needed = {"scar", "edema"} if name == "scar_or_edema" else {name}
+        reason = missing.get(name)
         if name in NOT_ASSESSED and not known >= needed:
-            masses[name] = tissue_mass(None, counts["lv_myocardium"], voxel_ml, NOT_ASSESSED[name])
-        else:
-            masses[name] = tissue_mass(voxels, counts["lv_myocardium"], voxel_ml)
+            reason = NOT_ASSESSED[name]
+        judged = None if reason else voxels
+        masses[name] = tissue_mass(judged, counts["lv_myocardium"], voxel_ml, reason, no_spacing)
     masses["blood_pool"] = _cavity(masses["blood_pool"])
     return masses
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from .. import labels as regions
 from ..case import images_sha256
 from ..checksum import array_sha256
+from ..coverage import hidden_slices, hidden_tissues
 from .conventional import (
     REPORT_METHODS,
     RULE_TITLES,
@@ -18,18 +19,18 @@ from .conventional import (
     conventional_methods,
     remote_region,
 )
+from .human_heart import doubt_of_labels
 from .mass import (
     MYOCARDIAL_DENSITY_G_PER_ML,
-    UNKNOWN_SPACING,
     TissueMass,
     dice,
-    tissue_mass,
-    tissue_masses,
+    known_spacing_mm,
 )
-from .papillary import with_papillary_muscles
+from .papillary import COUNTED_NOTE, with_papillary_muscles
 from .quality import ImageQuality, image_quality
 from .regional import Regional, regional
 from .remote import RemoteRegion, Sector
+from .scale import Scale
 from .threshold import ThresholdResult
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ..segmentation import Segmentation
     from .orientation import Landmarks
 
+UNJUDGED = "not judged: nothing to set this rule's threshold by in this slice"
 NO_LGE = "not assessed: there is no LGE image"
 REPORT_SETTINGS = ConventionalSettings(methods=REPORT_METHODS)
 
@@ -114,6 +116,8 @@ class Measurements:
         conventional: the other conventional rules that were asked for, such as "sd5_volume".
         quality: image quality of the LGE; None without one.
         regional: segments, transmurality, endocardial surface and salvage.
+        papillary_in_lv_mass: whether LV mass and its shares count papillary muscles; `regional`
+            never does.
         images_sha256: sequence name to the checksum of the voxels that were measured.
         labels_sha256: checksum of the label map.
     """
@@ -134,6 +138,13 @@ class Measurements:
     regional: Regional | None = None
     images_sha256: Mapping[str, str] = field(default_factory=dict)
     labels_sha256: str = ""
+    papillary_in_lv_mass: bool = False
+
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """Those of the regional analysis too, each once."""
+        regional = self.regional.warnings if self.regional is not None else ()
+        return tuple(dict.fromkeys((*self.warnings, *regional)))
 
     @property
     def methods(self) -> dict[str, ThresholdedScar]:
@@ -181,34 +192,57 @@ def measure(
     labels = segmentation.labels
     if labels.shape != case.geometry.array_shape:
         raise ValueError(f"expected labels of {case.geometry.array_shape}, found {labels.shape}")
-    voxel_ml = case.geometry.voxel_volume_ml if case.spacing_known else None
     weighed = with_papillary_muscles(case.images, labels) if papillary_in_lv_mass else labels
-    assessed = segmentation.assessed | ({"mvo"} if regions.mvo(labels).any() else set())
-    results = _conventional(case, labels, settings, remote_override, hyperenhanced)
-    scars = {name: _thresholded(r, labels, weighed, voxel_ml) for name, r in results.items()}
-    remote, remote_reason = _remote(case, labels, remote_override)
+    hidden = hidden_tissues(case)
+    scale = Scale.of(case, weighed, segmentation.assessed, hidden)
     wall = regions.myocardium(labels)
+    on_lge = _without(labels, hidden_slices(hidden, "scar", wall))
+    results = _conventional(case, on_lge, settings, remote_override, hyperenhanced)
+    scars = {name: _thresholded(r, on_lge, weighed, scale) for name, r in results.items()}
+    remote, remote_reason = _remote(case, on_lge, remote_override)
     uncertain = wall.any() and bool(segmentation.probabilities)
+    note = COUNTED_NOTE if papillary_in_lv_mass else ""
     return Measurements(
         case_name=case.name,
         spacing_mm=case.geometry.spacing_mm,
         spacing_known=case.spacing_known,
-        tissues=tissue_masses(weighed, assessed, voxel_ml),
-        slices=_slices(weighed, assessed, results, voxel_ml),
+        tissues=scale.tissues(weighed),
+        slices=_slices(weighed, results, scale),
         remote=remote,
         remote_reason=remote_reason,
         fwhm=_of_report(scars, True),
         fwhm_reason=None if "lge" in case.images else NO_LGE,
         mean_uncertainty=float(segmentation.uncertainty[wall].mean()) if uncertain else None,
-        warnings=_warnings(case, segmentation, results),
+        warnings=(
+            *_warnings(case, segmentation, weighed, results, scale),
+            *(remote.doubts if remote is not None else ()),
+            *((note,) if note else ()),
+        ),
         conventional=_of_report(scars, False),
-        quality=_quality(case, labels, remote),
-        regional=regional(
-            labels, case.geometry, segmentation.assessed, case.spacing_known, landmarks
+        quality=_quality(case, on_lge, remote),
+        regional=replace(
+            regional(
+                labels,
+                case.geometry,
+                segmentation.assessed,
+                case.spacing_known,
+                landmarks,
+                hidden,
+                scale.no_spacing,
+            ),
+            note=note,
         ),
         images_sha256=images_sha256(case),
         labels_sha256=array_sha256(labels),
+        papillary_in_lv_mass=papillary_in_lv_mass,
     )
+
+
+def _without(labels: np.ndarray, slices: np.ndarray) -> np.ndarray:
+    """Labels without those of some slices, bool (z,)."""
+    if not slices.any():
+        return labels
+    return np.where(slices[:, None, None], labels.dtype.type(0), labels)
 
 
 def _remote(
@@ -233,16 +267,16 @@ def _conventional(
     lge = case.images.get("lge")
     if lge is None:
         return {}
-    spacing_mm = case.geometry.spacing_mm if case.spacing_known else None
-    return conventional_methods(lge, labels, spacing_mm, settings, remote_override, hyperenhanced)
+    return conventional_methods(
+        lge, labels, known_spacing_mm(case), settings, remote_override, hyperenhanced
+    )
 
 
 def _quality(case: Case, labels: np.ndarray, remote: RemoteRegion | None) -> ImageQuality | None:
     lge = case.images.get("lge")
     if lge is None:
         return None
-    spacing_mm = case.geometry.spacing_mm if case.spacing_known else None
-    return image_quality(lge, labels, spacing_mm, remote)
+    return image_quality(lge, labels, known_spacing_mm(case), remote)
 
 
 def _of_report(parts: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
@@ -251,21 +285,21 @@ def _of_report(parts: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
 
 
 def _thresholded(
-    result: ThresholdResult, labels: np.ndarray, weighed: np.ndarray, voxel_ml: float | None
+    result: ThresholdResult, labels: np.ndarray, weighed: np.ndarray, scale: Scale
 ) -> ThresholdedScar:
     lv_voxels = int(regions.myocardium(weighed).sum())
 
     def mass(mask: np.ndarray | None) -> TissueMass | None:
-        return None if mask is None else tissue_mass(int(mask.sum()), lv_voxels, voxel_ml)
+        return None if mask is None else scale.mass(int(mask.sum()), lv_voxels)
 
-    if result.mask is None:
-        nothing = tissue_mass(None, lv_voxels, voxel_ml, result.invalid)
-        return ThresholdedScar(result, nothing, None, result.invalid)
+    missing = result.invalid if result.mask is None else scale.lacking.get("scar")
+    if result.mask is None or missing:
+        return ThresholdedScar(result, scale.mass(None, lv_voxels, missing), None, missing)
     overlap = dice(result.mask, regions.scar(labels))
     empty = "both the rule and the labeled scar are empty" if overlap is None else None
     return ThresholdedScar(
         result=result,
-        mass=tissue_mass(int(result.mask.sum()), lv_voxels, voxel_ml),
+        mass=scale.mass(int(result.mask.sum()), lv_voxels),
         dice_with_scar=overlap,
         dice_reason=empty,
         filled=mass(result.filled),
@@ -275,41 +309,52 @@ def _thresholded(
 
 
 def _slices(
-    labels: np.ndarray,
-    assessed: frozenset[str],
-    results: Mapping[str, ThresholdResult],
-    voxel_ml: float | None,
+    labels: np.ndarray, results: Mapping[str, ThresholdResult], scale: Scale
 ) -> tuple[SliceMeasurement, ...]:
     voxels = {
         name: None if r.mask is None else r.mask.sum(axis=(1, 2)) for name, r in results.items()
     }
     rows = []
-    for index, plane in enumerate(labels):
-        tissues = tissue_masses(plane, assessed, voxel_ml)
+    for index in range(len(labels)):
+        tissues = scale.tissues(labels, index)
         lv_voxels = tissues["lv_myocardium"].voxels or 0
-        by_rule = {
-            name: tissue_mass(
-                None if found is None else int(found[index]),
-                lv_voxels,
-                voxel_ml,
-                results[name].invalid,
-            )
-            for name, found in voxels.items()
-        }
+        by_rule = {}
+        for name, found in voxels.items():
+            reason = results[name].invalid or scale.of_slices[index].get("scar")
+            reason = reason or _unjudged(results[name], labels[index], index)
+            count = None if found is None or reason else int(found[index])
+            by_rule[name] = scale.mass(count, lv_voxels, reason)
         parts = (_of_report(by_rule, True), _of_report(by_rule, False))
         rows.append(SliceMeasurement(index + 1, tissues, *parts))
     return tuple(rows)
 
 
+def _unjudged(result: ThresholdResult, plane: np.ndarray, index: int) -> str | None:
+    """Why a rule with a threshold for each slice says nothing about one that holds scar."""
+    if result.scope == "volume" or result.thresholds[index] is not None:
+        return None
+    return UNJUDGED if regions.scar(plane).any() else None
+
+
 def _warnings(
-    case: Case, segmentation: Segmentation, results: Mapping[str, ThresholdResult]
+    case: Case,
+    segmentation: Segmentation,
+    weighed: np.ndarray,
+    results: Mapping[str, ThresholdResult],
+    scale: Scale,
 ) -> tuple[str, ...]:
     """Warnings of every stage, each once, in the order of the stages."""
     found = [*case.warnings, *segmentation.warnings]
     if not case.spacing_known:
-        found.append(f"Volumes and masses are {UNKNOWN_SPACING}.")
+        found.append(f"Volumes and masses are {scale.no_spacing}.")
     labels = segmentation.labels
     found += skipped_slices(regions.lv_region(labels))
+    found += filter(None, [doubt_of_labels(weighed, known_spacing_mm(case))])
+    found += [
+        f"{name.capitalize()}: {scale.lacking[name].partition(': ')[2]}."
+        for name in ("scar", "edema")
+        if name in scale.lacking and name in segmentation.assessed
+    ]
     if results and regions.myocardium(labels).any() and not regions.scar(labels).any():
         found.append(
             "No scar was found. FWHM assumes that there is scar: without one, "

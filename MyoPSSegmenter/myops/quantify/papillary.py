@@ -16,6 +16,8 @@ from .. import labels as regions
 from ..errors import InputError
 from ..labels import MYOPS
 
+# Two bases for shares in one result: each place that shows one says which it is.
+COUNTED_NOTE = "LV mass counts papillary muscles; regional numbers are of the wall without them"
 # Muscle and blood whose medians are closer than this many SD of the blood cannot be told apart.
 LEAST_CONTRAST_SD = 1.0
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .. import labels as regions
+from ..coverage import NOTHING_HIDDEN, Hidden, reasons_by_slice, reasons_here, reasons_of_heart
 from ..geometry import Geometry
 from .endocardial_surface import EndocardialSurface, endocardial_lengths_mm, endocardial_surface
 from .insertion import find_septum
-from .mass import MYOCARDIAL_DENSITY_G_PER_ML, NOT_ASSESSED
+from .mass import MYOCARDIAL_DENSITY_G_PER_ML, NOT_ASSESSED, UNKNOWN_SPACING
 from .orientation import (
     Ask,
     Landmarks,
@@ -49,7 +50,7 @@ CUT_APEX_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Wall:
-    """Disease in one part of the wall. Missing numbers are None; `Part.reason` says why.
+    """Disease in one part of the wall. Missing numbers are None; `reasons` says why.
 
     Attributes:
         voxels: voxels of wall, scar and edema included.
@@ -58,6 +59,7 @@ class Wall:
             without the scar inside it.
         scar_g, edema_g: the same in g.
         transmurality: of the scar, by chords; None when scar was not assessed.
+        reasons: "mass", "scar", "edema", "scar_or_edema" to why its numbers are missing.
     """
 
     voxels: int
@@ -68,6 +70,7 @@ class Wall:
     scar_g: float | None
     edema_g: float | None
     transmurality: Transmurality | None
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,18 @@ class Segment:
     wall: Wall
     reason: str | None
 
+    @property
+    def note(self) -> str:
+        """Why numbers are missing in this segment; what the whole patient lacks is left out."""
+        if self.reason:
+            return self.reason
+        reasons = (
+            why
+            for name, why in self.wall.reasons.items()
+            if name != "mass" and why != NOT_ASSESSED[name]
+        )
+        return "; ".join(dict.fromkeys(reasons))
+
 
 @dataclass(frozen=True)
 class RegionalSlice:
@@ -88,14 +103,14 @@ class RegionalSlice:
         level: "basal", "mid", "apical", "apex"; None where it is unknown or there is no LV.
         wall: disease in it.
         infarct_endocardium_mm: length of the endocardium under scar; None if not assessed.
-        endocardium_mm: length of the endocardium cut by chords.
+        endocardium_mm: length of the endocardium cut by chords; None when the spacing is unknown.
     """
 
     number: int
     level: str | None
     wall: Wall
     infarct_endocardium_mm: float | None
-    endocardium_mm: float
+    endocardium_mm: float | None
 
 
 @dataclass(frozen=True)
@@ -113,6 +128,7 @@ class Regional:
         surface: endocardial surface of the infarct.
         salvage: salvage index with its warning.
         warnings: doubts, in words.
+        note: what the shares refer to, where other numbers of the result have another base.
     """
 
     segments: tuple[Segment, ...]
@@ -125,6 +141,7 @@ class Regional:
     surface: EndocardialSurface
     salvage: Salvage
     warnings: tuple[str, ...]
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict for JSON, without arrays; see `regional_tables.plain`."""
@@ -145,6 +162,8 @@ def regional(
     assessed: frozenset[str],
     spacing_known: bool = True,
     landmarks: Landmarks | None = None,
+    hidden: Hidden = NOTHING_HIDDEN,
+    no_spacing: str = UNKNOWN_SPACING,
 ) -> Regional:
     """Analyze a label map by segment, slice and chord.
 
@@ -152,8 +171,10 @@ def regional(
         labels: uint16 (z, y, x), MyoPS values.
         geometry: the Case's (canonical) grid.
         assessed: which of "scar", "edema" the present sequences allow to judge.
-        spacing_known: False refuses masses and areas.
+        spacing_known: False refuses masses, lengths and areas.
         landmarks: what the reader says about the orientation, if anything.
+        hidden: where tissues cannot be judged although they are assessed, see `coverage`.
+        no_spacing: why the spacing is unknown, see `mass.spacing_refusal`.
 
     Raises:
         ValueError: the label map is not on the grid.
@@ -172,8 +193,10 @@ def regional(
     if orientation is not None and levels is not None:
         segment_labels = segment_map(labels, centers, levels, *reference, geometry.spacing_mm)
     voxel_ml = geometry.voxel_volume_ml if spacing_known else None
-    measured = _Measured.of(labels, chords, assessed, voxel_ml)
-    missing = None if "scar" in assessed else NOT_ASSESSED["scar"]
+    measured = _Measured.of(labels, chords, assessed, voxel_ml, hidden, no_spacing)
+    lacking = reasons_of_heart(hidden, regions.myocardium(labels))
+    of_slices = reasons_by_slice(hidden, regions.myocardium(labels))
+    missing = lacking.get("scar") if "scar" in assessed else NOT_ASSESSED["scar"]
     spacing = geometry.spacing_mm[2] if spacing_known else None
     return Regional(
         segments=_segments(measured, segment_labels, levels),
@@ -182,11 +205,11 @@ def regional(
         segment_labels=segment_labels,
         orientation=orientation,
         whole=measured.wall(
-            np.ones(measured.tissue.shape, bool), np.ones(chords.assessed.shape, bool)
+            np.ones(measured.tissue.shape, bool), np.ones(chords.assessed.shape, bool), lacking
         ),
-        slices=_slices(measured, levels),
+        slices=_slices(measured, levels, of_slices),
         surface=endocardial_surface(chords, spacing, missing),
-        salvage=salvage(labels, assessed),
+        salvage=salvage(labels, assessed, lacking),
         warnings=_warnings(ventricle, levels, orientation, chords),
     )
 
@@ -225,6 +248,8 @@ class _Measured:
         chords: of the stack.
         assessed: which of "scar", "edema" can be judged.
         voxel_ml: volume of a voxel; None when the spacing is unknown.
+        hidden: tissue to bool (n,), where it cannot be judged.
+        no_spacing: why `voxel_ml` is None.
     """
 
     tissue: np.ndarray
@@ -232,25 +257,40 @@ class _Measured:
     chords: Chords
     assessed: frozenset[str]
     voxel_ml: float | None
+    hidden: Hidden
+    no_spacing: str
 
     @classmethod
     def of(
-        cls, labels: np.ndarray, chords: Chords, assessed: frozenset[str], voxel_ml: float | None
+        cls,
+        labels: np.ndarray,
+        chords: Chords,
+        assessed: frozenset[str],
+        voxel_ml: float | None,
+        hidden: Hidden,
+        no_spacing: str,
     ) -> _Measured:
         """Take the wall's voxels out of a label map (z, y, x)."""
         places = np.nonzero(regions.myocardium(labels))
-        return cls(labels[places], places, chords, assessed, voxel_ml)
+        of_wall = {name: where[places] for name, where in hidden.items()}
+        return cls(labels[places], places, chords, assessed, voxel_ml, of_wall, no_spacing)
 
-    def wall(self, voxels: np.ndarray, rays: np.ndarray) -> Wall:
+    def wall(
+        self, voxels: np.ndarray, rays: np.ndarray, lacking: Mapping[str, str] | None = None
+    ) -> Wall:
         """Disease in a part of the wall.
 
         Args:
             voxels: bool (n,), which of the wall's voxels.
             rays: bool (z, 96), which chords.
+            lacking: what cannot be judged there, with the reason; looked up if None.
         """
         part = self.tissue[voxels]
-        scar = int(regions.scar(part).sum()) if "scar" in self.assessed else None
-        edema = int(regions.edema(part).sum()) if "edema" in self.assessed else None
+        if lacking is None:
+            lacking = reasons_here(self.hidden, voxels) if voxels.any() else {}
+        reasons = {**lacking, **self._not_assessed()}
+        scar = None if "scar" in reasons else int(regions.scar(part).sum())
+        edema = None if "edema" in reasons else int(regions.edema(part).sum())
         both = None if scar is None or edema is None else scar + edema
         depth = self.chords.transmurality_percent[rays]
         return Wall(
@@ -262,7 +302,13 @@ class _Measured:
             scar_g=self._grams(scar),
             edema_g=self._grams(edema),
             transmurality=None if scar is None else summarize(depth),
+            reasons={**reasons, **({} if self.voxel_ml is not None else {"mass": self.no_spacing})},
         )
+
+    def _not_assessed(self) -> dict[str, str]:
+        """What cannot be judged anywhere."""
+        found = {n: NOT_ASSESSED[n] for n in ("scar", "edema") if n not in self.assessed}
+        return found | ({"scar_or_edema": NOT_ASSESSED["scar_or_edema"]} if found else {})
 
     def _grams(self, voxels: int | None) -> float | None:
         if voxels is None or self.voxel_ml is None:
@@ -290,20 +336,24 @@ def _segments(
     return tuple(segments)
 
 
-def _slices(measured: _Measured, levels: np.ndarray | None) -> tuple[RegionalSlice, ...]:
+def _slices(
+    measured: _Measured, levels: np.ndarray | None, lacking: Sequence[Mapping[str, str]]
+) -> tuple[RegionalSlice, ...]:
     infarcted, total = endocardial_lengths_mm(measured.chords)
-    scar_assessed = "scar" in measured.assessed
+    known = measured.voxel_ml is not None
     rows = []
     for index in range(len(total)):
         rays = np.zeros(measured.chords.assessed.shape, bool)
         rays[index] = True
+        wall = measured.wall(measured.places[0] == index, rays, lacking[index])
+        scar_known = known and "scar" not in wall.reasons
         rows.append(
             RegionalSlice(
                 number=index + 1,
                 level=None if levels is None else LEVEL_NAMES.get(int(levels[index])),
-                wall=measured.wall(measured.places[0] == index, rays),
-                infarct_endocardium_mm=float(infarcted[index]) if scar_assessed else None,
-                endocardium_mm=float(total[index]),
+                wall=wall,
+                infarct_endocardium_mm=float(infarcted[index]) if scar_known else None,
+                endocardium_mm=float(total[index]) if known else None,
             )
         )
     return tuple(rows)

@@ -50,6 +50,7 @@ def plain(regional: Regional) -> dict[str, Any]:
         "endocardial_surface": asdict(regional.surface),
         "salvage": asdict(regional.salvage),
         "warnings": list(regional.warnings),
+        "note": regional.note,
     }
 
 
@@ -58,20 +59,27 @@ def rows(regional: Regional, case_name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
 
     def add(part: str, structure: str, quantity: str, value: Any, unit: str, note: Any) -> None:
-        row = (case_name, part, structure, quantity, value, unit, note or "")
+        words = note or (regional.note if unit in ("g", "%") else "")
+        row = (case_name, part, structure, quantity, value, unit, words)
         found.append(dict(zip(COLUMNS, row, strict=True)))
 
     def add_wall(part: str, structure: str, wall: Wall, reason: str | None) -> None:
         for quantity, unit in WALL_UNITS.items():
-            add(part, structure, quantity, getattr(wall, quantity), unit, reason)
+            value = getattr(wall, quantity)
+            note = reason or (missing_reason(wall, quantity) if value is None else "")
+            add(part, structure, quantity, value, unit, note)
         for quantity, unit in TRANSMURALITY_UNITS.items():
             value = getattr(wall.transmurality, quantity, None)
-            add(part, structure, f"transmurality_{quantity}", value, unit, reason)
+            note = reason or (wall.reasons.get("scar") if value is None else "")
+            add(part, structure, f"transmurality_{quantity}", value, unit, note)
 
     add_wall("all", "wall", regional.whole, None)
     for segment in regional.segments:
         name = f"segment_{segment.number:02d}_{segment.name.replace(' ', '_')}"
         add_wall("all", name, segment.wall, segment.reason)
+    if regional.orientation is not None:
+        width, source = regional.orientation.septum_deg, regional.orientation.source
+        add("all", "segments", "septum_deg", width, "degrees", source)
     if regional.segments_reason:
         add("all", "segments", "count", None, "", regional.segments_reason)
     surface, spared = regional.surface, regional.salvage
@@ -83,6 +91,14 @@ def rows(regional: Regional, case_name: str) -> list[dict[str, Any]]:
     for one in regional.slices:
         part = str(one.number)
         add_wall(part, "wall", one.wall, None)
-        add(part, "endocardium", "infarct_mm", one.infarct_endocardium_mm, "mm", None)
-        add(part, "endocardium", "total_mm", one.endocardium_mm, "mm", None)
+        unknown = one.wall.reasons.get("mass")
+        note = one.wall.reasons.get("scar") or unknown
+        add(part, "endocardium", "infarct_mm", one.infarct_endocardium_mm, "mm", note)
+        add(part, "endocardium", "total_mm", one.endocardium_mm, "mm", unknown)
     return found
+
+
+def missing_reason(wall: Wall, quantity: str) -> str | None:
+    """Why a number of `WALL_UNITS` is missing, such as "edema_g"."""
+    tissue = quantity.removesuffix("_percent").removesuffix("_g")
+    return wall.reasons.get(tissue) or wall.reasons.get("mass")

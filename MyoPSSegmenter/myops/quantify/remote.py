@@ -6,7 +6,7 @@ as a mask.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,11 @@ BINS = 360 // ANGLE_STEP_DEG
 # A sector whose myocardium is mostly scar, edema or their rim is not remote.
 LEAST_CLEAR_SHARE = 0.5
 LEAST_VOXELS = 20
+# More of a given region than this in labeled disease, or as bright as scar, and it is not healthy
+# myocardium; less of it is what a brush takes along.
+LARGEST_DISEASED_SHARE = 0.1
+# Most of a drawn region outside the wall: it was meant for something else.
+LARGEST_OUTSIDE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class RemoteRegion:
         voxels: voxels in the mask.
         note: how it was chosen, in words.
         given: True where the reader gave the region, False where it was found automatically.
+        doubts: what is doubtful about a given region, in words.
     """
 
     mask: np.ndarray
@@ -56,6 +62,7 @@ class RemoteRegion:
     voxels: int
     note: str
     given: bool = False
+    doubts: tuple[str, ...] = ()
 
     @property
     def clock_hour(self) -> int:
@@ -105,8 +112,9 @@ def given_remote(
 ) -> RemoteRegion:
     """The remote region that a reader gave, in place of the automatic one.
 
-    A mask is taken as it is, but for voxels outside the myocardium. A sector leaves out the wall's
-    border and diseased tissue in the same way as the automatic one.
+    A mask is taken as it is, but for voxels outside the myocardium and in labeled disease. A sector
+    leaves out the wall's border and diseased tissue in the same way as the automatic one. A region
+    that lies in scar would make every rule that refers to it call scar healthy, so it is refused.
 
     Args:
         given: bool (z, y, x), or a sector of every slice.
@@ -117,23 +125,82 @@ def given_remote(
         spacing_mm: (x, y, z).
 
     Raises:
-        InputError: another shape, a sector without width, or too little myocardium in it.
+        InputError: another shape, a sector without width, values that are not finite, too little
+            myocardium in it, or too much of it in scar, edema or tissue as bright as scar.
     """
     angle = lv_angles_deg(lv_region, spacing_mm)
+    level = _scar_level(lge, myocardium, diseased)
     if isinstance(given, Sector):
-        return _given_sector(given, lge, angle, myocardium, diseased)
+        found = _given_sector(given, lge, angle, myocardium, diseased)
+        _check_share(lge[found.mask] > level, "as bright as labeled scar")
+        return found
     if given.shape != myocardium.shape:
         raise InputError(
             f"expected a remote region of {myocardium.shape} (z, y, x), found {given.shape}; "
             "draw it on the LGE image"
         )
-    mask = given.astype(bool) & myocardium
+    if not np.isfinite(given).all():
+        raise InputError(
+            f"expected a remote region of true and false voxels, found "
+            f"{np.count_nonzero(~np.isfinite(given))} that are not finite; draw it again"
+        )
+    return _given_mask(given.astype(bool), lge, angle, myocardium, diseased, level)
+
+
+def _given_mask(
+    given: np.ndarray,
+    lge: np.ndarray,
+    angle: np.ndarray,
+    myocardium: np.ndarray,
+    diseased: np.ndarray,
+    level: float,
+) -> RemoteRegion:
+    """What of a drawn region is healthy wall."""
+    in_wall = given & myocardium
+    _check_size(in_wall)
+    _check_share(diseased[in_wall], "inside labeled scar or edema")
+    mask = in_wall & ~diseased
     _check_size(mask)
+    _check_share(lge[mask] > level, "as bright as labeled scar")
     direction = np.exp(1j * np.radians(angle[mask].astype(float))).mean()
-    left_out = int(np.count_nonzero(given) - mask.sum())
+    drawn, kept = int(np.count_nonzero(given)), int(np.count_nonzero(in_wall))
+    outside, sick = drawn - kept, kept - int(np.count_nonzero(mask))
     note = "drawn by the reader"
-    note += f"; {left_out} voxels outside the myocardium left out" if left_out else ""
-    return _region(lge, mask, float(np.degrees(np.angle(direction)) % 360), 360, note, True)
+    note += f"; {outside} voxels outside the myocardium left out" if outside else ""
+    note += f"; {sick} voxels of labeled scar or edema left out" if sick else ""
+    doubts: tuple[str, ...] = ()
+    if outside > LARGEST_OUTSIDE_SHARE * drawn:
+        doubts = (
+            f"{100 * outside / drawn:.0f} % of the drawn remote region lies outside the labeled "
+            "myocardium and was left out: check that it was drawn on this image",
+        )
+    turn = float(np.degrees(np.angle(direction)) % 360)
+    return replace(_region(lge, mask, turn, 360, note, True), doubts=doubts)
+
+
+def _scar_level(lge: np.ndarray, myocardium: np.ndarray, diseased: np.ndarray) -> float:
+    """Signal halfway between healthy wall and labeled disease; infinite where that is not bright.
+
+    The upper half of what is labeled counts: edema, which LGE does not show, is labeled too.
+    """
+    healthy, sick = lge[myocardium & ~diseased], lge[myocardium & diseased]
+    if min(healthy.size, sick.size) < LEAST_VOXELS:
+        return np.inf
+    low, high = float(np.median(healthy)), float(np.percentile(sick, 75))
+    # Of the darker half: among the brighter one may be scar that nobody has labeled.
+    spread = low - float(np.percentile(healthy, 16))
+    level = low + (high - low) / 2
+    return level if level > low + 2 * spread else np.inf
+
+
+def _check_share(bad: np.ndarray, words: str) -> None:
+    """Refuse a region too much of which is not healthy; bad is bool (n,), one value a voxel."""
+    found = int(np.count_nonzero(bad))
+    if found > LARGEST_DISEASED_SHARE * bad.size:
+        raise InputError(
+            f"expected a remote region of healthy myocardium, found {100 * found / bad.size:.0f} % "
+            f"of it ({found} of {bad.size} voxels) {words}; move it away from scar"
+        )
 
 
 def lv_angles_deg(lv_region: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
@@ -169,6 +236,15 @@ def _given_sector(
     enough = [found for found in candidates if found[0].sum() >= LEAST_VOXELS]
     mask, note = (enough or candidates[-1:])[0]
     _check_size(mask)
+    wall = myocardium & inside
+    sick = int(np.count_nonzero(wall & diseased))
+    if sick > (1 - LEAST_CLEAR_SHARE) * np.count_nonzero(wall):
+        share = f"{100 * sick / wall.sum():.0f} % of it ({sick} of {wall.sum()} voxels)"
+        raise InputError(
+            f"expected a remote sector of healthy myocardium, found {share} labeled as scar or "
+            "edema; turn it away"
+        )
+    note += f"; {sick} voxels of labeled scar or edema left out" if sick else ""
     return _region(lge, mask, center_deg, given.width_deg, f"sector given; {note}", True)
 
 

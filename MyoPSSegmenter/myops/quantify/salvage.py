@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import labels as regions
+from .mass import NOTHING_MISSING
 
 SALVAGE_WARNING = (
     "A 2019 consensus (Ibanez et al., J Am Coll Cardiol 2019;74:238) advises against edema on T2 "
@@ -34,17 +36,22 @@ class Salvage:
     warning: str = SALVAGE_WARNING
 
 
-def salvage(labels: np.ndarray, assessed: frozenset[str]) -> Salvage:
+def salvage(
+    labels: np.ndarray, assessed: frozenset[str], hidden: Mapping[str, str] = NOTHING_MISSING
+) -> Salvage:
     """Salvage index of a label map; shares of voxels, so it needs no spacing.
 
     Args:
         labels: uint16 (z, y, x), MyoPS values.
         assessed: which of "scar", "edema" the present sequences allow to judge.
+        hidden: those that they do not show in the whole LV, with the reason, see `coverage`.
     """
     missing = [name for name in ("scar", "edema") if name not in assessed]
     if missing:
         images = " and ".join({"scar": "LGE", "edema": "T2"}[name] for name in missing)
         return Salvage(None, None, None, f"not assessed: there is no {images} image")
+    if "scar_or_edema" in hidden:
+        return Salvage(None, None, None, hidden["scar_or_edema"])
     wall = int(regions.myocardium(labels).sum())
     if not wall:
         return Salvage(None, None, None, "no myocardium was found")

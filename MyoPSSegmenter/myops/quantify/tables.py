@@ -11,6 +11,7 @@ from ..csv_files import csv_text as table_text
 from ..text_files import write_text
 from .conventional import rule_title
 from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
+from .papillary import COUNTED_NOTE
 from .quality import QUALITY_UNITS
 from .threshold import NO_SLICE_JUDGED
 
@@ -71,6 +72,7 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "conventions": dict(CONVENTIONS),
         "images_sha256": dict(measurements.images_sha256),
         "labels_sha256": measurements.labels_sha256,
+        "papillary_muscles_in_lv_mass": measurements.papillary_in_lv_mass,
         "tissues": {name: dict(vars(m)) for name, m in measurements.tissues.items()},
         "remote": _remote(measurements.remote, measurements.remote_reason),
         "fwhm": {name: _rule(scar) for name, scar in measurements.fwhm.items()},
@@ -95,7 +97,8 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
     def add_mass(part: str, structure: str, mass: TissueMass) -> None:
         for quantity, unit in MASS_UNITS.items():
             value = getattr(mass, quantity)
-            add(part, structure, quantity, value, unit, mass.reason if value is None else "")
+            note = COUNTED_NOTE if measurements.papillary_in_lv_mass and unit != "mL" else ""
+            add(part, structure, quantity, value, unit, mass.reason if value is None else note)
 
     for name, mass in measurements.tissues.items():
         add_mass("all", name, mass)

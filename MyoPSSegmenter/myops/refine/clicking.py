@@ -95,7 +95,8 @@ class Step:
     Attributes:
         clicks: how many the reader was allowed; fewer were made where nothing was left to correct.
         dice: None where the truth is empty.
-        hd95_mm: in the slice plane for a slice; None where truth or mask is empty.
+        hd95_mm: in the slice plane for a slice; None where truth or mask is empty, or the spacing
+            unknown.
         voxels: of the mask.
         mass_error_g: mass of the mask minus that of the truth; None when the spacing is unknown.
         point: the click that led here; None at the start and where nothing was left to correct.
@@ -132,14 +133,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Patient:
-    """What all runs of a patient share: truth bool and automatic labels uint16, both (z, y, x)."""
+    """What all runs of a patient share: truth bool and automatic labels uint16, both (z, y, x).
+
+    Spacing and mass of a voxel are None when the spacing is unknown.
+    """
 
     name: str
     truth: np.ndarray
     labeled: np.ndarray
     labels: np.ndarray
     probabilities: Mapping[str, np.ndarray] | None
-    spacing_mm: tuple[float, float, float]
+    spacing_mm: tuple[float, float, float] | None
     voxel_g: float | None
 
 
@@ -245,8 +249,10 @@ def _step(
     """Compare a mask with the truth: both a slice (y, x) or both a stack (z, y, x)."""
     voxels, true = int(np.count_nonzero(mask)), int(np.count_nonzero(truth))
     # The same surface distance as everywhere, in as many dimensions as the arrays have.
-    spacing_mm: Any = patient.spacing_mm[: mask.ndim]
-    hd95_mm = surface_distances_mm(mask, truth, spacing_mm)[1] if voxels and true else None
+    hd95_mm = None
+    if voxels and true and patient.spacing_mm is not None:
+        spacing_mm: Any = patient.spacing_mm[: mask.ndim]
+        hd95_mm = surface_distances_mm(mask, truth, spacing_mm)[1]
     error_g = None if patient.voxel_g is None else (voxels - true) * patient.voxel_g
     overlap = dice(mask, truth) if true else None
     return Step(clicks, overlap, hd95_mm, voxels, error_g, point, seconds)

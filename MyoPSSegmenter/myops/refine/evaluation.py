@@ -18,7 +18,8 @@ from myops.case import Case
 from myops.datasets import CaseReader, LabeledCase
 from myops.errors import InputError
 from myops.learned import refuse_learned
-from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
+from myops.quantify.human_heart import doubt_of_labels
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, known_spacing_mm
 from myops.refine.clicking import (
     GROWING,
     Corrector,
@@ -43,7 +44,8 @@ class PatientResult:
         truth_voxels: of the structure in all compared slices.
         wall_g: mass of the true LV myocardium; None when the spacing is unknown.
         runs: one for each method and start; none when the structure cannot be assessed.
-        note: why there are no runs, or why all masks are empty.
+        note: why there are no runs, why all masks are empty, or that the true heart is none of a
+            human, see `quantify.human_heart`.
         weights: network or refiner name to the SHA-256 of its weights.
     """
 
@@ -114,6 +116,7 @@ def evaluate_patient(
         int(np.count_nonzero(truth)),
         _mass_g(case, regions.myocardium(truth_labels)),
     )
+    doubt = doubt_of_labels(truth_labels, known_spacing_mm(case))
     missing = _missing(config.structure, labeled)
     if missing:
         return found(note=missing)
@@ -123,10 +126,11 @@ def evaluate_patient(
             corrector.set_case(case, segmentation)
     except InputError as error:
         patient = _patient(case, truth, drawn, config, None)
-        return found(correct_patient(patient, config, dict.fromkeys(correctors)), str(error))
+        words = "; ".join(filter(None, (str(error), doubt)))
+        return found(correct_patient(patient, config, dict.fromkeys(correctors)), words)
     patient = _patient(case, truth, drawn, config, segmentation)
     return found(
-        correct_patient(patient, config, correctors), "", _weights(segmentation, correctors)
+        correct_patient(patient, config, correctors), doubt, _weights(segmentation, correctors)
     )
 
 
@@ -143,7 +147,7 @@ def _patient(
         labeled=labeled,
         labels=np.zeros(truth.shape, np.uint16) if segmentation is None else segmentation.labels,
         probabilities=None if segmentation is None else segmentation.probabilities,
-        spacing_mm=case.geometry.spacing_mm,
+        spacing_mm=known_spacing_mm(case),
         # Blood is a volume, not a mass.
         voxel_g=None if config.structure == "blood_pool" else _mass_g(case, np.ones(1, bool)),
     )

@@ -161,7 +161,7 @@ class Refiner:
                 f"expected a segmentation of shape {shape}, found {segmentation.labels.shape}: "
                 "segment this case first"
             )
-        box = refiner_box(segmentation)
+        box = refiner_box(segmentation, case.spacing_known)
         self._inputs = _Inputs(box, shape, *refiner_input(case, segmentation, box, self.model.size))
         # A new dictionary: an encoding that still runs for the old case fills the old one.
         self._features = {}
@@ -270,15 +270,17 @@ class Refiner:
         """Bring the answer to the Case's grid, changing no voxel that the network did not change.
 
         The square's pixels are not the image's: resampled there and back, the present mask would
-        be rounded off everywhere. Only where the answer differs from the mask as the network saw it
-        does the mask change.
+        be rounded off everywhere. So a voxel changes only where a pixel of the square does that it
+        takes part of: differences are looked for in the square, before anything is interpolated.
         """
         present = REGIONS[prompts.structure](plane)
         shape = (1, *inputs.shape_zyx[1:])
         covered = uncrop_stack(np.ones_like(answer), inputs.box, shape)[0] > 0
         probability = np.where(covered, uncrop_stack(answer, inputs.box, shape)[0], present)
+        flipped = ((answer[0] > 0.5) != (seen > 0.5)).astype(np.float32)
+        touched = uncrop_stack(flipped[None], inputs.box, shape)[0] > 0
         before = uncrop_stack(seen[None], inputs.box, shape)[0] > 0.5
-        changed = covered & ((probability > 0.5) != before)
+        changed = covered & touched & ((probability > 0.5) != before)
         mask = np.where(changed, probability > 0.5, present)
         for point in prompts.points:
             mask[_voxel(point)] = point.positive

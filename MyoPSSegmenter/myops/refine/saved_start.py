@@ -69,6 +69,7 @@ def start_values(segmentation: Segmentation) -> dict[str, Any]:
         "model": dict(segmentation.model),
         "seconds": dict(segmentation.seconds),
         "warnings": list(segmentation.warnings),
+        "machine": dict(segmentation.machine),
     }
 
 
@@ -101,9 +102,15 @@ def unpack_start(values: Mapping[str, Any], packed: bytes) -> Segmentation:
         model={str(name): str(checksum) for name, checksum in values["model"].items()},
         seconds={str(name): float(seconds) for name, seconds in values["seconds"].items()},
         warnings=tuple(str(warning) for warning in values["warnings"]),
+        # Earlier versions did not note it.
+        machine=_machine(values.get("machine", {})),
     )
     _newest.put(segmentation, packed)
     return segmentation
+
+
+def _machine(values: Mapping[str, Any]) -> dict[str, str | int]:
+    return {str(n): v if isinstance(v, int) else str(v) for n, v in values.items()}
 
 
 def _numbers(values: Mapping[str, Any], name: str, kind: type, count: int) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..case import UNNAMED
+from ..coverage import hidden_tissues
 from .blocks import Block, Content, Legend, Line, Picture, Pictures, Section, Strip, Text
 from .colors import COLORS, SEQUENCE_NAMES
 from .figures import legend_names, shown_slices, strip
@@ -60,10 +61,11 @@ def make_content(
         created: time shown, now if None.
     """
     when = created or datetime.now().astimezone()
+    hidden = hidden_tissues(case)
     legend = _legend(tiles)
     sections = [
-        masses(measurements, review),
-        conventional_section(measurements, review),
+        masses(measurements, review, hidden),
+        conventional_section(measurements, review, hidden),
         _every_slice(case, measurements, tiles, legend),
         slices(measurements, slice_order(case)),
         regional_section(case, segmentation, measurements),
@@ -99,9 +101,7 @@ def _sequences(case: Case) -> str:
 
 
 def _warnings(measurements: Measurements) -> tuple[str, ...]:
-    regional = measurements.regional
-    found = [*measurements.warnings, *(regional.warnings if regional else ())]
-    return tuple(f"{words[0].upper()}{words[1:]}" for words in dict.fromkeys(found))
+    return tuple(f"{words[0].upper()}{words[1:]}" for words in measurements.all_warnings)
 
 
 def _legend(tiles: TileStack) -> Legend:
@@ -146,7 +146,12 @@ def _every_slice(
 def _about_pictures(case: Case, measurements: Measurements, tiles: TileStack) -> str:
     words = (
         f"{slice_order(case)} Each sequence is windowed to its own 1st to 99.5th percentile over "
-        "the heart. The bar in the lower left is 20 mm."
+        "the heart. "
+    )
+    words += (
+        "The bar in the lower left is 20 mm."
+        if tiles.spacing_known
+        else "There is no scale: the voxel spacing is unknown."
     )
     if "uncertainty" not in tiles.columns:
         return words

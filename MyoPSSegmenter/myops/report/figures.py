@@ -173,6 +173,8 @@ def _scale_bar(axes: Axes, tiles: TileStack, rows: int, scale: float = 1.0) -> N
     """A bar of 20 mm in the lower left tile; all tiles have the same scale."""
     from matplotlib.patheffects import withStroke
 
+    if not tiles.spacing_known:
+        return
     _, height_mm = tile_mm(tiles)
     left_mm, top_mm = corner_mm(tiles, rows - 1, 0)
     bottom_mm = top_mm + height_mm - 4.0

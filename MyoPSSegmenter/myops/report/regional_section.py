@@ -57,8 +57,12 @@ def _segments(regional: Regional, assessed: frozenset[str]) -> list[Block]:
 
 
 def _segment_table(segments: tuple[Segment, ...]) -> Table:
-    headers = ("Segment", "Name", "Mass (g)", "Scar (%)", "Edema (%)", "Transmurality (%)")
-    return Table(headers, tuple(_segment_row(one) for one in segments), frozenset({0, 1}))
+    headers = ["Segment", "Name", "Mass (g)", "Scar (%)", "Edema (%)", "Transmurality (%)"]
+    rows = [_segment_row(one) for one in segments]
+    if any(one.note for one in segments):
+        headers.append("Note")
+        rows = [(*row, one.note) for row, one in zip(rows, segments)]
+    return Table(tuple(headers), tuple(rows), frozenset({0, 1, 6}))
 
 
 def _segment_row(segment: Segment) -> tuple[str, ...]:

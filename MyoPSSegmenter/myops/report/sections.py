@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..case import images_sha256
+from ..coverage import NOTHING_HIDDEN, Hidden, reasons_of_heart
+from ..labels import myocardium
 from ..moments import moment
 from ..quantify.conventional import rule_title
 from ..quantify.mass import TissueMass, tissue_masses
@@ -17,6 +19,7 @@ from .words import (
     DASH,
     NOT_ASSESSED,
     geometry_words,
+    machine_words,
     number,
     reading_words,
     remote_words,
@@ -52,7 +55,8 @@ def cards(measurements: Measurements) -> tuple[Card, ...]:
 def _card(name: str, mass: TissueMass, lv: TissueMass) -> Card:
     title = TISSUE_TITLES[name]
     if mass.voxels is None:
-        return Card(title, NOT_ASSESSED, "", (mass.reason or "").partition(": ")[2], None)
+        why = (mass.reason or "").partition(": ")[2].partition(" (")[0]
+        return Card(title, NOT_ASSESSED, "", why, None)
     if not lv.voxels:
         return Card(title, DASH, "", "no myocardium was found", None)
     share = number(mass.percent_of_lv_mass)
@@ -62,9 +66,17 @@ def _card(name: str, mass: TissueMass, lv: TissueMass) -> Card:
     return Card(title, number(mass.mass_g), "g", detail, name)
 
 
-def masses(measurements: Measurements, review: Review | None) -> Section:
-    """Masses of all tissues; those of the automatic result beside corrected ones."""
-    automatic = {} if review is None else _automatic_masses(measurements, review)
+def masses(
+    measurements: Measurements, review: Review | None, hidden: Hidden = NOTHING_HIDDEN
+) -> Section:
+    """Masses of all tissues; those of the automatic result beside corrected ones.
+
+    Args:
+        measurements: every number.
+        review: what a reader changed, and the automatic labels.
+        hidden: where the images show nothing, from `coverage.hidden_tissues`.
+    """
+    automatic = {} if review is None else _automatic_masses(measurements, review, hidden)
     headers = ("Tissue", *MASS_HEADERS, *(("Automatic (g)", "Change (g)") if automatic else ()))
     rows = []
     for name, mass in measurements.tissues.items():
@@ -77,11 +89,15 @@ def masses(measurements: Measurements, review: Review | None) -> Section:
     return Section("Tissue masses", (table,))
 
 
-def _automatic_masses(measurements: Measurements, review: Review) -> dict[str, TissueMass]:
+def _automatic_masses(
+    measurements: Measurements, review: Review, hidden: Hidden
+) -> dict[str, TissueMass]:
     assessed = frozenset(
         name for name in ("scar", "edema") if measurements.tissues[name].voxels is not None
     )
-    return tissue_masses(review.automatic, assessed, _voxel_ml(measurements))
+    # The automatic wall may reach further than the corrected one, to where an image shows nothing.
+    lacking = reasons_of_heart(hidden, myocardium(review.automatic))
+    return tissue_masses(review.automatic, assessed, _voxel_ml(measurements), lacking)
 
 
 def _voxel_ml(measurements: Measurements) -> float | None:
@@ -106,8 +122,13 @@ def _difference(mass: TissueMass, other: TissueMass) -> str:
     return signed(mass.mass_g - other.mass_g)
 
 
-def conventional_section(measurements: Measurements, review: Review | None) -> Section:
-    """The scar found beside that of the conventional rules, with what their thresholds rest on."""
+def conventional_section(
+    measurements: Measurements, review: Review | None, hidden: Hidden = NOTHING_HIDDEN
+) -> Section:
+    """The scar found beside that of the conventional rules, with what their thresholds rest on.
+
+    Args: as `masses`.
+    """
     title = "Scar beside the conventional rules"
     if measurements.fwhm_reason:
         reason = measurements.fwhm_reason
@@ -117,7 +138,7 @@ def conventional_section(measurements: Measurements, review: Review | None) -> S
     first = (f"{kind} scar", DASH, DASH, *_mass_cells(found), DASH, DASH, "")
     rows: list[tuple[str, ...]] = [first]
     if review is not None:
-        rows.append(_automatic_row(measurements, review))
+        rows.append(_automatic_row(measurements, review, hidden))
     rows += [_rule_row(scar, found) for scar in measurements.methods.values()]
     headers = ("Method", "Peak", "Threshold", *MASS_HEADERS, "Difference (g)", "Dice", "Validity")
     table = Table(headers, tuple(rows), frozenset({0, 8}), frozenset({0}))
@@ -137,8 +158,8 @@ def conventional_section(measurements: Measurements, review: Review | None) -> S
     return Section(title, tuple(blocks))
 
 
-def _automatic_row(measurements: Measurements, review: Review) -> tuple[str, ...]:
-    before = _automatic_masses(measurements, review)["scar"]
+def _automatic_row(measurements: Measurements, review: Review, hidden: Hidden) -> tuple[str, ...]:
+    before = _automatic_masses(measurements, review, hidden)["scar"]
     change = _difference(before, measurements.tissues["scar"])
     return ("Automatic scar", DASH, DASH, *_mass_cells(before), change, number(review.dice, 2), "")
 
@@ -266,7 +287,8 @@ def definitions() -> Section:
     """What each number means."""
     words = {_title(key): text for key, text in CONVENTIONS.items()} | {
         "% of LV mass": "share of LV mass; it needs no voxel spacing",
-        "Not assessed": "the sequence that shows it is absent; it never means zero",
+        "Not assessed": "the sequence that shows it is absent, or does not reach this part of the "
+        "heart; it never means zero. A total is given only where no slice with LV lacks it",
         "Dice": "overlap of two regions, 0 (none) to 1 (identical)",
     }
     rows = tuple((key, text) for key, text in words.items())
@@ -295,6 +317,8 @@ def how_made(
     images = [(SEQUENCE_NAMES[name], sha) for name, sha in images_sha256(case).items()]
     both = frozenset({0, 1})
     blocks: list[Block] = [Text(f"Grid: {geometry_words(case, measurements)}.")]
+    if segmentation.machine:
+        blocks.append(Text(machine_words(segmentation.machine)))
     if weights:
         blocks.append(Table(("Network", "SHA-256 of its weights"), tuple(weights), both))
     if times:

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 # Darker than the contours on dark images: bars stand on white paper.
 EDEMA_BAR = "#e0c81c"
 TRANSMURALITY_LINE = "#2f4ba8"
+HIDDEN_HATCH = "#b4bcc8"
 
 
 def slice_plot(regional: Regional) -> bytes:
     """Bars of scar and edema per slice above the mean transmurality of its chords, as PNG.
 
     Bars are grams, or percent of the slice's wall when the spacing is unknown. What was not
-    assessed is left out and named. Slices are numbered as in the tables and run from the base.
+    assessed is left out and named; where that holds for some slices only, these are hatched.
+    Slices are numbered as in the tables and run from the base.
     """
     slices = list(regional.slices)
     if any(one.level in ("apical", "apex") for one in slices[: len(slices) // 2]):
@@ -58,9 +60,26 @@ def _bars(axes: Axes, slices: list[RegionalSlice], grams: bool) -> None:
         heights = [value or 0.0 for value in values]
         axes.bar(places, heights, 0.7, bottom, color=color, label=name)
         bottom = [low + high for low, high in zip(bottom, heights)]
+        _mark_hidden(axes, slices, name)
     axes.set_ylim(0, max(bottom) * 1.25 or 1.0)
     axes.set_ylabel("Mass in g" if grams else "% of the wall", color=INK, fontsize=9)
     axes.legend(loc="upper right", ncols=2, fontsize=8, frameon=False, labelcolor=INK)
+
+
+def _mark_hidden(axes: Axes, slices: list[RegionalSlice], name: str) -> None:
+    """Hatch the slices in which a tissue was not assessed: no bar there is not a bar of 0."""
+    hidden = [place for place, one in enumerate(slices) if name in one.wall.reasons]
+    for place in hidden:
+        axes.axvspan(
+            place - 0.5,
+            place + 0.5,
+            facecolor="none",
+            edgecolor=HIDDEN_HATCH,
+            hatch="//",
+            linewidth=0,
+            zorder=0,  # behind the bars of what was assessed there
+            label=f"{name}: not assessed" if place == hidden[0] else None,
+        )
 
 
 def _depth(axes: Axes, slices: list[RegionalSlice]) -> None:

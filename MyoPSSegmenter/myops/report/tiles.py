@@ -63,11 +63,13 @@ class TileStack:
             "automatic", "corrected" and "fwhm" on the LGE, "uncertainty".
         pixel_mm: (x, y) size of a pixel.
         fwhm_rule: name of the rule drawn as "fwhm", None without one.
+        spacing_known: False when `pixel_mm` is made up: a bar of 20 mm would be too.
     """
 
     columns: Mapping[str, Column]
     pixel_mm: tuple[float, float]
     fwhm_rule: str | None
+    spacing_known: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -129,7 +131,7 @@ def make_tiles(
             segmentation.uncertainty[:, rows, columns], gray[case.reference]
         )
         stack["uncertainty"] = Column("Uncertainty", dimmed, _cut(labels, ("lv_region",)))
-    return TileStack(stack, (x_mm, y_mm), rule)
+    return TileStack(stack, (x_mm, y_mm), rule, case.spacing_known)
 
 
 def _cut(labels: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:

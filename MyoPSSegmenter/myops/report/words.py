@@ -77,7 +77,8 @@ def summary_sentence(measurements: Measurements) -> str:
     for name in ("scar", "edema"):
         mass = tissues[name]
         if mass.voxels is None:
-            parts.append(f"{name} {NOT_ASSESSED}")
+            somewhere = any(one.tissues[name].voxels is not None for one in measurements.slices)
+            parts.append(f"{name} {NOT_ASSESSED}{' in every slice' if somewhere else ''}")
         elif mass.voxels == 0:
             parts.append(f"no {name} found")
         else:
@@ -142,6 +143,12 @@ def slice_caption(tissues: Mapping[str, TissueMass]) -> list[str]:
             grams = "" if mass.mass_g is None else f"{mass.mass_g:.1f} g, "
             lines.append(f"{name} {grams}{number(mass.percent_of_lv_mass, 0)}\u00a0%")
     return lines
+
+
+def machine_words(machine: Mapping[str, str | int]) -> str:
+    """What the networks ran on: rounding differs between precisions, and with it single voxels."""
+    found = ", ".join(f"{name} {value}" for name, value in machine.items())
+    return f"The networks ran with {found}. In another precision single voxels may differ."
 
 
 def geometry_words(case: Case, measurements: Measurements) -> str:

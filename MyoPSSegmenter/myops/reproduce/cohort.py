@@ -109,9 +109,9 @@ def split_cases(cases: list[LabeledCase], where: Path) -> Split:
     return Split(tuple(names[:trained]), tuple(names[trained:]))
 
 
-def read_cases(folder: Path) -> list[LabeledCase]:
+def read_cases(folder: Path, convention: str = "") -> list[LabeledCase]:
     """All labeled cases below a folder; raises InputError like `find_cases`."""
-    return list(find_cases(folder))
+    return list(find_cases(folder, convention))
 
 
 def test_case(labeled: LabeledCase, models: Models) -> TestCase:

@@ -12,6 +12,7 @@ from torch import nn
 from myops.compare import compare
 from myops.errors import InputError
 from myops.learned import refuse_learned
+from myops.quantify.mass import known_spacing_mm, spacing_refusal
 from myops.reproduce import predict
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.protocol import TESTED, TRAINED, Protocol
@@ -39,6 +40,7 @@ class Reproduction:
         outside: folder of labeled patients of another kind, tested on beside the data's own; None =
             phantoms, where the table asks for such and `data` is None.
         notes: lines for the table's head.
+        convention: of the label files of `data` and `outside`, see `datasets.case_readers`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Reproduction:
     patients: int = TRAINED + TESTED
     outside: Path | None = None
     notes: tuple[str, ...] = ()
+    convention: str = ""
 
     def folder(self, seed: int, row: Row) -> Path:
         """What belongs to one training of a row."""
@@ -115,7 +118,9 @@ def evaluate(
 
 def score_case(row: Row, seed: int, test: TestCase, labels: np.ndarray) -> list[CaseScore]:
     """Agreement on the row's structures, in the slices that the expert has drawn."""
-    found = compare(labels[test.drawn], test.truth[test.drawn], test.case.geometry.spacing_mm)
+    case = test.case
+    pair = labels[test.drawn], test.truth[test.drawn]
+    found = compare(*pair, known_spacing_mm(case), spacing_refusal(case))
     return [
         CaseScore(row.name, seed, test.name, structure, found[structure])
         for structure in row.measures

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from myops.datasets import LabeledCase
+from myops.io.geometry_notes import geometry_notes
 from myops.labels import scar
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.clicking import GROWING, EvaluationConfig
@@ -76,9 +77,11 @@ def _reader(case: LabeledCase) -> Callable[[], LabeledCase]:
 
 
 def true_masses_g(tests: Sequence[LabeledCase]) -> dict[str, float]:
-    """Name of a patient to the mass of its true scar in g."""
+    """Name of a patient to the mass of its true scar in g, where its spacing is known."""
     masses: dict[str, float] = {}
     for labeled in tests:
+        if geometry_notes(labeled.reference_image).unknown:
+            continue
         voxel_ml = float(np.prod(labeled.reference_image.GetSpacing())) / 1000
         voxels = np.count_nonzero(scar(labeled.labels[labeled.labeled]))
         masses[labeled.name] = float(voxels) * voxel_ml * MYOCARDIAL_DENSITY_G_PER_ML

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 
 from myops.case import SEQUENCES, Case
-from myops.compare import GRID_TOLERANCE_MM
 from myops.cropping import SquareBox
 from myops.datasets import LabeledCase
 from myops.errors import InputError
-from myops.geometry import Geometry, from_sitk, to_sitk
+from myops.geometry import GRID_TOLERANCE_MM, Geometry, from_sitk, to_sitk
 from myops.io import read_image, write_image, write_json
 from myops.labels import MVO, MYOPS
 from myops.reproduce.cohort import TestCase, find_box

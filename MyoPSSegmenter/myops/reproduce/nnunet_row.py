@@ -46,7 +46,11 @@ def train_and_predict(wanted: Reproduction, data: Path, split: Split, seed: int,
     """
     run = _run(wanted, seed, row)
     export_raw(
-        read_cases(data), split.train, split.test, run.output, size_mm=wanted.protocol.nnunet_mm
+        read_cases(data, wanted.convention),
+        split.train,
+        split.test,
+        run.output,
+        size_mm=wanted.protocol.nnunet_mm,
     )
     plan_and_preprocess(run)
     run = _with_budget(wanted, run)

@@ -69,7 +69,7 @@ def predict_tissues(
         InputError: the region is too small to be a left ventricle's.
     """
     if region is not None:
-        box = tissue_box(region, case.geometry.spacing_mm)
+        box = tissue_box(region, case.geometry.spacing_mm, case.spacing_known)
     crops, present = crop_case(case, box, config.size)
     inside = None
     if region is None:

@@ -126,7 +126,7 @@ def _read_patients(wanted: Reproduction, say: Say) -> Patients:
         say(f"phantom cohort {share:4.0%}  {name}")
 
     folder = wanted.data or make_cohort(wanted.output / "cohort", wanted.patients, progress)
-    cases = read_cases(folder)
+    cases = read_cases(folder, wanted.convention if wanted.data else "")
     split = split_cases(cases, folder)
     _claim_folder(wanted, folder, split, {case.name: case_sha256(case) for case in cases})
     outside = wanted.outside
@@ -135,7 +135,7 @@ def _read_patients(wanted: Reproduction, say: Say) -> Patients:
     tested = [case for case in cases if case.name in split.test]
     # Hearts are looked for only where a row is measured on them.
     measured = any(row.measures for row in wanted.table.rows)
-    others = read_cases(outside) if measured and outside else []
+    others = read_cases(outside, wanted.convention) if measured and outside else []
     learned = choose_cases(cases, list(split.train), str(folder))
     known = frozenset[str]().union(*(one.image_checksums for one in learned))
     refuse_learned([*tested, *others], known, "this reproduction")

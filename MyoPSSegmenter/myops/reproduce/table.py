@@ -241,8 +241,10 @@ def mass_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
             per_patient(scores, row.name, "scar", f"volume_{which}_ml")
             for which in ("prediction", "truth")
         ]
+        # Without a known spacing a patient has no volumes, which is not 0 g.
+        known = [case for case, value in volumes[1].items() if value is not None]
         measured, true = (
-            [(value or 0.0) * MYOCARDIAL_DENSITY_G_PER_ML for value in found.values()]
+            [(found[case] or 0.0) * MYOCARDIAL_DENSITY_G_PER_ML for case in known]
             for found in volumes
         )
         if measured:

@@ -6,10 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
+from ..canonical import canonical_grid, to_canonical
 from ..errors import InputError
 from ..label_maps import read_label_file, read_values
 from ..labels import scar
+from ..quantify.human_heart import doubt_of_labels
 from ..quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
+
+
+def doubt_of_file(path: str | Path, convention: str = "") -> str:
+    """Why the label map in a file is no human heart; "" for a scar mask, which is no heart's.
+
+    Raises:
+        InputError: see `scar_mass_g`.
+    """
+    values, geometry, _ = read_values(path)
+    if not convention and np.isin(values, (0, 1)).all():
+        return ""
+    original = canonical_grid(geometry)
+    labels = to_canonical(read_label_file(path, convention or "myops").labels, original)
+    return doubt_of_labels(labels, original.canonical_geometry.spacing_mm)
 
 
 def scar_mass_g(path: str | Path, convention: str = "") -> float:

@@ -4,6 +4,7 @@ A table is CSV (comma, semicolon or tab) with one row per reading:
 
     case, reader, session, method   names; a session is a reader's first, second ... reading
     mass_g or mask                  scar mass in g, or a label file (relative to the table)
+    convention                      of the label file, out of labels.CONVENTIONS; MyoPS if empty
     seconds                         optional: the time it took
     seconds_<stage>                 optional: how that time is divided
     mass_g_<method>                 optional: scar mass by another method, a reading of its own
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from ..csv_files import csv_rows
 from ..errors import InputError
+from ..quantify.human_heart import doubt, doubt_of_many
 from ..readable import readable
 from ..text_files import read_text
 from .numbers import Column, is_number, no_number, read_numbers
@@ -32,7 +34,17 @@ from .spelling import check_spelling, same_name, same_quality, same_session
 
 NAMES = ("case", "reader", "session", "method")
 STAGE, OTHER_METHOD = "seconds_", "mass_g_"
-KNOWN = (*NAMES, "mass_g", "mask", "seconds", "quality", "reference_g", "note", "data")
+KNOWN = (
+    *NAMES,
+    "mass_g",
+    "mask",
+    "convention",
+    "seconds",
+    "quality",
+    "reference_g",
+    "note",
+    "data",
+)
 # What the work list notes beside a reading, see `worklist.study_table`.
 WORK_LIST = (
     "status",
@@ -148,13 +160,24 @@ def read_table(path: str | Path) -> Study:
     # Where commas part the cells, a comma in a number is hardly a decimal mark.
     numbers = _numbers(path.name, rows, "." if delimiter == "," else None)
     readings: list[Reading] = []
-    for number, row in rows:
-        own = {column: values[number] for column, values in numbers.items() if number in values}
-        place = f"{path.name}, row {number}"
-        readings += _Row(row, own, place, path.parent).readings()
+    doubts: dict[str, str] = {}
+    for number, cells in rows:
+        values = {column: known[number] for column, known in numbers.items() if number in known}
+        row = _Row(cells, values, f"{path.name}, row {number}", path.parent)
+        own = row.readings()
+        doubts[row.place] = row.doubt(own[0].mass_g)
+        readings += own
     used = {*KNOWN, *WORK_LIST, ""}
     unused = [n for n in header if n not in used and not n.startswith((STAGE, OTHER_METHOD))]
-    warnings = (f"columns not used: {', '.join(unused)}",) if unused else ()
+    warnings = tuple(
+        filter(
+            None,
+            [
+                f"columns not used: {', '.join(unused)}" if unused else "",
+                doubt_of_many(doubts, len(rows)),
+            ],
+        )
+    )
     simulated = any(row.get("data", "").lower() == "simulated" for _, row in rows)
     words = "The table says that its readings were simulated." if simulated else ""
     return Study(tuple(readings), path.name, words, warnings)
@@ -273,6 +296,17 @@ class _Row:
         others = [name for name in self.cells if _is_part(name, OTHER_METHOD)]
         return [own, *(self._other(own, name) for name in others if mass_g is not None)]
 
+    def doubt(self, mass_g: float | None) -> str:
+        """Why the row's numbers, or its label map, are none of a human heart; or ""."""
+        mask = self.cells.get("mask", "")
+        if mask:
+            from .masks import doubt_of_file
+
+            return doubt_of_file(self.folder / mask, self.cells.get("convention", ""))
+        lv_g = self.numbers.get("lv_mass_g")
+        share = 100 * mass_g / lv_g if mass_g is not None and lv_g else None
+        return doubt({"scar_g": mass_g, "lv_mass_g": lv_g, "scar_percent": share})
+
     def _other(self, own: Reading, column: str) -> Reading:
         """Another method's reading: the same case and session, measured without time."""
         mass_g = self.numbers.get(column)
@@ -300,7 +334,7 @@ class _Row:
         from .masks import scar_mass_g
 
         try:
-            return scar_mass_g(self.folder / mask), ""
+            return scar_mass_g(self.folder / mask, self.cells.get("convention", "")), ""
         except (ValueError, OSError) as error:
             raise InputError(f"{self.place}: {error}") from error
 

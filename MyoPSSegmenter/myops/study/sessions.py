@@ -24,6 +24,7 @@ from typing import Any
 from ..errors import InputError
 from ..json_values import amount, text
 from ..moments import overlapping_step, reading_seconds
+from ..quantify.human_heart import doubt, doubt_of_many, is_doubt
 from ..text_files import read_json
 from ..worklist.casefile import CASE_FILE, CaseFile, read_case_file
 from .analysis import INTERACTIVE
@@ -64,8 +65,11 @@ def read_sessions(folder: str | Path) -> Study:
         quality = _quality(case)
         for place, values in case.items():
             readings += _readings(place, values, records.get(place), times[place], quality)
+    hearts = {str(p.relative_to(folder)): _heart_doubt(v) for p, v in measured.items()}
+    doubtful = doubt_of_many(hearts, len(hearts))
     doubts = (*_doubts(records, measured), *_time_doubts(times))
-    return Study(tuple(readings), folder.name, warnings=doubts)
+    warnings = (*doubts, *([doubtful] if doubtful else ()))
+    return Study(tuple(readings), folder.name, warnings=warnings)
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,12 @@ def _doubts(
         ),
     }
     return tuple(words + ", ".join(names) for words, names in sentences.items() if names)
+
+
+def _heart_doubt(measured: Mapping[str, Any]) -> str:
+    """What the measurement said about a heart that no human has, or what its scar mass says."""
+    told = (str(words) for words in measured.get("warnings") or () if is_doubt(str(words)))
+    return next(told, "") or doubt({"scar_g": _grams(measured["tissues"]["scar"])})
 
 
 def _differ(found: CaseFile, measured: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from myops.labels import lv_region
 from myops.models.build import build_assn
 from myops.training.augment import augment_square, per_plane, warp
 from myops.training.config import AssnConfig, TrainingConfig
-from myops.training.crops import crop_patient, jittered_box, present_rows
+from myops.training.crops import crop_patient, jittered_box
 from myops.training.export import trained_network
 from myops.training.losses import assn_loss, binary_cross_entropy
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
@@ -35,11 +35,11 @@ def build(config: TrainingConfig) -> nn.Module:
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop around the heart as the heart finder would, and normalize over the crop."""
     assert isinstance(config, AssnConfig)
-    crops, labels = crop_patient(patient, jittered_box(patient, rng), config.size)
+    crops, labels, present = crop_patient(patient, jittered_box(patient, rng), config.size)
     return {
         "images": with_neighbors(assn_input(crops), config.planes).astype(np.float16),
         "region": lv_region(labels).astype(np.float16)[:, None],
-        "present": present_rows(patient, len(labels)),
+        "present": present,
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from myops.coverage import empty_slices
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.labels import MVO, MYOPS, lv_region
@@ -20,7 +21,8 @@ class CasePatient:
     """A labeled case on its Case's grid; see `stage.Patient` for the attributes.
 
     `acute` tells that the expert has drawn edema: a chronic scar has none; `image_checksums` who
-    the patient is (`learned.image_checksums`).
+    the patient is (`learned.image_checksums`). `covered` holds the fields of view, bool (z, y, x),
+    as a Case does.
     """
 
     name: str
@@ -30,6 +32,7 @@ class CasePatient:
     spacing_mm: tuple[float, float, float]
     acute: bool
     image_checksums: frozenset[str] = frozenset()
+    covered: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def case_patient(labeled: LabeledCase) -> CasePatient:
@@ -54,6 +57,11 @@ def case_patient(labeled: LabeledCase) -> CasePatient:
         spacing_mm=case.geometry.spacing_mm,
         acute=bool((labels == MYOPS["edema"]).any()),
         image_checksums=labeled.image_checksums,
+        # Empty slices are noted here: artefacts would give them something to see.
+        covered={
+            name: (case.covered[name] & ~empty_slices(image)[:, None, None])[drawn]
+            for name, image in case.images.items()
+        },
     )
 
 
@@ -65,7 +73,8 @@ def training_cases(config: TrainingConfig) -> list[CasePatient]:
             without scar, blood or muscle to learn from in all of them.
     """
     wanted = [name for name in config.case_names.split(",") if name]
-    return choose_cases(find_cases(Path(config.cases)), wanted, config.cases)
+    found = find_cases(Path(config.cases), config.convention)
+    return choose_cases(found, wanted, config.cases)
 
 
 def with_label_noise(

@@ -53,6 +53,8 @@ class TrainingConfig:
         start: checkpoint or safetensors file whose weights the training starts from; "default" =
             the shipped ones, "" = random.
         cases: folder of labeled cases (as in MyoPS 2020) to train on; "" = phantoms.
+        convention: how the label files of these cases number structures, out of
+            `labels.CONVENTIONS`; "" = as the data set of their names does.
         case_names: which of them, with commas between ("" = all).
         label_noise: kind and level of deliberately wrong labels of these cases, such as
             "mixed:high" ("" = the labels as they are; Docs/robust.md).
@@ -88,6 +90,7 @@ class TrainingConfig:
     widths: tuple[int, ...] = ()
     start: str = ""
     cases: str = ""
+    convention: str = ""
     case_names: str = ""
     label_noise: str = ""
     artefacts: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from myops import labels as regions
 from myops.cropping import (
     SquareBox,
-    crop_sequences,
+    crop_shown,
     crop_stack,
     heart_box,
     present_flags,
@@ -57,13 +58,28 @@ def jittered_tissue_box(patient: Patient, rng: np.random.Generator) -> SquareBox
 
 def crop_patient(
     patient: Patient, box: SquareBox, size: int
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Raw crops of the present sequences and MyoPS labels, (z, size, size) each."""
-    return crop_sequences(patient.images, box, size), crop_stack(patient.labels, box, size)
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """What a network learns from, cut out as the cascade cuts it out.
+
+    Returns:
+        Raw crops of the present sequences and MyoPS labels, (z, size, size) each, and the sequences
+        that show anything in each slice, float32 (z, 3); see `cropping.crop_shown`.
+    """
+    crops, present = crop_shown(patient.images, fields_of_view(patient), box, size)
+    return crops, crop_stack(patient.labels, box, size), present
+
+
+def fields_of_view(patient: Patient) -> Mapping[str, np.ndarray]:
+    """Bool (z, y, x) of sequences that may cover less than the grid; phantoms have none."""
+    found: Mapping[str, np.ndarray] = getattr(patient, "covered", {})
+    return found
 
 
 def present_rows(patient: Patient, count: int) -> np.ndarray:
-    """float32 (count, 3): the patient's present sequences, one row per slice."""
+    """float32 (count, 3): the patient's present sequences, the same row for every slice.
+
+    For networks that see whole images whatever these cover: the heart finder, and the DAE.
+    """
     return np.repeat(present_flags(patient.images)[None], count, axis=0)
 
 

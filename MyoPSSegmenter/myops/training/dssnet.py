@@ -17,7 +17,7 @@ from myops.labels import MYOPS, blood_pool, lv_region
 from myops.models.dssnet import BACKGROUND, BLOOD_POOL, NORMAL, WALL, build_dssnet, dilate
 from myops.training.augment import augment_square, warp
 from myops.training.config import DssnetConfig, TrainingConfig
-from myops.training.crops import crop_patient, jittered_box, present_rows
+from myops.training.crops import crop_patient, jittered_box
 from myops.training.prsn import EDEMA, LGE, SCAR, T2, main_target, one_hot, tissue_dice
 from myops.training.stage import Batch, Loss, Patient, Slices, Stage, dice
 
@@ -41,13 +41,13 @@ def build(config: TrainingConfig) -> nn.Module:
 
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop around the heart as the heart finder would, and normalize over the crop."""
-    crops, labels = crop_patient(patient, jittered_box(patient, rng), config.size)
+    crops, labels, present = crop_patient(patient, jittered_box(patient, rng), config.size)
     kept = near_heart(labels)
     count = len(labels)
     return {
         "images": assn_input(crops).astype(np.float16)[kept],
         "labels": to_classes(labels)[kept, None],
-        "present": present_rows(patient, count)[kept],
+        "present": present[kept],
         "acute": np.full(count, patient.acute, np.float32)[kept],
     }
 
@@ -209,9 +209,9 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
         "coarse_lv_dice": dice(*(a > BACKGROUND for a in anatomy)),
         "myocardium_dice": dice(predicted >= NORMAL, target >= NORMAL),
     }
-    if bool(batch["present"][0, LGE]):
+    if bool(batch["present"][:, LGE].any()):
         scores["scar_dice"] = dice(predicted == SCAR, target == SCAR)
-    if bool(batch["present"][0, T2]):
+    if bool(batch["present"][:, T2].any()):
         scores["edema_dice"] = dice(predicted == EDEMA, target == EDEMA)
         # Scar comes after edema in the order of the classes.
         scores["scar_or_edema_dice"] = dice(predicted >= EDEMA, target >= EDEMA)

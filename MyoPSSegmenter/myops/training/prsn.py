@@ -20,7 +20,7 @@ from myops.errors import InputError
 from myops.labels import MYOPS, lv_region
 from myops.models.build import build_prsn
 from myops.models.prsn import FUSIONS
-from myops.normalize import normalize
+from myops.normalize import CLIP_HALF_RANGES, normalize
 from myops.training.augment import (
     drop_sequences,
     jitter_contrast,
@@ -29,7 +29,7 @@ from myops.training.augment import (
     warp,
 )
 from myops.training.config import PrsnConfig, TrainingConfig
-from myops.training.crops import crop_patient, jittered_tissue_box, perturb_region, present_rows
+from myops.training.crops import crop_patient, jittered_tissue_box, perturb_region
 from myops.training.losses import composite_loss, dice_loss, soft_classes
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
@@ -54,21 +54,23 @@ def build(config: TrainingConfig) -> nn.Module:
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
     assert isinstance(config, PrsnConfig)
-    crops, labels = crop_patient(patient, jittered_tissue_box(patient, rng), config.size)
+    crops, labels, present = crop_patient(patient, jittered_tissue_box(patient, rng), config.size)
     region = perturb_region(
         lv_region(labels), rng, config.region_pixels, config.bulges, config.margin
     )
     inside = region > 0.5
     images = np.zeros((len(labels), len(SEQUENCES), *labels.shape[1:]), np.float16)
     for name, crop in crops.items():
-        images[:, SEQUENCES.index(name)] = normalize(crop, mask=inside)
+        # Where nothing is shown the candidate image is 0, as in the cascade (`prsn_input`).
+        shown = np.where(np.isfinite(crop), normalize(crop, mask=inside), -CLIP_HALF_RANGES)
+        images[:, SEQUENCES.index(name)] = shown
     kept = inside.any(axis=(1, 2))
     count = len(labels)
     return {
         "images": with_neighbors(images, config.planes)[kept],
         "region": with_neighbors(region.astype(np.float16)[:, None], config.planes)[kept],
         "labels": to_classes(labels, config.margin > 0)[kept, None],
-        "present": present_rows(patient, count)[kept],
+        "present": present[kept],
         "acute": np.full(count, patient.acute, np.float32)[kept],
     }
 
@@ -225,9 +227,9 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     predicted = predicted.masked_fill(own_region(batch)[:, 0] == 0, OUTSIDE)
     walls = [(p >= NORMAL) & (p <= SCAR) for p in (predicted, target)]
     scores = {"myocardium_dice": dice(*walls)}
-    if bool(batch["present"][0, LGE]):
+    if bool(batch["present"][:, LGE].any()):
         scores["scar_dice"] = dice(predicted == SCAR, target == SCAR)
-    if bool(batch["present"][0, T2]):
+    if bool(batch["present"][:, T2].any()):
         scores["edema_dice"] = dice(predicted == EDEMA, target == EDEMA)
         injured = [(p == EDEMA) | (p == SCAR) for p in (predicted, target)]
         scores["scar_or_edema_dice"] = dice(*injured)

@@ -8,6 +8,7 @@ the predicted IoU.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from myops.training.clicks import (
     structure_of,
 )
 from myops.training.config import RefinerConfig, TrainingConfig
+from myops.training.crops import fields_of_view
 from myops.training.losses import kl_to_soft_label, slice_dice_loss, soft_label
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
@@ -100,7 +102,9 @@ def patient_case(patient: Patient) -> Case:
     for name, array in patient.images.items():
         images[name] = sitk.GetImageFromArray(array)
         images[name].SetSpacing(patient.spacing_mm)
-    return case_from_images(images, "patient")
+    case = case_from_images(images, "patient")
+    covered = {name: _on_grid(shown, case) for name, shown in fields_of_view(patient).items()}
+    return replace(case, covered={**case.covered, **covered})
 
 
 def _on_grid(array: np.ndarray, case: Case) -> np.ndarray:

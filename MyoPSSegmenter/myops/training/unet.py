@@ -19,7 +19,7 @@ from myops.models.unet import build_unet
 from myops.training import prsn
 from myops.training.augment import jitter_contrast, random_affine, warp
 from myops.training.config import TrainingConfig, UnetConfig
-from myops.training.crops import crop_patient, jittered_box, present_rows
+from myops.training.crops import crop_patient, jittered_box
 from myops.training.stage import Batch, Loss, Patient, Slices, Stage, dice
 
 # What a target's classes are, after "other" (blood and background).
@@ -62,13 +62,13 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
     assert isinstance(config, UnetConfig)
     if config.inside:
         return prsn.prepare(patient, rng, config)
-    crops, labels = crop_patient(patient, jittered_box(patient, rng), config.size)
+    crops, labels, present = crop_patient(patient, jittered_box(patient, rng), config.size)
     return {
         "images": assn_input(crops).astype(np.float16),
         "labels": prsn.to_classes(labels, margin=True)[:, None],
         # Nothing is cut away: the candidate images are the images.
         "region": np.ones((len(labels), 1, *labels.shape[1:]), np.float16),
-        "present": present_rows(patient, len(labels)),
+        "present": present,
         "acute": np.full(len(labels), patient.acute, np.float32),
     }
 
@@ -82,6 +82,19 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
         "region": (warp(batch["region"], theta) > 0.5).float(),
         "labels": warp(labels, theta, mode="nearest").round().long() + prsn.OUTSIDE,
     }
+
+
+def seen_labels(labels: Tensor, present: Tensor) -> Tensor:
+    """Labels without what a slice's sequences cannot show: it counts as normal there.
+
+    Args:
+        labels: long (B, 1, H, W), classes of the PRSN with a margin.
+        present: float (B, 3), bssfp, lge, t2.
+    """
+    for tissue, sequence in ((prsn.EDEMA, prsn.T2), (prsn.SCAR, prsn.LGE)):
+        unseen = present[:, sequence, None, None, None] == 0
+        labels = labels.masked_fill((labels == tissue) & unseen, prsn.NORMAL)
+    return labels
 
 
 def target_planes(labels: Tensor, target: str) -> Tensor:
@@ -109,7 +122,7 @@ def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Modu
 
     def loss(network: nn.Module, batch: Batch) -> Loss:
         logits = network(prsn.candidates(batch), batch["present"])
-        planes = target_planes(batch["labels"], config.target)
+        planes = target_planes(seen_labels(batch["labels"], batch["present"]), config.target)
         inside = (batch["region"] > 0).float()
         other = 1 - planes.sum(dim=1, keepdim=True)
         return prsn.class_loss(logits, torch.cat((other, planes), dim=1), inside, config)
