@@ -195,6 +195,10 @@ def test_up_to_four_grades_are_groups_and_more_scores_are_divided_at_the_median(
         "4 and above": {"P0", "P3", "P4"},
     }
     assert quality_groups(graded(["1", "1"])) == {}
+    assert quality_groups(graded(["1", "2.0", "1.0", "2"])) == {
+        "1": {"P0", "P2"},
+        "2.0": {"P1", "P3"},
+    }
     assert quality_groups(graded(["", ""])) == {}
 
 

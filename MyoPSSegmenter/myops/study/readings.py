@@ -28,7 +28,7 @@ from ..errors import InputError
 from ..readable import readable
 from ..text_files import read_text
 from .numbers import Column, is_number, no_number, read_numbers
-from .spelling import check_spelling, same_name, same_quality, same_session
+from .spelling import check_spelling, same_name, same_session
 
 NAMES = ("case", "reader", "session", "method")
 STAGE, OTHER_METHOD = "seconds_", "mass_g_"
@@ -348,7 +348,7 @@ def _check_names(study: Study) -> None:
     for reader, names in sessions.items():
         check_spelling(names, f"session of reader {reader}", study.source, same_session)
     grades = in_order(r.quality for r in study.readings)
-    check_spelling(grades, "quality", study.source, same_quality)
+    check_spelling(grades, "quality", study.source)
     if taken := [grade for grade in grades if same_name(grade) in NOT_A_GRADE]:
         raise InputError(
             f"{study.source}: expected grades of image quality, found {taken[0]!r}, which the "
