@@ -27,7 +27,8 @@ from ..moments import overlapping_step, reading_seconds
 from ..text_files import read_json
 from ..worklist.casefile import CASE_FILE, CaseFile, read_case_file
 from .analysis import INTERACTIVE
-from .readings import Reading, Study, read_table
+from .reading import Reading, Study
+from .readings import read_table
 
 MEASUREMENTS = "measurements.json"
 SESSION = "session.json"
