@@ -10,7 +10,6 @@ and prints the smallest, median and largest value of each, with refusals and war
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +23,12 @@ from other_things import BRAINS, SPACING_MM, THINGS, brain, draw
 
 from myops.cascade import segment
 from myops.case import Case, case_from_images
+from myops.csv_files import csv_text
 from myops.datasets import find_cases
 from myops.errors import InputError
 from myops.phantom.patient import generate_patient
 from myops.plausibility import LIMITS, plausibility
+from myops.text_files import write_text
 from myops.weights import Models, load_models
 
 FIRST_SEED = 960_000
@@ -110,10 +111,7 @@ def main() -> None:
     rows = [measure(k, c, models) for k, c in cases(arguments.real, arguments.phantoms)]
     arguments.output.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(key for row in rows for key in row))
-    with (arguments.output / "cases.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_text(arguments.output / "cases.csv", csv_text(names, rows))
     show(rows)
 
 

@@ -14,7 +14,6 @@ case of each set. A case in which no heart is found counts as Dice 0, never as m
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
@@ -29,12 +28,14 @@ from myops import labels as regions
 from myops.cascade import segment
 from myops.case import Case, restore
 from myops.compare import compare
+from myops.csv_files import csv_text
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.learned import refuse_learned
 from myops.refine.clicking import Corrector
 from myops.refine.evaluation import load_corrector
 from myops.segmentation import Segmentation
+from myops.text_files import write_text
 from myops.weights import Models, load_models
 
 # What a case of each set is ranked by in the pictures.
@@ -246,10 +247,7 @@ def write(results: list[tuple[LabeledCase, np.ndarray, dict[str, object]]], outp
     """Tables and the pictures of the best, median and worst case of each set."""
     rows = [row for *_, row in results]
     names = list(dict.fromkeys(key for row in rows for key in row))
-    with (output / "cases.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_text(output / "cases.csv", csv_text(names, rows))
     summary = summarize(rows)
     (output / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     (output / "summary.md").write_text(as_markdown(summary), encoding="utf-8")

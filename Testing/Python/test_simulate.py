@@ -15,7 +15,7 @@ from myops.errors import InputError
 from myops.refine.prompts import Prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
-from myops.study.readings import Reading, Study
+from myops.study.reading import Reading, Study
 from myops.study.simulate import Habit, SimulationConfig, draw, moved, simulate_study
 
 EXACT = Habit("exact", 0.0, 0.0, 0.0, 50, 0.1)

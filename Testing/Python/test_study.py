@@ -19,7 +19,8 @@ from myops.io import write_image
 from myops.quantify.agreement import bland_altman, concordance, intraclass
 from myops.report.study_page import render_study
 from myops.study.analysis import analyze
-from myops.study.readings import Reading, Study, read_study, read_table
+from myops.study.reading import Reading, Study
+from myops.study.readings import read_study, read_table
 from myops.study.results import GroupAgreement, Results
 from myops.study.subgroups import quality_groups
 from myops.study.tables import plain, write_study
@@ -195,6 +196,10 @@ def test_up_to_four_grades_are_groups_and_more_scores_are_divided_at_the_median(
         "4 and above": {"P0", "P3", "P4"},
     }
     assert quality_groups(graded(["1", "1"])) == {}
+    assert quality_groups(graded(["1", "2.0", "1.0", "2"])) == {
+        "1": {"P0", "P2"},
+        "2.0": {"P1", "P3"},
+    }
     assert quality_groups(graded(["", ""])) == {}
 
 

@@ -138,14 +138,17 @@ def test_an_ambiguous_table_is_refused_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("first", ["sep={0}", '"sep={0}"', "SEP={0}", "sep={0}{0}{0}"])
-@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
+@pytest.mark.parametrize("delimiter", [";", ",", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_the_first_line_may_say_what_parts_the_cells(tmp_path, first, delimiter, encoding):
-    if delimiter == "|" and first.count("{0}") == 3:
-        pytest.skip("no spreadsheet fills up a line with bars")
     text = first.format(delimiter) + "\r\n" + ROWS.format(delimiter, "10.5", "80.5")
     (reading,) = read_table(written(tmp_path, text, encoding)).readings
     assert (reading.mass_g, reading.seconds) == (10.5, 80.5)
+
+
+def test_the_first_line_may_name_what_is_not_looked_for(tmp_path):
+    (reading,) = read_table(written(tmp_path, "sep=|\n" + ROWS.format("|", "10.5", "80"))).readings
+    assert (reading.mass_g, reading.seconds) == (10.5, 80)
 
 
 def test_the_first_line_may_spell_the_tab_and_rows_keep_their_numbers(tmp_path):

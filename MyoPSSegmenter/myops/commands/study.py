@@ -13,7 +13,7 @@ from myops.commands.screen import progress_bar
 from myops.errors import InputError
 
 if TYPE_CHECKING:
-    from myops.study.readings import Study
+    from myops.study.reading import Study
 
 
 @click.command()

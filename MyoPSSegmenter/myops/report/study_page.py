@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import __version__
 from ..quantify.agreement import Estimate, PairedTest
-from ..study.readings import Study
+from ..study.reading import Study
 from ..study.results import Analysis, GroupAgreement, MethodTest, PairAgreement, Results
 from ..study.spelling import same_session
 from ..study.subgroups import natural

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..quantify.agreement import BlandAltman
-from ..study.readings import Reading
+from ..study.reading import Reading
 from ..study.results import GroupAgreement, PairAgreement
 from .lettering import drawable, fitted, plain_figure, shortened, width_of
 

@@ -23,7 +23,7 @@ from ..quantify.agreement import (
     paired_test,
     variation_percent,
 )
-from .readings import TOTAL, Reading, Study, in_order
+from .reading import TOTAL, Reading, Study, in_order
 from .results import (
     Analysis,
     Column,

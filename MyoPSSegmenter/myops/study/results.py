@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..quantify.agreement import BlandAltman, Estimate, PairedTest
-from .readings import Study
+from .reading import Study
 
 Column = Mapping[str, float | None]
 

@@ -28,7 +28,8 @@ from ..quantify.human_heart import doubt, doubt_of_many, is_doubt
 from ..text_files import read_json
 from ..worklist.casefile import CASE_FILE, CaseFile, read_case_file
 from .analysis import INTERACTIVE
-from .readings import Reading, Study, read_table
+from .reading import Reading, Study
+from .readings import read_table
 
 MEASUREMENTS = "measurements.json"
 SESSION = "session.json"

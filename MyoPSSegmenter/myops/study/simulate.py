@@ -32,7 +32,7 @@ from ..refine.reader import largest_region, next_click
 from ..refine.rules import apply_mask
 from ..segmentation import Segmentation
 from .analysis import INTERACTIVE
-from .readings import Reading, Study
+from .reading import Reading, Study
 
 if TYPE_CHECKING:
     from ..quantify.measure import Measurements

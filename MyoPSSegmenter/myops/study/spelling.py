@@ -27,14 +27,6 @@ def same_session(name: str) -> str:
     return whole[1] if whole else number
 
 
-def same_quality(name: str) -> str:
-    """The same of a grade or score: "1", "1.0" and "01" are one."""
-    try:
-        return f"{float(name):g}"
-    except ValueError:
-        return same_name(name)
-
-
 def check_spelling(
     names: Iterable[str], what: str, source: str, same: Callable[[str], str] = same_name
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .readings import NOT_GRADED, Reading, in_order
+from .reading import NOT_GRADED, Reading, in_order
 
 # More different scores than this are a continuous score, divided at the median.
 MOST_GRADES = 4
@@ -20,7 +20,13 @@ def quality_groups(readings: Sequence[Reading]) -> dict[str, frozenset[str]]:
     median over the cases.
     """
     quality = dict.fromkeys(in_order(r.case for r in readings), "")
-    quality |= {r.case: r.quality for r in readings if r.quality}
+    spelled: dict[float, str] = {}
+    for reading in readings:
+        if reading.quality:
+            score = _score(reading.quality)
+            # "1" and "1.0" are one grade.
+            own = reading.quality if score is None else spelled.setdefault(score, reading.quality)
+            quality[reading.case] = own
     scores = {case: _score(value) for case, value in quality.items() if value}
     known = [score for score in scores.values() if score is not None]
     if len(set(known)) > MOST_GRADES and len(known) == len(scores):

@@ -12,7 +12,8 @@ from .. import __version__
 from ..csv_files import csv_text
 from ..quantify.agreement import Estimate
 from ..text_files import write_text
-from .readings import ALL_CASES, NAMES, STAGE, Study, in_order
+from .reading import ALL_CASES, NAMES, Study, in_order
+from .readings import STAGE
 from .results import Analysis, GroupAgreement, PairAgreement, Results
 
 NOTICE = "Research use only. Not a medical device."
