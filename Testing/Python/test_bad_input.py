@@ -297,7 +297,7 @@ def test_evaluate_refuses_what_cannot_be_compared(tmp_path: Path) -> None:
     moved = written(tmp_path / "moved.nii.gz", labels(0, 200, 500), (0.0, 0.0, 0.0))
     image = written(tmp_path / "image.nii.gz", pixels())
     for prediction, said in (
-        (moved, "on one grid, found origin_mm"),
+        (moved, "expected labels on the grid of the truth image"),
         (image, "image.nii.gz: expected MyoPS labels"),
         (tmp_path / "none.nii.gz", "found nothing there"),
     ):

@@ -312,7 +312,7 @@ class Torn(torch.nn.Module):
 )
 def test_each_tissue_is_weighed_by_its_own_odds(odds, label):
     torn = replace(SIMPLE, prsn=Torn())
-    case = make_case(lge=heart()[0], t2=heart()[0])
+    case = make_case(lge=heart()[0], t2=heart()[0] + 1)
     found = segment(case, torn, config=CascadeConfig(flips=False, **odds)).labels
     wall = np.isin(found, (NORMAL_LABEL, EDEMA_LABEL, SCAR_LABEL))
     assert (found == label).sum() > 0.9 * wall.sum()

@@ -49,7 +49,7 @@ def test_label_maps_on_different_grids_are_refused_in_one_line(tmp_path):
     sitk.WriteImage(sitk_image(circle_labels(4)), truth)
     result = CliRunner().invoke(cli, ["compare", missed, truth])
     assert result.exit_code == 2
-    assert "on one grid" in result.output and result.output.count("\n") == 1
+    assert "on the grid of the truth image" in result.output and result.output.count("\n") == 1
 
 
 def test_label_maps_without_spacing_print_dashes_and_the_reason(tmp_path):

@@ -68,7 +68,7 @@ def test_a_shifted_sequence_gives_a_hint(make_image) -> None:
 def test_slices_between_those_of_the_reference_give_a_hint(make_image) -> None:
     images = {
         "lge": make_image(heart(), origin=(0.0, 0.0, 0.0)),
-        "t2": make_image(heart(), origin=(0.0, 0.0, 4.0)),
+        "t2": make_image(heart() + 1, origin=(0.0, 0.0, 4.0)),
     }
     described = describe(case_from_images(images))
     assert described["sequences"]["t2"]["slice_offset_mm"] == pytest.approx(4.0)

@@ -89,7 +89,7 @@ def test_all_results_of_a_patient_are_written(place, tmp_path):
     case = circle_case(name=LATIN_1)
     segmentation = circle_segmentation(case)
     paths = write_results(place / "out", case, segmentation, measure(case, segmentation))
-    assert {path.name for path in (place / "out").iterdir()} == set(paths)
+    assert {path.name for path in (place / "out").iterdir()} == {*paths, "results.json"}
     assert "<h1>Müller</h1>" in paths["report.html"].read_text("utf-8")
     assert json.loads(paths["measurements.json"].read_text("utf-8"))["case"] == "Müller"
     found = read_again(paths["segmentation.nii.gz"], tmp_path)

@@ -116,8 +116,8 @@ def test_a_heart_without_scar_warns_that_fwhm_assumes_one():
 
 
 def test_unset_spacing_refuses_grams_and_keeps_shares():
-    labels = circle_labels()
-    grid = Geometry((96, 96, 5), (1.0, 1.0, 1.0))
+    labels = np.repeat(circle_labels(), 12, 0)  # as long as a heart
+    grid = Geometry((96, 96, 60), (1.0, 1.0, 1.0))
     case = case_from_images({"lge": to_sitk(circle_lge(labels), grid)}, "no header")
     assert not case.spacing_known
     seen = case.original.order_xyz, case.original.flipped_xyz
@@ -130,8 +130,8 @@ def test_unset_spacing_refuses_grams_and_keeps_shares():
 
 
 def test_a_true_grid_of_1_mm_that_lies_somewhere_has_grams():
-    labels = circle_labels()
-    grid = Geometry((96, 96, 5), (1.0, 1.0, 1.0), (0.0, -40.0, 0.0))
+    labels = np.repeat(circle_labels(), 12, 0)  # as long as a heart
+    grid = Geometry((96, 96, 60), (1.0, 1.0, 1.0), (0.0, -40.0, 0.0))
     case = case_from_images({"lge": to_sitk(circle_lge(labels), grid)}, "isotropic")
     assert case.spacing_known
     found = measure(case, circle_segmentation(case, labels)).tissues["scar"]

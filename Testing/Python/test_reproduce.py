@@ -380,7 +380,7 @@ def counted(monkeypatch):
         lambda _regions, _tests, _seed, row, _path: scores_of(row.name, [0.5], "lv_region"),
     )
     monkeypatch.setattr(run, "make_cohort", lambda folder, *_: folder)
-    monkeypatch.setattr(run, "read_cases", lambda _: [named(name) for name in "abcdef"])
+    monkeypatch.setattr(run, "read_cases", lambda *_: [named(name) for name in "abcdef"])
     monkeypatch.setattr(run, "_test_cases", lambda _: [])
     monkeypatch.setattr(run, "choose_cases", lambda *_: [])
     return calls
@@ -476,13 +476,13 @@ def test_other_patients_under_the_same_names_are_not_mixed_into_a_folder(
     counted, tmp_path, monkeypatch
 ):
     cases = [named(name) for name in "abcdef"]
-    monkeypatch.setattr(run, "read_cases", lambda _: cases)
+    monkeypatch.setattr(run, "read_cases", lambda *_: cases)
     run.reproduce(wanted_in(tmp_path), lambda _: None)
     # One patient of each side, exchanged: the folder's trainings have learned from "f" as "a".
     exchanged = [replace(cases[5], name="a"), *cases[1:5], replace(cases[0], name="f")]
     corrected = [replace(cases[0], labels=cases[0].labels + np.uint16(200)), *cases[1:]]
     for other in (exchanged, corrected):
-        monkeypatch.setattr(run, "read_cases", lambda _, other=other: other)
+        monkeypatch.setattr(run, "read_cases", lambda *_, other=other: other)
         with pytest.raises(InputError, match=r"another reproduction \(patients differ\)"):
             run.reproduce(wanted_in(tmp_path), lambda _: None)
 

@@ -552,7 +552,9 @@ def test_tables_and_plots_show_the_nodes_of_the_measurements(segmented: Any) -> 
     for view in ("bullsEyeView", "slicePlotView"):
         chart = getattr(segmented.ui, view).mrmlPlotViewNode().GetPlotChartNode()
         assert chart.GetNumberOfPlotSeriesNodes() > 1
-    assert segmented.ui.staleLabel.text == ""
+    # Nothing is stale; the heart finder's right ventricle may be doubted.
+    assert segmented.ui.staleLabel.text == "\n".join(quantify.doubts)
+    assert "being updated" not in segmented.ui.staleLabel.text
 
 
 def test_a_method_is_shown_alone_and_taken_away(segmented: Any) -> None:

@@ -63,12 +63,14 @@ class Placement:
     """Where a header places voxels.
 
     Attributes:
-        columns_mm: float (3, 3); column k is the step along axis k in LPS mm.
+        spacing_mm: float (3,), x, y, z.
+        axes: float (3, 3); column k is the LPS direction of axis k.
         origin_mm: float (3,), LPS position of voxel (0, 0, 0).
         notes: what is doubtful about it.
     """
 
-    columns_mm: np.ndarray
+    spacing_mm: np.ndarray
+    axes: np.ndarray
     origin_mm: np.ndarray
     notes: GeometryNotes = field(default_factory=GeometryNotes)
 
@@ -145,10 +147,10 @@ def place(header: Any, name: str) -> Placement:
             raise sheared(name, "sheared or empty sform matrix")
         check_spacing(tuple(pixdim_mm), name)
         # Method 1: no orientation is stated. Straight axes from 0, as ITK reads it.
-        return Placement(np.diag(pixdim_mm), np.zeros(3))
+        return Placement(pixdim_mm, np.eye(3), np.zeros(3))
     if sform is None:
         check_spacing(tuple(pixdim_mm), name)
-        return _in_lps(cast(np.ndarray, qform), GeometryNotes())
+        return _in_lps(cast(np.ndarray, qform), pixdim_mm, GeometryNotes())
     return _by_sform(sform, qform, pixdim_mm, name, header.get_data_shape()[:3])
 
 
@@ -165,22 +167,24 @@ def _by_sform(
     check_spacing(tuple(pixdim_mm), name)
     check_right_angles(sform[:3, :3] / lengths, name, "sform matrix")
     conflict, warnings = "", []
-    if differ(lengths, pixdim_mm):
-        words = f"the sform says {listed(lengths)}, pixdim {listed(pixdim_mm)}"
-        if np.allclose(lengths, 1.0, atol=UNIT_COLUMNS):
-            sform = sform.copy()
-            sform[:3, :3] *= pixdim_mm
-            warnings.append(
-                f"{words}: columns of length 1 state directions alone, so pixdim's spacing is used"
-            )
-        elif np.allclose(pixdim_mm, 1.0, atol=UNIT_COLUMNS):
-            warnings.append(f"{words}, which is a default: the sform's spacing is used")
-        elif volumes_differ(lengths, pixdim_mm):
-            conflict = words
-        else:
-            warnings.append(f"two spacings in one header: {words}; the sform's is used")
+    spacing_mm = lengths
+    words = f"the sform says {listed(lengths)}, pixdim {listed(pixdim_mm)}"
+    if not differ(lengths, pixdim_mm):
+        spacing_mm = pixdim_mm  # one statement, and this one went through no matrix
+    elif np.allclose(lengths, 1.0, atol=UNIT_COLUMNS):
+        spacing_mm = pixdim_mm
+        warnings.append(
+            f"{words}: columns of length 1 state directions alone, so pixdim's spacing is used"
+        )
+    elif np.allclose(pixdim_mm, 1.0, atol=UNIT_COLUMNS):
+        warnings.append(f"{words}, which is a default: the sform's spacing is used")
+    elif volumes_differ(lengths, pixdim_mm):
+        conflict = words
+    else:
+        warnings.append(f"two spacings in one header: {words}; the sform's is used")
     warnings += _place_conflict(sform, qform, size)
-    return _in_lps(sform, GeometryNotes(conflict=conflict, warnings=tuple(warnings)))
+    notes = GeometryNotes(conflict=conflict, warnings=tuple(warnings))
+    return _in_lps(sform, spacing_mm, notes)
 
 
 def _place_conflict(
@@ -227,22 +231,28 @@ def _qform(header: Any, unit: float) -> np.ndarray | None:
     return matrix if usable else None
 
 
-def _in_lps(matrix: np.ndarray, notes: GeometryNotes) -> Placement:
+def _in_lps(matrix: np.ndarray, spacing_mm: np.ndarray, notes: GeometryNotes) -> Placement:
+    """Directions and origin of a RAS matrix, with the spacing that was decided.
+
+    The file holds single precision: directions are cleaned to a true rotation, as ITK does, so that
+    a grid that takes another way (through a scene, say) keeps its numbers to the last digit.
+    """
+    columns = RAS_TO_LPS @ matrix[:3, :3]
+    u, _, vt = np.linalg.svd(columns / np.linalg.norm(columns, axis=0))
     # Adding 0 turns -0 into 0.
-    return Placement(RAS_TO_LPS @ matrix[:3, :3] + 0.0, RAS_TO_LPS @ matrix[:3, 3] + 0.0, notes)
+    return Placement(spacing_mm, u @ vt + 0.0, RAS_TO_LPS @ matrix[:3, 3] + 0.0, notes)
 
 
 def _set_placement(image: sitk.Image, placement: Placement, name: str) -> None:
-    spacing_mm = np.linalg.norm(placement.columns_mm, axis=0)
-    check_spacing(tuple(spacing_mm), name)
+    check_spacing(tuple(placement.spacing_mm), name)
     if not np.isfinite(placement.origin_mm).all():
         raise InputError(
             f"{name}: expected a finite origin, found {placement.origin_mm.tolist()}; repair the "
             "header"
         )
-    image.SetSpacing(spacing_mm.tolist())
+    image.SetSpacing(placement.spacing_mm.tolist())
     image.SetOrigin(placement.origin_mm.tolist())
-    image.SetDirection((placement.columns_mm / spacing_mm).ravel().tolist())
+    image.SetDirection(placement.axes.ravel().tolist())
     add_notes(image, placement.notes)
 
 

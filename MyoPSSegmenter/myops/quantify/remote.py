@@ -18,9 +18,12 @@ BINS = 360 // ANGLE_STEP_DEG
 # A sector whose myocardium is mostly scar, edema or their rim is not remote.
 LEAST_CLEAR_SHARE = 0.5
 LEAST_VOXELS = 20
-# More of a given region than this in labeled disease, or as bright as scar, and it is not healthy
-# myocardium; less of it is what a brush takes along.
+# More of a given region than this in labeled disease, and it is not healthy myocardium; less of it
+# is what a brush takes along.
 LARGEST_DISEASED_SHARE = 0.1
+# Of the experts' normal myocardium up to an eighth is as bright as their scar (EMIDEC): so much is
+# doubted, and refused where it is most of the region.
+DOUBTED_BRIGHT_SHARE, LARGEST_BRIGHT_SHARE = 0.1, 0.5
 # Most of a drawn region outside the wall: it was meant for something else.
 LARGEST_OUTSIDE_SHARE = 0.5
 
@@ -132,8 +135,7 @@ def given_remote(
     level = _scar_level(lge, myocardium, diseased)
     if isinstance(given, Sector):
         found = _given_sector(given, lge, angle, myocardium, diseased)
-        _check_share(lge[found.mask] > level, "as bright as labeled scar")
-        return found
+        return replace(found, doubts=_bright_doubts(lge[found.mask] > level))
     if given.shape != myocardium.shape:
         raise InputError(
             f"expected a remote region of {myocardium.shape} (z, y, x), found {given.shape}; "
@@ -158,19 +160,18 @@ def _given_mask(
     """What of a drawn region is healthy wall."""
     in_wall = given & myocardium
     _check_size(in_wall)
-    _check_share(diseased[in_wall], "inside labeled scar or edema")
+    _check_share(diseased[in_wall], LARGEST_DISEASED_SHARE, "inside labeled scar or edema")
     mask = in_wall & ~diseased
     _check_size(mask)
-    _check_share(lge[mask] > level, "as bright as labeled scar")
+    doubts = _bright_doubts(lge[mask] > level)
     direction = np.exp(1j * np.radians(angle[mask].astype(float))).mean()
     drawn, kept = int(np.count_nonzero(given)), int(np.count_nonzero(in_wall))
     outside, sick = drawn - kept, kept - int(np.count_nonzero(mask))
     note = "drawn by the reader"
     note += f"; {outside} voxels outside the myocardium left out" if outside else ""
     note += f"; {sick} voxels of labeled scar or edema left out" if sick else ""
-    doubts: tuple[str, ...] = ()
     if outside > LARGEST_OUTSIDE_SHARE * drawn:
-        doubts = (
+        doubts += (
             f"{100 * outside / drawn:.0f} % of the drawn remote region lies outside the labeled "
             "myocardium and was left out: check that it was drawn on this image",
         )
@@ -193,10 +194,26 @@ def _scar_level(lge: np.ndarray, myocardium: np.ndarray, diseased: np.ndarray) -
     return level if level > low + 2 * spread else np.inf
 
 
-def _check_share(bad: np.ndarray, words: str) -> None:
+def _bright_doubts(bright: np.ndarray) -> tuple[str, ...]:
+    """A sentence where much of a region is as bright as scar; bool (n,), one value a voxel.
+
+    Raises:
+        InputError: most of it is.
+    """
+    _check_share(bright, LARGEST_BRIGHT_SHARE, "as bright as labeled scar")
+    share = np.count_nonzero(bright) / bright.size
+    if share <= DOUBTED_BRIGHT_SHARE:
+        return ()
+    return (
+        f"{100 * share:.0f} % of the remote region that was given is as bright as labeled scar: "
+        "check that it lies in healthy myocardium",
+    )
+
+
+def _check_share(bad: np.ndarray, largest: float, words: str) -> None:
     """Refuse a region too much of which is not healthy; bad is bool (n,), one value a voxel."""
     found = int(np.count_nonzero(bad))
-    if found > LARGEST_DISEASED_SHARE * bad.size:
+    if found > largest * bad.size:
         raise InputError(
             f"expected a remote region of healthy myocardium, found {100 * found / bad.size:.0f} % "
             f"of it ({found} of {bad.size} voxels) {words}; move it away from scar"
