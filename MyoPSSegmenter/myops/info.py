@@ -51,7 +51,7 @@ def as_text(description: dict[str, Any]) -> str:
             lines.append(f"    {_alignment_text(sequence, description['reference'])}")
         low, middle, high = sequence["intensity"]
         lines.append(f"    intensity {low:g} to {high:g}, median {middle:g}")
-    lines.append("  slice thickness and gap are not in these headers: spacing is center to center")
+    lines.append("  spacing counts from slice center to slice center, gaps included")
     lines += [f"  Hint: {hint}" for hint in description["hints"]]
     lines += [f"  Warning: {warning}" for warning in description["warnings"]]
     return "\n".join(lines)
@@ -105,7 +105,7 @@ def _describe_sequence(case: Case, name: str) -> dict[str, Any]:
         "tilt_degrees": round(_tilt_degrees(grid, reference), 2),
         "slice_offset_mm": round(_slice_offset_mm(grid, case.geometry), 2),
         "shift_mm": _shift_mm(case, name),
-        "intensity": [float(value) for value in np.percentile(values, (0, 50, 100))],
+        "intensity": [float(values.min()), float(np.median(values)), float(values.max())],
     }
 
 

@@ -7,27 +7,23 @@ commands, with the reason for every choice.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .checksum import file_sha256, files_sha256
-from .dicom.series import DicomSeries, find_series
 from .errors import InputError
-from .io.images import check_file
-from .naming import SEQUENCE_TITLES, differing_names, find_sequences, holds_image_files
+from .naming import differing_names, find_sequences, holds_image_files
 from .text_files import read_json
-from .worklist.folders import other_files
-from .worklist.patients import check_one_study, read_source, recognize
-from .worklist.sources import Source, rank_of_source, recognition
 
 if TYPE_CHECKING:
     import numpy as np
     import SimpleITK as sitk
 
     from .case import Case
+    from .dicom.series import DicomSeries
+    from .worklist.sources import Source
 
 INPUTS_FILE = "inputs.json"
 LABELS_FILE = "segmentation.nii.gz"
@@ -108,41 +104,15 @@ def find_inputs(folder: Path | None, named: Mapping[str, Path | None]) -> Inputs
     if holds_image_files(folder) or not folder.is_dir():
         files = {key: paths[0].absolute() for key, paths in find_sequences(folder).items()}
         return _checked(Inputs(files))
-    return _dicom_folder(folder)
+    from .dicom_inputs import find_in_folder
+
+    found, notes = find_in_folder(folder)
+    return Inputs(found, warnings=_phase_notes(found), notes=notes)
 
 
 def find_files(folder: Path | None, named: Mapping[str, Path | None]) -> dict[str, Source]:
     """Sequence name to its image; see `find_inputs`, which also says what is doubtful."""
     return dict(find_inputs(folder, named).files)
-
-
-def _dicom_folder(folder: Path) -> Inputs:
-    """The series of a DICOM folder, with what was taken, why, and what was left out.
-
-    Raises:
-        InputError: no images, several patients, or images of which none can be chosen or used.
-    """
-    found = recognize(folder)
-    if not {"lge", "bssfp"} & set(found.sequences):
-        left = "; ".join([*found.problems, *found.left_out])
-        raise InputError(
-            f"{folder}: expected an LGE or bSSFP short-axis stack, found none that can be used "
-            f"({left}); name the image with --lge or --bssfp FOLDER@SERIES_NUMBER"
-        )
-    undecided = [p for p in found.problems if "choose the right one" in p or "cannot be used" in p]
-    if any(SEQUENCE_TITLES["lge"] in problem for problem in undecided):
-        raise InputError(
-            f"{folder}: expected one LGE that can be used, found: {' '.join(undecided)} Name the "
-            "images with --lge, --bssfp, --t2 FOLDER@SERIES_NUMBER"
-        )
-    notes = [
-        f"{key}: {one.name}, because {found.reasons[key]}" for key, one in found.sequences.items()
-    ]
-    notes += [f"left out: {text}" for text in found.left_out]
-    phases = [
-        text for text in (_phase_note(key, one) for key, one in found.sequences.items()) if text
-    ]
-    return Inputs(dict(found.sequences), warnings=tuple(phases), notes=(*notes, *undecided))
 
 
 def _named(sequence: str, path: Path) -> Source:
@@ -153,45 +123,17 @@ def _named(sequence: str, path: Path) -> Source:
     """
     if path.is_file():
         return path.absolute()
-    numbered = re.fullmatch(r"(.+)@(\d+)", str(path))
-    folder = Path(numbered[1]) if numbered and not path.exists() else path
-    if not folder.is_dir():
-        check_file(path)
-    series = find_series(other_files(folder.resolve(), ()))
-    if numbered and not path.exists():
-        series = tuple(one for one in series if one.number == int(numbered[2]))
-    if not series:
-        check_file(path)
-    check_one_study(series, str(path))
-    usable = [one for one in series if not one.problem]
-    if not usable:
-        raise InputError(
-            f"{path}: expected slices of one volume for --{sequence}, found that "
-            f"{series[0].problem}; name another series"
-        )
-    best = usable if len(usable) == 1 else _best_for(sequence, usable)
-    if len(best) != 1:
-        raise InputError(
-            f"{path}: expected one series for --{sequence}, found "
-            f"{', '.join(one.name for one in best or usable)}; name it as {folder}@NUMBER"
-        )
-    return best[0]
+    from .dicom_inputs import named_series
+
+    return named_series(sequence, path)
 
 
-def _best_for(sequence: str, series: list[DicomSeries]) -> list[DicomSeries]:
-    """Those of a sequence that fit best: one, several that nothing tells apart, or none."""
-    fitting = [one for one in series if recognition(one).sequence == sequence]
-    ranks = [rank_of_source(one) for one in fitting]
-    return [one for one, rank in zip(fitting, ranks) if rank == max(ranks)]
-
-
-def _phase_note(sequence: str, source: Source) -> str:
-    phases = source.phases if isinstance(source, DicomSeries) else 1
-    if phases < 2:
-        return ""
-    return (
-        f"{sequence}: a cine of {phases} phases; the first one after the R wave is used as "
+def _phase_notes(files: Mapping[str, Source]) -> tuple[str, ...]:
+    return tuple(
+        f"{sequence}: a cine of {source.phases} phases; the first one after the R wave is used as "
         "end-diastole (--phase chooses another)"
+        for sequence, source in files.items()
+        if not isinstance(source, Path) and source.phases > 1
     )
 
 
@@ -202,14 +144,13 @@ def _checked(inputs: Inputs) -> Inputs:
         InputError: names that differ in a number only, as those of two patients do.
     """
     files = {key: one for key, one in inputs.files.items() if isinstance(one, Path)}
-    series = {key: one for key, one in inputs.files.items() if isinstance(one, DicomSeries)}
+    series = {key: one for key, one in inputs.files.items() if not isinstance(one, Path)}
     warnings = list(differing_names(files))
     if len({one.patient for one in series.values()}) > 1:
         warnings.append("the DICOM images carry different patient numbers: are they of one person?")
     elif len({one.study for one in series.values()}) > 1:
         warnings.append("the DICOM images are of different examinations of one patient")
-    notes = [text for text in (_phase_note(key, one) for key, one in series.items()) if text]
-    return replace(inputs, warnings=(*warnings, *notes))
+    return replace(inputs, warnings=(*warnings, *_phase_notes(inputs.files)))
 
 
 def read_case(inputs: Inputs) -> Case:
@@ -242,6 +183,8 @@ def _read(source: Source, phase: int | None) -> sitk.Image:
         from .io import read_image
 
         return read_image(source, phase)
+    from .worklist.patients import read_source
+
     return read_source(source, phase or 0)
 
 
@@ -343,11 +286,6 @@ def _source(path: Path, series: str | None) -> Source:
     """
     if series is None:
         return path
-    found = [one for one in find_series(other_files(path, ())) if one.uid == series]
-    usable = [one for one in found if not one.problem]
-    if not usable:
-        raise InputError(
-            f"{path}: expected the DICOM series that was segmented, found it no longer there; name "
-            "the folder where it is now with --lge, --bssfp, --t2"
-        )
-    return max(usable, key=lambda one: one.depth)
+    from .dicom_inputs import series_of_uid
+
+    return series_of_uid(path, series)

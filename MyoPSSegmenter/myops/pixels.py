@@ -54,7 +54,8 @@ def read_pixels(image: sitk.Image, sequence: str) -> tuple[np.ndarray, list[str]
 def _refuse_flat_images(pixels: np.ndarray, sequence: str) -> None:
     """Refuse a constant image, and a label map given in place of an image."""
     # A sample settles it for nearly every image without sorting millions of voxels.
-    if np.unique(pixels.ravel()[:: max(1, pixels.size // 4096)]).size > MAX_LABEL_VALUES:
+    # A set: np.unique loads numpy.ma, a twentieth of the time of `myops info`.
+    if len(set(pixels.ravel()[:: max(1, pixels.size // 4096)].tolist())) > MAX_LABEL_VALUES:
         return
     values = np.unique(pixels)
     if values.size == 1:

@@ -36,7 +36,10 @@ WARNINGS_KEY = "myops_geometry_warnings"
 MARK, MARK_KEY = "myops", "myops_images"
 # Where ITK's series reader notes that slices lie off an even grid, be it by micrometers.
 ITK_UNEVEN_SLICES = "ITK_non_uniform_sampling_deviation"
-UNEVEN = "the slices are not evenly spaced: one is missing, twice there, or moved; check the series"
+UNEVEN = (
+    "the slices are not evenly spaced: one is missing, twice there, or moved. Volumes and masses "
+    "take the mean distance, and other sequences may lie beside it; check the series"
+)
 
 
 @dataclass(frozen=True)

@@ -345,7 +345,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     """Warnings of every stage, each once, in the order of the stages."""
     found = [*case.warnings, *segmentation.warnings]
-    if not case.spacing_known:
+    if not case.spacing_known and not any(case.spacing_reason in text for text in found):
         found.append(f"Volumes and masses are {scale.no_spacing}.")
     labels = segmentation.labels
     found += skipped_slices(regions.lv_region(labels))
