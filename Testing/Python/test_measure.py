@@ -126,7 +126,7 @@ def test_unset_spacing_refuses_grams_and_keeps_shares():
     assert found.tissues["scar"].mass_g is None
     assert found.tissues["scar"].reason.startswith("refused")
     assert found.tissues["scar"].percent_of_lv_mass == pytest.approx(10.302, abs=0.001)
-    assert any("Volumes and masses are refused" in warning for warning in found.warnings)
+    assert any("volumes and masses are refused" in warning for warning in found.warnings)
 
 
 def test_a_true_grid_of_1_mm_that_lies_somewhere_has_grams():
