@@ -155,6 +155,18 @@ def locate_heart(case: Case, models: Models) -> SquareBox:
     return heart_box(lv_coarse, case.geometry.spacing_mm, spacing_known=case.spacing_known)
 
 
+def find_region(case: Case, models: Models, config: CascadeConfig = CascadeConfig()) -> np.ndarray:
+    """The LV epicardial region as `segment` finds it, without the PRSN: bool (z, y, x).
+
+    Raises:
+        InputError: there is no heart in the images.
+    """
+    run = _Run(models, config, lambda *_: None, lambda: False)
+    lv_coarse = _find_heart(case, run)[0]
+    box = heart_box(lv_coarse, case.geometry.spacing_mm, spacing_known=case.spacing_known)
+    return clean_region(_outline_region(case, box, run) > 0.5)
+
+
 def _find_heart(case: Case, run: _Run) -> tuple[np.ndarray, np.ndarray]:
     """Coarse probabilities of the LV region and the right ventricle on the Case's grid."""
     images = finder_input(case.images, case.geometry.spacing_mm)
@@ -292,9 +304,14 @@ def _run_network(network: nn.Module, arguments: list[np.ndarray], run: _Run) -> 
         for axes in flips:
             flipped = images.flip(axes).contiguous(memory_format=torch.channels_last)
             output = network(flipped, *others)
-            logits = output["main"] if isinstance(output, dict) else output
+            logits = _told(output) if isinstance(output, dict) else output
             total = total + logits.float().flip(axes).cpu()
     return (total / len(flips)).numpy()
+
+
+def _told(output: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What the cascade takes from the PRSN: its main branch, and MVO as the last channel."""
+    return torch.cat([output[name] for name in ("main", "mvo") if name in output], dim=1)
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:

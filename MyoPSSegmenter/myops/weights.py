@@ -53,9 +53,10 @@ DEFAULT_SIZES = {
     "refiner": 80,
 }
 # Numbers beside the widths that a network is built with: the refiner's prompt encoder is made for
-# one size; ASSN and PRSN see so many slices at once, PRSN so many pixels beyond the region; the
-# refiner may see what a flood from the click reaches; the DSS-Net-style network's parts can be off.
-NUMBERS = ("size", "planes", "margin", "floods", "mdfm", "sfam", "prior")
+# one size; ASSN and PRSN see so many slices at once, PRSN so many pixels beyond the region, and it
+# may tell MVO; the refiner may see what a flood from the click reaches; the DSS-Net-style network's
+# parts can be off.
+NUMBERS = ("size", "planes", "margin", "mvo", "floods", "mdfm", "sfam", "prior")
 # Training needs the DAE, segmentation does not.
 OPTIONAL = {"dae"}
 

@@ -21,7 +21,7 @@ from myops.models.prsn import MFB
 from myops.models.unet import build_unet
 from myops.phantom.files import write_cohort
 from myops.phantom.patient import PhantomConfig
-from myops.training import cases, crops, data, loop, prsn, unet
+from myops.training import cases, crops, data, loop, mixing, prsn, unet
 from myops.training.checkpoint import learned_by, read_checkpoint
 from myops.training.config import UnetConfig, make_config
 from myops.training.export import export_weights
@@ -159,7 +159,7 @@ def test_labels_without_a_heart_are_refused(labeled):
 
 def test_every_round_shows_each_case_once_in_another_order_and_cut():
     patients = [f"patient {number}" for number in range(7)]
-    source = data.case_source(patients, make_config("prsn", {"seed": "4"}))
+    source = mixing.case_source(patients, make_config("prsn", {"seed": "4"}))
     rounds = [[source(7 * turn + place)[0] for place in range(7)] for turn in range(3)]
     assert all(sorted(seen) == patients for seen in rounds)
     assert rounds[0] != rounds[1] != rounds[2]

@@ -23,7 +23,7 @@ from myops.models.dssnet import (
     dilate,
 )
 from myops.models.dssnet import SCAR as FINE_SCAR
-from myops.training import data, loop
+from myops.training import loop, mixing
 from myops.training.config import DssnetConfig, make_config, training_seed
 from myops.training.dssnet import (
     DSSNET_STAGE,
@@ -544,7 +544,7 @@ def test_the_switches_are_settings_and_a_trained_network_comes_back_from_its_fil
     tmp_path, monkeypatch
 ):
     patient = ring_patient(), np.random.default_rng(1)
-    monkeypatch.setattr(data, "phantom_source", lambda *_: lambda _index: patient)
+    monkeypatch.setattr(mixing, "phantom_source", lambda *_: lambda _index: patient)
     config = make_config("dssnet", {"widths": "4,8", "sfam": "false", "mdfm": "0"})
     assert isinstance(config, DssnetConfig)
     assert (config.mdfm, config.sfam, config.prior, config.balanced) == (False, False, True, True)

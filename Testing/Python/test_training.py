@@ -26,7 +26,7 @@ from myops.cropping import prsn_input
 from myops.errors import InputError
 from myops.labels import MYOPS
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
-from myops.training import augment, checkpoint, crops, data, loop
+from myops.training import augment, checkpoint, crops, data, loop, mixing
 from myops.training.config import (
     HELD_BACK_SEED,
     AssnConfig,
@@ -171,7 +171,7 @@ def test_a_feed_hands_out_every_patient_in_order_and_knows_the_next(monkeypatch)
     monkeypatch.setattr(data, "make_slices", lambda _stage, index, *_: {"present": [index]})
     stream = data.PatientStream(loop.STAGES["dae"], make_config("dae"), named_by_index, 5, 0, 1)
     feed = data.PatientFeed(stream, workers=0)
-    indices = [feed.take(wait=True)["present"][0] for _ in range(3)]
+    indices = [feed.take(wait=True)[1]["present"][0] for _ in range(3)]
     feed.close()
     assert indices == [5, 6, 7]
     assert feed.next_index == 8
@@ -210,12 +210,14 @@ def test_new_patients_come_every_few_steps_and_a_slow_generator_is_not_waited_fo
 
     def take(wait: bool):
         asked.append(wait)
-        return {"present": np.ones((1, 3))} if wait else None
+        return (0, {"present": np.ones((1, 3))}) if wait else None
 
     feed, pool = SimpleNamespace(take=take), data.SlicePool(8)
     config = make_config("dae", {"pool_start": "2", "steps_per_patient": "2"})
+    mixture = mixing.Mixture((1.0,), (named_by_index,))
     for step in range(6):
-        loop.refill(pool, feed, checkpoint.Progress(step=step), config)  # type: ignore[arg-type]
+        progress = checkpoint.Progress(step=step)
+        loop.refill(pool, feed, progress, config, mixture)  # type: ignore[arg-type]
     assert asked == [True, True, False, False, False]
     assert len(pool) == 2
 
@@ -438,7 +440,7 @@ def bright_discs(seed: int) -> dict[str, np.ndarray]:
 
 
 def test_the_assn_learns_to_outline_a_bright_disc(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "phantom_source", lambda *_: named_by_index)
+    monkeypatch.setattr(mixing, "phantom_source", lambda *_: named_by_index)
 
     def discs(_stage, patient, *_):  # the held-back patients of the curves are phantoms
         return bright_discs(getattr(patient, "seed", patient))
@@ -754,7 +756,7 @@ def test_the_refiner_s_slices_hold_the_cascade_s_real_errors():
     from myops.training.config import RefinerConfig
     from myops.training.refiner import REFINER_STAGE
 
-    source = data.phantom_source(REFINER_STAGE, RefinerConfig())
+    source = mixing.phantom_source(REFINER_STAGE, RefinerConfig())
     slices = data.make_slices(REFINER_STAGE, *source(0), RefinerConfig())
     assert slices is not None
     assert slices["images"].shape[1:] == (3, 80, 80)

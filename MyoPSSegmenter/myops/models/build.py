@@ -30,6 +30,7 @@ def build_prsn(
     planes: int = 1,
     margin: int = 0,
     fusion: str = "cafb",
+    mvo: int = 0,
 ) -> PRSN:
     """PRSN: 4 levels in each of the four branches."""
-    return PRSN(widths, planes, margin, fusion)
+    return PRSN(widths, planes, margin, fusion, mvo)

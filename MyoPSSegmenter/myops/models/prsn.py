@@ -103,7 +103,12 @@ class MainBranch(nn.Module):
     """B_main: a U-Net whose encoder fuses the three branches by a CAFB at every level."""
 
     def __init__(
-        self, widths: Sequence[int], planes: int, classes: int, fusion: str = "cafb"
+        self,
+        widths: Sequence[int],
+        planes: int,
+        classes: int,
+        fusion: str = "cafb",
+        mvo: bool = False,
     ) -> None:
         super().__init__()
         inputs = (3 * planes, *widths[:-1])
@@ -113,18 +118,24 @@ class MainBranch(nn.Module):
         )
         self.decoder = Decoder(widths)
         self.head = nn.Conv2d(widths[0], classes, 1)
+        if mvo:
+            self.mvo = nn.Conv2d(widths[0], 1, 1)
 
     def forward(
         self, candidates: Tensor, branches: Sequence[Sequence[Tensor]], present: Tensor
-    ) -> Tensor:
-        """Return logits (B, classes, H, W), see `PRSN.forward`."""
+    ) -> dict[str, Tensor]:
+        """Return "main" and, where the network tells it, "mvo"; see `PRSN.forward`."""
         fused: list[Tensor] = []
         for level, fuse, features in zip(
             self.levels, self.fusions, zip(*branches, strict=True), strict=True
         ):
             below = functional.max_pool2d(fused[-1], 2) if fused else candidates
             fused.append(fuse((*features, level(below)), present))
-        return self.head(self.decoder(fused)[-1]).float()
+        decoded = self.decoder(fused)[-1]
+        logits = {"main": self.head(decoded).float()}
+        if hasattr(self, "mvo"):
+            logits["mvo"] = self.mvo(decoded).float()
+        return logits
 
 
 class PRSN(nn.Module):
@@ -133,18 +144,24 @@ class PRSN(nn.Module):
     With `planes` = 3 every branch also sees the slices on either side (2.5D), with 1 the paper's
     one slice. With a `margin` it looks that many pixels beyond f(I) and has a fifth class,
     "outside": it sees what the wall borders on, and must find the wall itself. `fusion` "mfb" has
-    the paper's rival in the CAFBs' place.
+    the paper's rival in the CAFBs' place. With `mvo` it also tells microvascular obstruction from
+    the rest of the scar.
     """
 
     def __init__(
-        self, widths: Sequence[int], planes: int = 1, margin: int = 0, fusion: str = "cafb"
+        self,
+        widths: Sequence[int],
+        planes: int = 1,
+        margin: int = 0,
+        fusion: str = "cafb",
+        mvo: int = 0,
     ) -> None:
         super().__init__()
-        self.widths, self.planes, self.margin = tuple(widths), planes, margin
+        self.widths, self.planes, self.margin, self.mvo = tuple(widths), planes, margin, mvo
         self.bssfp = Branch(widths, 1, planes)
         self.lge = Branch(widths, 3, planes)
         self.t2 = Branch(widths, 3, planes)
-        self.main = MainBranch(widths, planes, 5 if margin else 4, fusion)
+        self.main = MainBranch(widths, planes, 5 if margin else 4, fusion, mvo > 0)
 
     def forward(self, candidates: Tensor, present: Tensor) -> dict[str, Tensor]:
         """Return the logits of every branch.
@@ -158,6 +175,8 @@ class PRSN(nn.Module):
             "main" (B, 4 or 5, H, W): blood pool or other, normal myocardium, edema, scar, and with
             a margin outside (softmax);
             "bssfp" (B, 1, H, W): myocardium (sigmoid);
+            "mvo" (B, 1, H, W), where the network tells it: microvascular obstruction given that a
+            pixel is scar (sigmoid), see Docs/cascade-choices.md;
             "lge" (B, 3, H, W): other, normal myocardium, scar (softmax);
             "t2" (B, 3, H, W): other, normal myocardium, edema (softmax).
         """
@@ -166,4 +185,4 @@ class PRSN(nn.Module):
         lge, features_lge = self.lge(shown[1], present[:, 1])
         t2, features_t2 = self.t2(shown[2], present[:, 2])
         main = self.main(candidates, (features_bssfp, features_lge, features_t2), present)
-        return {"main": main, "bssfp": bssfp, "lge": lge, "t2": t2}
+        return {**main, "bssfp": bssfp, "lge": lge, "t2": t2}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +13,13 @@ from myops.coverage import empty_slices
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.labels import MVO, MYOPS, lv_region
+from myops.learned import by_patient
 from myops.training.config import TrainingConfig
+from myops.training.finders import found_region, load_finders
 from myops.training.label_noise import KINDS, LEVELS, noisy_labels
+
+if TYPE_CHECKING:
+    from myops.weights import Models
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,9 @@ class CasePatient:
     """A labeled case on its Case's grid; see `stage.Patient` for the attributes.
 
     `acute` tells that the expert has drawn edema: a chronic scar has none; `image_checksums` who
-    the patient is (`learned.image_checksums`). `covered` holds the fields of view, bool (z, y, x),
-    as a Case does.
+    the patient is (`learned.image_checksums`). `found` is the region that an ASSN finds, bool
+    (z, y, x), where one was asked (`training.finders`). `covered` holds the fields of view, bool
+    (z, y, x), as a Case does.
     """
 
     name: str
@@ -32,14 +39,21 @@ class CasePatient:
     spacing_mm: tuple[float, float, float]
     acute: bool
     image_checksums: frozenset[str] = frozenset()
+    found: np.ndarray | None = None
     covered: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-def case_patient(labeled: LabeledCase) -> CasePatient:
+def case_patient(labeled: LabeledCase, finders: Sequence[Models] = ()) -> CasePatient:
     """Bring a labeled case's images and labels to one grid; slices not drawn are left out.
 
+    Args:
+        labeled: a heart and the truth about it.
+        finders: weights one of which finds the region as a cascade would; none = it is not looked
+            for.
+
     Raises:
-        InputError: see `case_from_images`; or no slice shows a left ventricle.
+        InputError: see `case_from_images` and `finders.found_region`; or no slice shows a left
+            ventricle.
     """
     case = labeled.to_case()
     labels, drawn = labeled.truth_for(case)
@@ -49,6 +63,7 @@ def case_patient(labeled: LabeledCase) -> CasePatient:
         )
     mvo = labels == MVO
     labels = np.where(mvo, MYOPS["scar"], labels).astype(np.uint16)
+    region = found_region(case, labeled.image_checksums, finders)
     return CasePatient(
         name=labeled.name,
         images={name: image[drawn] for name, image in case.images.items()},
@@ -57,6 +72,7 @@ def case_patient(labeled: LabeledCase) -> CasePatient:
         spacing_mm=case.geometry.spacing_mm,
         acute=bool((labels == MYOPS["edema"]).any()),
         image_checksums=labeled.image_checksums,
+        found=None if region is None else region[drawn],
         # Empty slices are noted here: artefacts would give them something to see.
         covered={
             name: (case.covered[name] & ~empty_slices(image)[:, None, None])[drawn]
@@ -65,16 +81,42 @@ def case_patient(labeled: LabeledCase) -> CasePatient:
     )
 
 
-def training_cases(config: TrainingConfig) -> list[CasePatient]:
-    """The labeled cases that a configuration names.
+def training_cases(config: TrainingConfig, folder: str = "") -> list[CasePatient]:
+    """The labeled cases of a folder, or those that a configuration names; none is held back.
 
     Raises:
-        InputError: no such folder, a name that is not in it, fewer than two cases, or a case
-            without scar, blood or muscle to learn from in all of them.
+        InputError: no such folder, a name that is not in it, fewer than two cases, one without a
+            left ventricle, or no scar in any of them (in a mixture another kind may have it).
     """
     wanted = [name for name in config.case_names.split(",") if name]
-    found = find_cases(Path(config.cases), config.convention)
-    return choose_cases(found, wanted, config.cases)
+    where = folder or config.cases
+    found: Iterable[LabeledCase] = find_cases(Path(where), config.convention)
+    if config.held_back:
+        held_back = [Path(name) for name in config.held_back.split(",") if name]
+        found = without_patients_of(held_back, list(found))
+    finders = load_finders(getattr(config, "finders", ""))
+    scar_needed = not config.mix  # another kind of the mixture may have it
+    return choose_cases(found, wanted, where, finders, scar_needed)
+
+
+def without_patients_of(
+    folders: Sequence[Path], cases: Sequence[LabeledCase], say: Callable[[str], None] = print
+) -> list[LabeledCase]:
+    """The cases of patients of whom none of these folders holds an image, under whatever name.
+
+    Raises:
+        InputError: no labeled hearts in a folder.
+    """
+    held_back = frozenset().union(
+        *(one.image_checksums for folder in folders for one in find_cases(folder))
+    )
+    kept = []
+    for patient in by_patient(cases):
+        if any(one.image_checksums & held_back for one in patient):
+            say(f"held back, not learned from: {', '.join(one.name for one in patient)}")
+        else:
+            kept += patient
+    return kept
 
 
 def with_label_noise(
@@ -120,13 +162,19 @@ def _noise(text: str) -> tuple[str, float]:
     return kind, LEVELS[level]
 
 
-def choose_cases(found: Iterable[LabeledCase], wanted: list[str], where: str) -> list[CasePatient]:
+def choose_cases(
+    found: Iterable[LabeledCase],
+    wanted: list[str],
+    where: str,
+    finders: Sequence[Models] = (),
+    scar_needed: bool = True,
+) -> list[CasePatient]:
     """The cases of these names (all if there are none), as patients.
 
     Raises:
         InputError: see `training_cases`.
     """
-    chosen = [case_patient(one) for one in found if not wanted or one.name in wanted]
+    chosen = [case_patient(one, finders) for one in found if not wanted or one.name in wanted]
     missing = sorted(set(wanted) - {one.name for one in chosen})
     if missing:
         raise InputError(f"{where}: expected the cases {', '.join(missing)}, found none of them")
@@ -135,9 +183,19 @@ def choose_cases(found: Iterable[LabeledCase], wanted: list[str], where: str) ->
             f"{where}: expected at least two labeled cases to train on, found {len(chosen)}; "
             "add cases, or train on phantoms (without cases)"
         )
-    if not any((one.labels == MYOPS["scar"]).any() for one in chosen):
+    if scar_needed:
+        refuse_without_scar(chosen, where)
+    return chosen
+
+
+def refuse_without_scar(patients: Sequence[CasePatient], where: str) -> None:
+    """Refuse cases that teach nothing about scar.
+
+    Raises:
+        InputError: none of them has any.
+    """
+    if not any((one.labels == MYOPS["scar"]).any() for one in patients):
         raise InputError(
-            f"{where}: expected scar in at least one of {len(chosen)} cases, found none; "
+            f"{where}: expected scar in at least one of {len(patients)} cases, found none; "
             "add patients with scar: nothing could be learned about it"
         )
-    return chosen

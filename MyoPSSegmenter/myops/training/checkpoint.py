@@ -160,14 +160,15 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
     A network of several planes takes those of one plane: it starts as blind to the other planes
     and answers just as the network that it starts from. A PRSN with a margin takes those of one
-    without, a refiner that sees floods those of one that does not.
+    without and one with an output for MVO those of one that has none, a refiner that sees floods
+    those of one that does not.
 
     Raises:
         InputError: missing or damaged file, or weights of another network.
     """
     weights = load_tensors(path) if path.suffix == ".safetensors" else trained_weights(path)
     weights = add_outside(widen_planes(weights, network), network)
-    weights = add_planes(weights, network)
+    weights = add_planes(add_mvo(weights, network), network)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -206,6 +207,17 @@ def add_outside(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[st
     return weights | {
         "main.head.weight": torch.cat((head, head[:1])),
         "main.head.bias": torch.cat((bias, bias[:1])),
+    }
+
+
+def add_mvo(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights of a PRSN without an output for MVO for one with it: it begins at one in eight."""
+    head = weights.get("main.head.weight")
+    if not getattr(network, "mvo", 0) or head is None or "main.mvo.weight" in weights:
+        return weights
+    return weights | {
+        "main.mvo.weight": torch.zeros_like(head[:1]),
+        "main.mvo.bias": torch.full_like(weights["main.head.bias"][:1], -2.0),
     }
 
 

@@ -53,6 +53,10 @@ class TrainingConfig:
         start: checkpoint or safetensors file whose weights the training starts from; "default" =
             the shipped ones, "" = random.
         cases: folder of labeled cases (as in MyoPS 2020) to train on; "" = phantoms.
+        mix: what each batch is drawn from, "phantoms" or a folder of labeled cases with its share,
+            such as "phantoms:0.4,data/emidec_train:0.4,data/acdc_train:0.2"; "" = of one kind.
+        held_back: folders of labeled cases, with commas between, whose patients are never learned
+            from: a case with one of their images is left out, whatever it is called.
         convention: how the label files of these cases number structures, out of
             `labels.CONVENTIONS`; "" = as the data set of their names does.
         case_names: which of them, with commas between ("" = all).
@@ -90,6 +94,8 @@ class TrainingConfig:
     widths: tuple[int, ...] = ()
     start: str = ""
     cases: str = ""
+    mix: str = ""
+    held_back: str = ""
     convention: str = ""
     case_names: str = ""
     label_noise: str = ""
@@ -157,6 +163,12 @@ class PrsnConfig(TrainingConfig):
         margin: pixels that PRSN sees beyond the region, where it decides itself what is outside;
             0 = none, as in the paper.
         fusion: "cafb" (channel attention), or "mfb" (sum, product and maximum), the paper's rival.
+        mvo: 1 = microvascular obstruction is told apart inside the scar, with an output of its own.
+        mvo_weight: of that output's loss.
+        finders: weights whose ASSN finds the regions of labeled cases, "default" or folders with
+            commas between; each case by one that has not learned from it. "" = none.
+        found_share: how often a case with such a region is cut out by it, and not by its true
+            region made wrong.
 
     The paper's squares have 128 pixels. Ours are tight around the region that ASSN has found, so
     that 80 pixels have about the same size in millimeters at 40 % of the cost.
@@ -175,6 +187,10 @@ class PrsnConfig(TrainingConfig):
     planes: int = 1
     margin: int = 0
     fusion: str = "cafb"
+    mvo: int = 0
+    mvo_weight: float = 0.3
+    finders: str = ""
+    found_share: float = 0.5
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
 
 
@@ -345,6 +361,9 @@ def check_config(config: TrainingConfig) -> None:
         "artefacts": 0,
         "kl_weight": 0,
         "dice_weight": 0,
+        "mvo": 0,
+        "mvo_weight": 0,
+        "found_share": 0,
     }
     for name, least in smallest.items():
         if getattr(config, name, least) < least:

@@ -43,13 +43,21 @@ def jittered_box(patient: Patient, rng: np.random.Generator) -> SquareBox:
     return replace(box, center_yx=(center[0], center[1]), side_mm=side_mm)
 
 
-def jittered_tissue_box(patient: Patient, rng: np.random.Generator) -> SquareBox:
+def jittered_tissue_box(
+    patient: Patient, rng: np.random.Generator, region: np.ndarray | None = None
+) -> SquareBox:
     """The tight square of the PRSN, moved and scaled as the ASSN errs.
 
+    Args:
+        patient: gives the grid.
+        rng: source of randomness.
+        region: bool (z, y, x) to be tight around; the patient's true one if None.
+
     Raises:
-        InputError: the patient has no left ventricle to speak of.
+        InputError: the region is empty, or too small to be a left ventricle.
     """
-    box = tissue_box(regions.lv_region(patient.labels), patient.spacing_mm)
+    inside = regions.lv_region(patient.labels) if region is None else region
+    box = tissue_box(inside, patient.spacing_mm)
     side_mm = box.side_mm * float(np.clip(rng.normal(1.0, 0.05), 0.88, 1.2))
     moved = rng.normal(0, 0.02, 2) * box.side_mm / np.array(box.spacing_yx_mm)
     center = (float(box.center_yx[0] + moved[0]), float(box.center_yx[1] + moved[1]))

@@ -7,20 +7,17 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from myops.errors import InputError
-from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
-from myops.training.stage import Batch, Patient, Slices, Stage
-
-if TYPE_CHECKING:
-    from myops.training.cases import CasePatient
+from myops.training.config import CURVE_SEED, TrainingConfig
+from myops.training.stage import Batch, Patient, Slices, Source, Stage
 
 
 def phantom_config(config: TrainingConfig) -> Any:
@@ -35,54 +32,6 @@ def phantom_config(config: TrainingConfig) -> Any:
         return PhantomConfig(**config.phantom)
     except TypeError as error:
         raise InputError(f"unknown phantom setting: {error}") from None
-
-
-# Gives the patient of an index, and the random numbers with which slices are made of it.
-Source = Callable[[int], "tuple[Patient, np.random.Generator]"]
-
-
-def phantom_source(stage: Stage, config: TrainingConfig) -> Source:
-    """A new phantom for every index; never one of the held-back seeds."""
-    from myops.phantom.patient import generate_patient
-
-    drawn = phantom_config(config)
-
-    def source(index: int) -> tuple[Patient, np.random.Generator]:
-        seed = training_seed(stage.name, index, config.seed)
-        return generate_patient(seed, drawn), np.random.default_rng((seed, 1))
-
-    return source
-
-
-def case_source(patients: Sequence[Patient], config: TrainingConfig) -> Source:
-    """Labeled cases over and over, every round in another order and cut out in another way."""
-
-    def source(index: int) -> tuple[Patient, np.random.Generator]:
-        turn, place = divmod(index, len(patients))
-        order = np.random.default_rng((config.seed, turn)).permutation(len(patients))
-        return patients[order[place]], np.random.default_rng((config.seed, index, 1))
-
-    return source
-
-
-def training_source(
-    stage: Stage, config: TrainingConfig, patients: Sequence[CasePatient] = ()
-) -> Source:
-    """What a training learns from: labeled cases where the configuration names some, or phantoms.
-
-    Args:
-        stage: of the training.
-        config: of the training.
-        patients: the cases that it names, if they have been read already.
-
-    Raises:
-        InputError: see `cases.training_cases`.
-    """
-    if not config.cases:
-        return phantom_source(stage, config)
-    from myops.training.cases import training_cases, with_label_noise
-
-    return case_source(with_label_noise(patients or training_cases(config), config), config)
 
 
 def make_slices(
@@ -177,8 +126,8 @@ class PatientFeed:
             self._thread = threading.Thread(target=self._fill, daemon=True)
             self._thread.start()
 
-    def take(self, wait: bool) -> Slices | None:
-        """The next patient's slices; None if none is ready and `wait` is False."""
+    def take(self, wait: bool) -> tuple[int, Slices] | None:
+        """The next patient's index and slices; None if none is ready and `wait` is False."""
         if not self._threaded:
             item = next(self._source)
         else:
@@ -190,7 +139,7 @@ class PatientFeed:
             raise item
         index, slices = item
         self.next_index = max(self.next_index, index + self._step)
-        return slices
+        return index, slices
 
     def close(self) -> None:
         """Stop the thread and the worker processes."""
@@ -221,21 +170,32 @@ def _as_is(item: Any) -> Any:
 
 
 class SlicePool:
-    """The slices of the last patients; batches are drawn from it patient by patient."""
+    """The slices of the last patients of every kind; batches are drawn from it by stated shares.
 
-    def __init__(self, patients: int) -> None:
-        self._patients: deque[Slices] = deque(maxlen=patients)
+    Args:
+        patients: how many of each kind are kept.
+        shares: how often a slice is drawn from each kind.
+    """
+
+    def __init__(self, patients: int, shares: Sequence[float] = (1.0,)) -> None:
+        self._kinds: list[deque[Slices]] = [deque(maxlen=patients) for _ in shares]
+        self._shares = np.array(shares, float) / sum(shares)
 
     def __len__(self) -> int:
-        return len(self._patients)
+        return sum(map(len, self._kinds))
 
-    def add(self, slices: Slices) -> None:
-        """Add a patient; the oldest leaves a full pool."""
-        self._patients.append(slices)
+    def is_ready(self, start: int) -> bool:
+        """Whether it holds so many patients, and one of each kind."""
+        return len(self) >= start and all(self._kinds)
+
+    def add(self, slices: Slices, kind: int = 0) -> None:
+        """Add a patient; the oldest of its kind leaves a full pool."""
+        self._kinds[kind].append(slices)
 
     def draw(self, count: int, rng: np.random.Generator) -> Batch:
-        """Draw `count` slices: a random patient for each, then one of its slices."""
-        chosen = [self._patients[i] for i in rng.integers(len(self._patients), size=count)]
+        """Draw `count` slices: a kind for each, a random patient of it, then one of its slices."""
+        kinds = [self._kinds[k] for k in rng.choice(len(self._kinds), count, p=self._shares)]
+        chosen = [kind[rng.integers(len(kind))] for kind in kinds]
         places = [int(rng.integers(len(slices["present"]))) for slices in chosen]
         pairs = list(zip(chosen, places, strict=True))
         return {

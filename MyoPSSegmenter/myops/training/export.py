@@ -18,6 +18,7 @@ from myops.learned import learned_in
 from myops.overwriting import refuse_overwriting
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
+from myops.training.mixing import parse_mix
 from myops.weights import BUILDERS, install_weights
 
 
@@ -79,11 +80,7 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
     progress = json.loads(content["progress"])
     stage, patients = content["stage"], progress["next_patient"]
     return {
-        "data": (
-            f"labeled cases of {Path(config.cases).name}"
-            if config.cases
-            else "synthetic patients of myops.phantom only"
-        ),
+        "data": _data(config),
         "config": _without_places(json.loads(content["config"])),
         "learned": sorted(learned_in(content)),
         "commit": content["commit"],
@@ -99,10 +96,31 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
     }
 
 
+def _data(config: TrainingConfig) -> str:
+    """What a network has learned from, for people."""
+    if config.mix:
+        kinds = [f"{share:.0%} {Path(kind).name}" for kind, share in parse_mix(config.mix)]
+        return f"a mixture of {', '.join(kinds)}"
+    if config.cases:
+        return f"labeled cases of {Path(config.cases).name}"
+    return "synthetic patients of myops.phantom only"
+
+
+PLACES = ("dae", "start", "cascade", "cases", "finders", "held_back")
+
+
 def _without_places(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with files named by their last folders: weights are given to others."""
-    named = {key: config[key] for key in ("dae", "start", "cascade", "cases") if config.get(key)}
-    return config | {key: "/".join(Path(path).parts[-2:]) for key, path in named.items()}
+    named = {key: config[key].split(",") for key in PLACES if config.get(key)}
+    short = {key: ",".join(map(_last_folders, paths)) for key, paths in named.items()}
+    if config.get("mix"):
+        kinds = [f"{_last_folders(kind)}:{share:g}" for kind, share in parse_mix(config["mix"])]
+        short["mix"] = ",".join(kinds)
+    return config | short
+
+
+def _last_folders(path: str) -> str:
+    return "/".join(Path(path).parts[-2:])
 
 
 @click.command()

@@ -21,7 +21,7 @@ from myops.learned import learned_in
 from myops.models.device import has_fast_bfloat16
 from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
 from myops.training.assn import ASSN_STAGE
-from myops.training.cases import CasePatient, training_cases
+from myops.training.cases import CasePatient
 from myops.training.checkpoint import (
     CHECKPOINT_NAME,
     Progress,
@@ -40,14 +40,13 @@ from myops.training.data import (
     PatientFeed,
     PatientStream,
     SlicePool,
-    Source,
     curve_batches,
     phantom_config,
-    training_source,
     usable_cores,
 )
 from myops.training.dssnet import DSSNET_STAGE
 from myops.training.heartfinder import HEARTFINDER_STAGE
+from myops.training.mixing import Mixture, training_mixture
 from myops.training.prsn import PRSN_STAGE
 from myops.training.refiner import REFINER_STAGE
 from myops.training.report import Reporter
@@ -112,11 +111,9 @@ def train(
         state.learned |= learned_in(found)
         if not fabric.is_global_zero:  # the generators in the checkpoint are the first process's
             seed_generators(state, config.seed, fabric.global_rank, state.progress.step)
-    if config.cases:
-        patients = patients or training_cases(config)
-        state.learned = state.learned.union(*(one.image_checksums for one in patients))
-    source = training_source(STAGES[stage], config, patients)
-    _run(STAGES[stage], config, fabric, state, path, source)
+    mixture = training_mixture(STAGES[stage], config, patients)
+    state.learned |= mixture.learned
+    _run(STAGES[stage], config, fabric, state, path, mixture)
     return path
 
 
@@ -170,8 +167,9 @@ def starting_files(stage: str, config: TrainingConfig) -> list[Path]:
 def learned_before(stage: str, config: TrainingConfig) -> frozenset[str]:
     """Images that the networks which a training starts from or leans on have learned from."""
     learned = [learned_by(path) for path in starting_files(stage, config)]
-    if (cascade := getattr(config, "cascade", "default")) != "default":
-        learned.append(learned_from(read_manifest(Path(cascade))))
+    leant_on = {getattr(config, "cascade", ""), *getattr(config, "finders", "").split(",")}
+    for folder in leant_on - {"", "default"}:
+        learned.append(learned_from(read_manifest(Path(folder))))
     return frozenset().union(*learned)
 
 
@@ -189,24 +187,24 @@ def seed_generators(state: State, seed: int, rank: int, step: int = 0) -> None:
 
 
 def _run(
-    stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path, source: Source
+    stage: Stage, config: TrainingConfig, fabric: Fabric, state: State, path: Path, mixture: Mixture
 ) -> None:
     progress, main_process = state.progress, fabric.is_global_zero
     stream = PatientStream(
-        stage, config, source, progress.next_patient, fabric.global_rank, fabric.world_size
+        stage, config, mixture, progress.next_patient, fabric.global_rank, fabric.world_size
     )
     with closing(PatientFeed(stream, config.workers)) as feed, stop_signals() as stopped:
         report = Reporter(stage.name, config, path.parent, progress, enabled=main_process)
         curves = curve_batches(stage, config) if main_process else []
         loss_function = stage.make_loss(config, fabric.device)
         model, optimizer = fabric.setup(state.model, state.optimizer)
-        pool = SlicePool(config.pool_patients)
+        pool = SlicePool(config.pool_patients, mixture.shares)
         clock = Clock(progress)
 
         while not _agree(fabric, progress.fraction(config) >= 1 or bool(stopped)):
             fraction = _agree(fabric, progress.fraction(config))
             rate = set_learning_rate(optimizer, config, fraction)
-            refill(pool, feed, progress, config)
+            refill(pool, feed, progress, config, mixture)
             batch = to_device(pool.draw(config.batch_size, state.rng), fabric.device)
             loss, parts = loss_function(model, stage.augment(batch, state.generator, config))
             optimizer.zero_grad()
@@ -256,19 +254,25 @@ class Clock:
         return True
 
 
-def refill(pool: SlicePool, feed: PatientFeed, progress: Progress, config: TrainingConfig) -> None:
+def refill(
+    pool: SlicePool,
+    feed: PatientFeed,
+    progress: Progress,
+    config: TrainingConfig,
+    mixture: Mixture,
+) -> None:
     """Take a new patient where one is due; wait only while the pool is too small to draw from."""
-    while len(pool) < min(config.pool_start, config.pool_patients):
-        slices = feed.take(wait=True)
-        if slices is not None:
-            pool.add(slices)
+    while not pool.is_ready(min(config.pool_start, config.pool_patients)):
+        found = feed.take(wait=True)
+        if found is not None:
+            pool.add(found[1], mixture.kind_of(found[0]))
     whole = int((progress.step + 1) / config.steps_per_patient)
     due = whole - int(progress.step / config.steps_per_patient)
     for _ in range(due):
-        slices = feed.take(wait=False)
-        if slices is None:
+        found = feed.take(wait=False)
+        if found is None:
             return
-        pool.add(slices)
+        pool.add(found[1], mixture.kind_of(found[0]))
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from myops.case import SEQUENCES
-from myops.cropping import candidate_image, with_neighbors
+from myops.cropping import SquareBox, candidate_image, crop_stack, grow, with_neighbors
 from myops.errors import InputError
 from myops.labels import MYOPS, lv_region
 from myops.models.build import build_prsn
@@ -48,17 +48,25 @@ def build(config: TrainingConfig) -> nn.Module:
     widths = {"widths": config.widths} if config.widths else {}
     if config.fusion not in FUSIONS:
         raise InputError(f"fusion expects one of {', '.join(FUSIONS)}, found {config.fusion!r}")
-    return build_prsn(**widths, planes=config.planes, margin=config.margin, fusion=config.fusion)
+    return build_prsn(
+        **widths,
+        planes=config.planes,
+        margin=config.margin,
+        fusion=config.fusion,
+        mvo=config.mvo,
+    )
 
 
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
     assert isinstance(config, PrsnConfig)
-    crops, labels, present = crop_patient(patient, jittered_tissue_box(patient, rng), config.size)
-    region = perturb_region(
-        lv_region(labels), rng, config.region_pixels, config.bulges, config.margin
-    )
-    inside = region > 0.5
+    box, found = region_to_see(patient, rng, config)
+    crops, labels, present = crop_patient(patient, box, config.size)
+    if found is None:
+        found = perturb_region(
+            lv_region(labels), rng, config.region_pixels, config.bulges, config.margin
+        )
+    region, inside = found, found > 0.5
     images = np.zeros((len(labels), len(SEQUENCES), *labels.shape[1:]), np.float16)
     for name, crop in crops.items():
         # Where nothing is shown the candidate image is 0, as in the cascade (`prsn_input`).
@@ -66,13 +74,37 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
         images[:, SEQUENCES.index(name)] = shown
     kept = inside.any(axis=(1, 2))
     count = len(labels)
-    return {
+    slices = {
         "images": with_neighbors(images, config.planes)[kept],
         "region": with_neighbors(region.astype(np.float16)[:, None], config.planes)[kept],
         "labels": to_classes(labels, config.margin > 0)[kept, None],
         "present": present[kept],
         "acute": np.full(count, patient.acute, np.float32)[kept],
     }
+    if config.mvo:
+        obstruction = crop_stack(patient.mvo.astype(np.uint16), box, config.size)
+        slices["mvo"] = obstruction[kept, None].astype(np.uint8)
+    return slices
+
+
+def region_to_see(
+    patient: Patient, rng: np.random.Generator, config: PrsnConfig
+) -> tuple[SquareBox, np.ndarray | None]:
+    """The square, and the region in it that an ASSN has found in this patient.
+
+    Returns:
+        The square, and float32 (z, S, S) with the margin; None where the true region is to be made
+        wrong instead: none was found, or its turn has not come.
+
+    Raises:
+        InputError: the patient has no left ventricle to speak of.
+    """
+    whole = getattr(patient, "found", None)
+    if whole is not None and whole.any() and rng.random() < config.found_share:
+        box = jittered_tissue_box(patient, rng, whole)
+        found = crop_stack(whole.astype(np.float32), box, config.size) > 0.5
+        return box, grow(found, config.margin).astype(np.float32)
+    return jittered_tissue_box(patient, rng), None
 
 
 def to_classes(labels: np.ndarray, margin: bool = False) -> np.ndarray:
@@ -91,10 +123,15 @@ def to_classes(labels: np.ndarray, margin: bool = False) -> np.ndarray:
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes, lost sequences, candidate images."""
     theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
+    labels: Batch = {
+        name: warp(batch[name].float(), theta, mode="nearest").round().long()
+        for name in ("labels", "mvo")
+        if name in batch
+    }
     return {
         "images": jitter_contrast(warp(batch["images"], theta), generator, config.jitter),
         "region": (warp(batch["region"], theta) > 0.5).float(),
-        "labels": warp(batch["labels"].float(), theta, mode="nearest").round().long(),
+        **labels,
         "present": drop_sequences(batch["present"], config.dropout, generator),
         "acute": batch["acute"],
     }
@@ -182,7 +219,26 @@ def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Lo
         + config.lge_weight * parts["lge"]
         + config.t2_weight * parts["t2"]
     )
+    if "mvo" in logits:
+        parts["mvo"] = mvo_loss(logits["mvo"], batch, inside)
+        total = total + config.mvo_weight * parts["mvo"]
     return total, parts
+
+
+def mvo_loss(logits: Tensor, batch: Batch, inside: Tensor) -> Tensor:
+    """Dice and cross-entropy of MVO against the rest of the true scar, where LGE shows it.
+
+    Args:
+        logits: float (B, 1, H, W), MVO given scar.
+        batch: its "labels", "mvo" and "present".
+        inside: float (B, 1, H, W), what PRSN sees.
+    """
+    scar = (batch["labels"] == SCAR) & batch["present"][:, LGE, None, None, None].bool()
+    seen = scar.float() * inside
+    target = batch["mvo"].float()
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    mean = (entropy * seen).sum() / seen.sum().clamp(min=1)
+    return dice_loss(torch.sigmoid(logits), target, seen) + mean
 
 
 def class_loss(logits: Tensor, target: Tensor, inside: Tensor, config: PrsnConfig) -> Loss:
@@ -223,12 +279,16 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     """Dice over the patient's stack, of the tissues that its sequences can show."""
     target = main_target(batch["labels"].long(), batch["present"], batch["acute"])[:, 0]
     batch = batch | {"region": (batch["region"] > 0.5).float()}
-    predicted = network(candidates(batch), batch["present"])["main"].argmax(dim=1)
+    logits = network(candidates(batch), batch["present"])
+    predicted = logits["main"].argmax(dim=1)
     predicted = predicted.masked_fill(own_region(batch)[:, 0] == 0, OUTSIDE)
     walls = [(p >= NORMAL) & (p <= SCAR) for p in (predicted, target)]
     scores = {"myocardium_dice": dice(*walls)}
     if bool(batch["present"][:, LGE].any()):
         scores["scar_dice"] = dice(predicted == SCAR, target == SCAR)
+        if "mvo" in logits:
+            obstruction = (predicted == SCAR) & (logits["mvo"][:, 0] > 0)
+            scores["mvo_dice"] = dice(obstruction, batch["mvo"][:, 0] > 0)
     if bool(batch["present"][:, T2].any()):
         scores["edema_dice"] = dice(predicted == EDEMA, target == EDEMA)
         injured = [(p == EDEMA) | (p == SCAR) for p in (predicted, target)]

@@ -47,6 +47,10 @@ class Patient(Protocol):
         """The scar is fresh, hence edematous."""
 
 
+# Gives the patient of an index, and the random numbers with which slices are made of it.
+Source = Callable[[int], tuple[Patient, np.random.Generator]]
+
+
 @dataclass(frozen=True)
 class Stage:
     """A network's part of the training.
