@@ -53,7 +53,7 @@ def reproduce(
 ) -> None:
     """Train a published system and its baselines, and print the paper's table.
 
-    The same command goes on where an earlier call was stopped. Docs/reproduce.md shows a run.
+    The same command resumes an interrupted run. Docs/how-to/reproduce.md shows a run.
     """
     with training_packages():
         from myops.reproduce.evaluate import Reproduction

@@ -23,7 +23,8 @@ def train(stage: str, output: Path, settings: tuple[str, ...], resume: bool) -> 
 
     It learns from synthetic patients, or from a site's own labeled cases (--set cases=FOLDER).
 
-    The settings and their defaults are in myops/training/config.py; Docs/user-guide.md shows a run.
+    The settings and their defaults are in myops/training/config.py; Docs/how-to/training.md shows
+    a run.
     """
     overrides = dict(parse_setting(setting) for setting in settings)
     with training_packages():
