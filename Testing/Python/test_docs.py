@@ -78,3 +78,30 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(page: str) -> None:
         if head == 0:
             head = cells
         assert cells == head, line
+
+
+def shown_calls(text: str) -> list[list[str]]:
+    """The words of each `myops ...` in a block of commands or in a line of text."""
+    joined = text.replace("\\\n", " ")
+    calls = re.findall(r"^(?:[\w./]+/)?myops (.*)$|`myops ([^`]*)`", joined, re.M)
+    return [(block or inline).split(" #")[0].split() for block, inline in calls]
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"Docs/{page}" for page in PAGES)])
+def test_every_command_and_option_that_a_page_shows_exists(page: str) -> None:
+    unknown = []
+    for words in shown_calls((ROOT / page).read_text("utf-8")):
+        command, context = cli, click.Context(cli)
+        while words and isinstance(command, click.Group):
+            found = command.get_command(context, words[0])
+            if found is None:
+                break
+            command, context = found, click.Context(found, parent=context)
+            words = words[1:]
+        known = {name for option in command.params for name in option.opts}
+        known |= set(command.get_help_option_names(context)) | {"--version"}
+        options = [word.split("=")[0] for word in words if word.startswith("--") and word != "--"]
+        unknown += [(*words, option) for option in options if option not in known]
+        if command is cli and words and re.match(r"[a-z]", words[0]):
+            unknown.append((*words, "is not a command"))
+    assert unknown == []

@@ -30,12 +30,12 @@ from myops.reproduce.rows import NNUNET, TABLES, choose_rows, without_nnunet
     type=click.IntRange(4),
     default=TRAINED + TESTED,
     show_default=True,
-    help="Of the cohort.",
+    help="Size of the cohort.",
 )
 @click.option(
     "--outside",
     type=PATH,
-    help="Folder of labeled patients of another kind, to test the same rows on.",
+    help="Folder of labeled out-of-distribution patients to test the same rows on.",
 )
 @case_convention_option
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")

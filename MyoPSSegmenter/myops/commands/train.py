@@ -17,7 +17,7 @@ from myops.training.config import CONFIGS
 @click.argument("stage", type=click.Choice(list(CONFIGS)))
 @click.option("--output", "-o", type=PATH, required=True, help="Folder of checkpoint and curves.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
-@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if there is one.")
+@click.option("--resume", is_flag=True, help="Continue from the folder's checkpoint, if any.")
 def train(stage: str, output: Path, settings: tuple[str, ...], resume: bool) -> None:
     """Train one network: of the cascade, the refiner, or a baseline.
 
