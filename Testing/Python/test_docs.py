@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+import myops
 from myops.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,6 +79,14 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(page: str) -> None:
         if head == 0:
             head = cells
         assert cells == head, line
+
+
+def test_every_public_name_has_its_place_in_the_python_reference_once() -> None:
+    pages = (p.read_text("utf-8") for p in sorted((DOCS / "reference/api").glob("*.md")))
+    shown = re.findall(r"^::: myops\.(\w+)$", "\n".join(pages), re.M)
+    assert len(shown) == len(set(shown))
+    exported = set(getattr(myops, "__all__", [])) - {"__version__"}
+    assert exported - set(shown) == set()
 
 
 def shown_calls(text: str) -> list[list[str]]:
