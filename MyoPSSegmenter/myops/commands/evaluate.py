@@ -42,7 +42,7 @@ def evaluate() -> None:
 @click.argument("truth", type=PATH)
 @click.option("--output", "-o", type=PATH, help="JSON file for the numbers.")
 @convention_option
-@click.option("--truth-convention", default="", help="Of the truth, if it differs.")
+@click.option("--truth-convention", default="", help="Of the truth, where it is another one.")
 def masks(
     prediction: Path, truth: Path, output: Path | None, convention: str, truth_convention: str
 ) -> None:

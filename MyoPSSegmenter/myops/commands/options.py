@@ -29,7 +29,7 @@ convention_option = click.option(
     help="How label files number structures: myops, emidec, acdc or mnms.",
 )
 case_convention_option = click.option(
-    "--convention", default="", help="Of the label files, if not their data set's own."
+    "--convention", default="", help="Of the label files, if not that of their data set's names."
 )
 
 
