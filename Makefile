@@ -7,13 +7,14 @@ SETUP := pyproject.toml .ci/environment.sh
 # Stable Slicer is tested beside the newest one: its core, laid over the same environment.
 STABLE := slicer-core==5.12.4.0 vtk==9.6.0
 
-.PHONY: help demo test test-stable-slicer lint format cmake-list clean
+.PHONY: help demo test test-stable-slicer lint format docs cmake-list clean
 
 help:
 	@echo "make demo    install, make one phantom patient, segment it, correct it by clicks"
 	@echo "make test    install with the test tools, then ruff, mypy and pytest"
 	@echo "make test-stable-slicer   Testing/Slicer again, on the core of the stable Slicer 5.12"
 	@echo "make lint    ruff and mypy alone        make format  let ruff rewrite the layout"
+	@echo "make docs    build the documentation site into build/site, for reading without a network"
 	@echo "make cmake-list   write the extension's list of files anew, after files came or went"
 	@echo "make clean   remove the environment, the demo's output and the caches"
 
@@ -24,6 +25,10 @@ $(VENV)/.installed-demo: $(SETUP)
 
 $(VENV)/.installed-test: $(SETUP)
 	@VENV=$(VENV) sh .ci/environment.sh test
+	@touch $@ $(VENV)/.installed-demo
+
+$(VENV)/.installed-docs: $(SETUP)
+	@VENV=$(VENV) sh .ci/environment.sh docs
 	@touch $@ $(VENV)/.installed-demo
 
 demo: $(VENV)/.installed-demo
@@ -38,6 +43,9 @@ lint: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict
 
 cmake-list:
 	python3 .ci/cmake_list.py

@@ -22,7 +22,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-USER_GUIDE = "https://github.com/MyoPSSegmenter/MyoPSSegmenter/blob/main/Docs/user-guide.md"
+USER_GUIDE = "https://github.com/MyoPSSegmenter/MyoPSSegmenter/blob/main/Docs/how-to/user-guide.md"
 # vtkCommand::ModifiedEvent; the name spares the import of vtk.
 MODIFIED = "ModifiedEvent"
 # Packages whose modules a reload has to read again.

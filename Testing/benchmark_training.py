@@ -3,8 +3,8 @@
     python Testing/benchmark_training.py                       our loop alone
     MYOPS_NNUNET=env/bin python Testing/benchmark_training.py  beside nnU-Net's own loop
 
-One U-Net (ours, as in Docs/reproduce.md: three sequences, four classes), one batch size and one
-size of square for all, in one run on an otherwise idle machine. nnU-Net trains it by its own loop,
+One U-Net (ours, as in Docs/how-to/reproduce.md: three sequences, four classes), one batch size and
+one size of square for all, in one run on an idle machine. nnU-Net trains it by its own loop,
 data loader, augmentation and loss: its trainer is told to build our network, its plan to cut the
 same squares. Each loop has one process that makes data; nnU-Net takes all threads, ours leaves one
 to that process unless told otherwise.

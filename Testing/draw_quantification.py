@@ -1,4 +1,4 @@
-"""Draw the pictures of Docs/quantification.md, from a synthetic patient only.
+"""Draw the pictures of Docs/reference/quantification.md, from a synthetic patient only.
 
     python Testing/draw_quantification.py [Resources/Screenshots]
 

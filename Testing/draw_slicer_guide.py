@@ -1,4 +1,4 @@
-"""Draw the pictures of Docs/slicer-guide.md: the module's panel and slice views, step by step.
+"""Draw the pictures of Docs/how-to/slicer-guide.md: the panel and the slice views, step by step.
 
     python Testing/draw_slicer_guide.py                  into Resources/Screenshots
     python Testing/draw_slicer_guide.py --out FOLDER

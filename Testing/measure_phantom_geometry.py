@@ -2,8 +2,8 @@
 
     python Testing/measure_phantom_geometry.py [--placements 30]
 
-Prints the table of Docs/quantification.md. Every body is sampled at voxel centers on an oblique
-stack, turned and shifted at random; mean ± SD of the error over the placements.
+Prints the table of Docs/reference/quantification.md. Every body is sampled at voxel centers on an
+oblique stack, turned and shifted at random; mean ± SD of the error over the placements.
 """
 
 from __future__ import annotations

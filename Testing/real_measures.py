@@ -14,7 +14,7 @@ from myops.quantify.mass import dice
 from myops.refine.clicking import Corrector, EvaluationConfig, Patient, correct_patient
 from myops.segmentation import Segmentation
 
-# The conventional rules that come closest to experts on EMIDEC (Docs/quantification.md).
+# The conventional rules that come closest to experts on EMIDEC (Docs/reference/quantification.md).
 RULES = ("sd2", "fwhm_between_minimum_and_maximum", "fwhm_remote_referenced", "otsu")
 SHOWN = (
     "sd2_volume",

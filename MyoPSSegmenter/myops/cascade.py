@@ -62,7 +62,7 @@ class CascadeConfig:
             = not), so that a slice whose wall is as bright as what lies beside it follows its
             neighbors.
         scar_odds, edema_odds: factors on the odds of these tissues, against the caution of the
-            shipped weights; 1 = none (Docs/real-hearts.md).
+            shipped weights; 1 = none (Docs/explanation/real-hearts.md).
         smallest_scar_ml: islands of scar below this volume are left out.
     """
 
@@ -218,7 +218,7 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     PRSN sees nothing outside the region (and its margin), so its answer is interpolated from inside
     it alone (normalized convolution); otherwise the region's edge would get a rim of "other".
     Where PRSN has a class "outside", the other classes share what is left: the region is ASSN's,
-    which was nearer to the experts' (Docs/real-hearts.md).
+    which was nearer to the experts' (Docs/explanation/real-hearts.md).
     """
     size = run.models.sizes["prsn"]
     crops, present = crop_case(case, box, size)

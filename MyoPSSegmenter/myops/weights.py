@@ -43,7 +43,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
 }
 CASCADE = ("heartfinder", "assn", "dae", "prsn")
 # Pixels per side where a manifest's config does not say: the paper's 128; the PRSN's squares are
-# tighter around the region, see Docs/cascade-choices.md.
+# tighter around the region, see Docs/explanation/cascade-choices.md.
 DEFAULT_SIZES = {
     "heartfinder": 128,
     "assn": 128,

@@ -319,7 +319,7 @@ def test_each_tissue_is_weighed_by_its_own_odds(odds, label):
 
 
 def test_the_shipped_decisions_are_those_that_were_measured():
-    """Docs/real-hearts.md says why; Docs/results.md was measured with them."""
+    """Docs/explanation/real-hearts.md says why; Docs/results.md was measured with them."""
     shipped = CascadeConfig()
     assert (shipped.scar_odds, shipped.edema_odds) == (2.0, 1.0)
     assert shipped.smallest_scar_ml == 0.5

@@ -87,7 +87,7 @@ def masks(
     multiple=True,
     default=("automatic", "empty"),
     show_default=True,
-    help="Mask that the reader begins with; repeatable.",
+    help="Mask that the reader starts from; repeatable.",
 )
 @click.option(
     "--method",
@@ -113,7 +113,7 @@ def masks(
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--also-learned", is_flag=True, help="Also cases that a refiner was trained on.")
+@click.option("--also-learned", is_flag=True, help="Include cases that a refiner was trained on.")
 @device_option
 def interactive(
     output: Path,
@@ -128,9 +128,9 @@ def interactive(
 ) -> None:
     """Let a simulated reader correct patients click by click, and measure what each click does.
 
-    Held-back synthetic patients, or with --cases the labeled hearts in a folder (MyoPS, EMIDEC,
+    Held-out synthetic patients, or with --cases the labeled hearts in a folder (MyoPS, EMIDEC,
     ACDC, Sunnybrook). Dice, HD95 and mass error after 0, 1, 2, 3, 5 and 10 clicks in each slice,
-    clicks needed for Dice 0.80, clicks that did harm, time per click.
+    clicks needed for Dice 0.80, clicks that made it worse, time per click.
     """
     from myops.datasets import case_readers, phantom_readers
     from myops.output import check_writable

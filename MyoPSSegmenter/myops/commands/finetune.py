@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     "--networks", default="prsn", show_default=True, help="assn (outline), prsn (tissue), or both."
 )
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=15, show_default=True)
-@click.option("--held-back", type=float, default=0.25, show_default=True, help="Share compared on.")
-@click.option("--model", default="default", show_default=True, help="What is started from.")
+@click.option("--held-back", type=float, default=0.25, show_default=True, help="Share held out.")
+@click.option("--model", default="default", show_default=True, help="Weights to start from.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
 def finetune(
@@ -45,7 +45,7 @@ def finetune(
     seed: int,
     settings: tuple[str, ...],
 ) -> None:
-    """Adapt the model to a site's own corrected cases, and compare both on cases held back.
+    """Adapt the model to a site's own corrected cases, and compare both on held-out cases.
 
     The original is never changed. An adapted model that is worse is not kept.
     """

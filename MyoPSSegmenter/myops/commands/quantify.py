@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 @click.option("--remote-sector", type=(float, float), metavar="CENTER WIDTH", help="In degrees.")
 @click.option("--hyperenhanced", type=PATH, help="Drawn region of the Amado method, as a mask.")
 @click.option("--manual-threshold", type=float, help="Your own threshold, in the image's units.")
-@click.option("--all-slices", is_flag=True, help="Per slice: not only slices with labeled scar.")
+@click.option("--all-slices", is_flag=True, help="Per slice: also slices without labeled scar.")
 @click.option("--no-fill", is_flag=True, help="Leave dark cores (MVO) out of thresholded scar.")
-@click.option("--smallest-island-mm2", type=float, help="Take out smaller islands of a slice.")
-@click.option("--smallest-island-ml", type=float, help="Take out smaller islands of the stack.")
+@click.option("--smallest-island-mm2", type=float, help="Remove smaller islands of a slice.")
+@click.option("--smallest-island-ml", type=float, help="Remove smaller islands of the stack.")
 @click.option("--papillary", is_flag=True, help="Count papillary muscles in the cavity as LV mass.")
 def quantify(case: Case, labels: Path, output: Path | None, **settings: Any) -> None:
     """Measure a label map: masses, conventional scar methods, image quality.
@@ -54,7 +54,7 @@ def quantify(case: Case, labels: Path, output: Path | None, **settings: Any) -> 
 @click.command()
 @case_options
 def info(case: Case) -> None:
-    """Show what a patient's files hold, and how well they lie on each other."""
+    """Show what a patient's files hold, and how well they align."""
     from myops.info import as_text, describe
 
     click.echo(as_text(describe(case)))

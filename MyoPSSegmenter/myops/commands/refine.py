@@ -38,8 +38,8 @@ def refine(
 ) -> None:
     """Correct a segmentation with prompts from a file.
 
-    OUT_DIR holds results of `myops segment`. The images are found where they were; FOLDER or --lge,
-    --bssfp and --t2 say where they are now. A recorded session gives the recorded masks again.
+    OUT_DIR holds results of `myops segment`. The images are read where they were; FOLDER or --lge,
+    --bssfp and --t2 say where they are now. A recorded session reproduces the recorded masks.
     """
     from myops.inputs import INPUTS_FILE, LABELS_FILE, moved, read_inputs
     from myops.output import check_writable, write_results

@@ -30,12 +30,12 @@ from myops.reproduce.rows import NNUNET, TABLES, choose_rows, without_nnunet
     type=click.IntRange(4),
     default=TRAINED + TESTED,
     show_default=True,
-    help="Of the cohort.",
+    help="Size of the cohort.",
 )
 @click.option(
     "--outside",
     type=PATH,
-    help="Folder of labeled patients of another kind, to test the same rows on.",
+    help="Folder of labeled out-of-distribution patients to test the same rows on.",
 )
 @case_convention_option
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
@@ -53,7 +53,7 @@ def reproduce(
 ) -> None:
     """Train a published system and its baselines, and print the paper's table.
 
-    The same command goes on where an earlier call was stopped. Docs/reproduce.md shows a run.
+    The same command resumes an interrupted run. Docs/how-to/reproduce.md shows a run.
     """
     with training_packages():
         from myops.reproduce.evaluate import Reproduction

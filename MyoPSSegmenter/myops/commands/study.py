@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--model", default="default", show_default=True, help="Name of the refiner.")
 @device_option
 def study(source: Path | None, output: Path, simulate: int | None, **settings: Any) -> None:
-    """Analyze who agrees with whom: CCC, ICC, Bland-Altman, tests, times.
+    """Analyze how well readers agree: CCC, ICC, Bland-Altman, tests, times.
 
     SOURCE is a CSV table of readings (case, reader, session, method, mass_g or mask, seconds), or
     a folder of saved sessions (case/reader/session/measurements.json). With --simulate, programs

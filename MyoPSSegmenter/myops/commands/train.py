@@ -17,13 +17,14 @@ from myops.training.config import CONFIGS
 @click.argument("stage", type=click.Choice(list(CONFIGS)))
 @click.option("--output", "-o", type=PATH, required=True, help="Folder of checkpoint and curves.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
-@click.option("--resume", is_flag=True, help="Go on from the folder's checkpoint, if there is one.")
+@click.option("--resume", is_flag=True, help="Continue from the folder's checkpoint, if any.")
 def train(stage: str, output: Path, settings: tuple[str, ...], resume: bool) -> None:
     """Train one network: of the cascade, the refiner, or a baseline.
 
     It learns from synthetic patients, or from a site's own labeled cases (--set cases=FOLDER).
 
-    The settings and their defaults are in myops/training/config.py; Docs/user-guide.md shows a run.
+    The settings and their defaults are in myops/training/config.py; Docs/how-to/training.md shows
+    a run.
     """
     overrides = dict(parse_setting(setting) for setting in settings)
     with training_packages():

@@ -2,7 +2,7 @@
 
 Only the abstract of DSS-Net is public to us (doi 10.3390/jimaging12060269). It names the two
 stages, the Modality Dynamic Fusion Module (MDFM) and the Stage Feature Aggregation Module (SFAM);
-what is inside them is our own design, see Docs/dssnet.md.
+what is inside them is our own design, see Docs/explanation/dssnet.md.
 
     images -> coarse: background, blood pool, wall ---- prior ----> fine: other, normal, edema, scar
                  `-- features of every level -- SFAM --------------^

@@ -1,4 +1,4 @@
-"""Signal equations of the three sequences (sources and symbols in Docs/phantom.md)."""
+"""Signal equations of the three sequences (sources and symbols in Docs/explanation/phantom.md)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A patient draws around these native T1 and T2 at 1.5 T and gadolinium concentrations 15 minutes
 after injection. T1 and T2 of muscle and blood and T1 of liver and lung are published values, which
-Docs/phantom.md names; the others are our own choices, near what is published or not.
+Docs/explanation/phantom.md names; the others are our own choices, near what is published or not.
 """
 
 from __future__ import annotations

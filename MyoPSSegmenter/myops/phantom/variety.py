@@ -2,7 +2,7 @@
 
 `PhantomConfig(wide=True)` draws the standard patient first and changes it here, with random numbers
 of its own. Without it nothing changes, so the held-back patients stay the same to the last bit.
-What is changed and why: Docs/real-hearts.md.
+What is changed and why: Docs/explanation/real-hearts.md.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def _widen_thinning(rng: np.random.Generator, heart: Heart) -> float:
     """Fresh infarcts swell the wall (below 0), old ones thin it, many do neither.
 
     In EMIDEC the wall with scar is 0.9 to 1.5 times as thick as the wall without, median 1.2; in
-    the standard phantom 0.7 to 1.05 (Docs/real-hearts.md). Where scar is as bright as blood, the
-    thickness of the wall is all that tells them apart.
+    the standard phantom 0.7 to 1.05 (Docs/explanation/real-hearts.md). Where scar is as bright as
+    blood, the thickness of the wall is all that tells them apart.
     """
     if any(infarct.acute for infarct in heart.infarcts) or rng.random() < 0.5:
         return -float(rng.choice([0.0, rng.uniform(0.0, 0.7)], p=[0.2, 0.8]))

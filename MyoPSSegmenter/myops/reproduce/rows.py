@@ -185,7 +185,7 @@ def _dssnet(name: str, settings: Mapping[str, str], published: Mapping[str, str]
     return Row(name, "dssnet", settings=settings, measures=TISSUES, published=published)
 
 
-# The design is ours (Docs/dssnet.md); the paper's table of ablations is not public to us.
+# The design is ours (Docs/explanation/dssnet.md); we do not have the paper's table of ablations.
 DSSNET = Table(
     title="DSS-Net-style network",
     source="doi 10.3390/jimaging12060269, MyoPS 2020; the second figure most likely the union",

@@ -1,1 +1,1 @@
-"""Training of the cascade's networks on phantom patients (see Docs/training.md)."""
+"""Training of the cascade's networks on phantom patients (see Docs/how-to/training.md)."""

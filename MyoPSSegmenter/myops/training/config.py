@@ -61,7 +61,7 @@ class TrainingConfig:
             `labels.CONVENTIONS`; "" = as the data set of their names does.
         case_names: which of them, with commas between ("" = all).
         label_noise: kind and level of deliberately wrong labels of these cases, such as
-            "mixed:high" ("" = the labels as they are; Docs/robust.md).
+            "mixed:high" ("" = the labels as they are; Docs/explanation/robust.md).
         artefacts: strength of MR artefacts added to the patients' images (0 = none, 1 = usual).
     """
 
@@ -223,7 +223,7 @@ class DssnetConfig(TrainingConfig):
         prior: the fine stage is held to what lies near the coarse stage's left ventricle.
         balanced: the fine stage's cross-entropy counts rare tissues more.
 
-    The last four are the ablations of Docs/dssnet.md.
+    The last four are the ablations of Docs/explanation/dssnet.md.
     """
 
     coarse_weight: float = 1.0

@@ -1,6 +1,6 @@
 """Training of the DSS-Net-style network: anatomy in the coarse stage, tissue in the fine one.
 
-The losses are our own design, see Docs/dssnet.md.
+The losses are our own design, see Docs/explanation/dssnet.md.
 """
 
 from __future__ import annotations

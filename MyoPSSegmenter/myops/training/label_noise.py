@@ -13,7 +13,7 @@ from myops.errors import InputError
 from myops.labels import MYOPS, edema, myocardium, normal_myocardium, scar
 
 KINDS = ("border", "islands", "threshold", "mixed")
-# What each level does is in Docs/robust.md, with the Dice between noisy and true scar.
+# What each level does is in Docs/explanation/robust.md, with the Dice between noisy and true scar.
 LEVELS = {"none": 0.0, "low": 1.0, "medium": 2.0, "high": 3.0}
 LARGEST_LEVEL = 4.0
 
