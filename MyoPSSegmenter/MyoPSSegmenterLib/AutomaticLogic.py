@@ -15,6 +15,7 @@ import numpy as np
 import slicer
 
 from myops.errors import InputError
+from myops.weight_packs import shipped_packs
 
 from .BackgroundWork import inWords
 from .Devices import CPU, hasTorch, importTorch, knownDevices, usableDevice
@@ -35,7 +36,7 @@ NO_TORCH = "Segmenting needs PyTorch, which is not installed: press Install."
 CANCELED = "The automatic segmentation was canceled; nothing was changed."
 # Marks the segmentation nodes that this module made, also in a scene that was loaded.
 NODE_ATTRIBUTE = "MyoPS.segmentation"
-MODELS = [("default", "Embedded networks")]
+DEFAULT_WEIGHTS = ("default", "Weights in use")
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,9 @@ class AutomaticLogic:
         return knownDevices()
 
     def models(self) -> list[tuple[str, str]]:
-        """Id and title of each set of networks."""
-        return list(MODELS)
+        """Id and title of each set of networks: the one in use, then the packs with their terms."""
+        packs = [(name, f"{name} ({pack.license})") for name, pack in shipped_packs().items()]
+        return [DEFAULT_WEIGHTS, *packs]
 
     def clear(self) -> None:
         """Forget the patient; a run is given up."""

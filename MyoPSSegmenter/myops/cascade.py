@@ -141,6 +141,7 @@ def segment(
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
         },
+        pack=models.pack.to_dict() if models.pack is not None else {},
     )
 
 

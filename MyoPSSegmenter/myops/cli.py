@@ -101,7 +101,9 @@ def cli() -> None:
 @landmark_options
 @click.option("--output", "-o", type=PATH, required=True, help="Folder for the results.")
 @click.option("--probabilities", is_flag=True, help="Write probability and uncertainty maps too.")
-@click.option("--model", default="default", show_default=True, help="Name of the weights.")
+@click.option(
+    "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
+)
 @device_option
 def segment(
     inputs: Inputs,
@@ -129,6 +131,8 @@ def segment(
     check_same_images(output, images_sha256(case))
     check_no_corrections(output)
     models = load_models(device, name=model)
+    if models.pack is not None:
+        click.echo(f"Weights: {models.pack.name}. {models.pack.terms}", err=True)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)
     measurements = measure(case, segmentation, landmarks=landmarks)

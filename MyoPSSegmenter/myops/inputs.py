@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from myops.weight_packs import default_pack, shipped_packs
+
 from .checksum import file_sha256, files_sha256
 from .errors import InputError
 from .naming import differing_names, find_sequences, holds_image_files
@@ -43,7 +45,7 @@ class Inputs:
             often are names of patients.
         frame: frame of a 4D file or phase of a DICOM cine, counted from 0.
         spacing_mm: true spacing (x, y, z) where the header holds none.
-        model: the cascade's weights, "default" or an absolute folder.
+        model: the cascade's weights, the name of a pack or an absolute folder.
         sha256: sequence name to the checksum of its file or files; not verified where missing.
         warnings: what is doubtful about the choice of images, a sentence each without names.
         notes: what was chosen and left out with the reasons, for the terminal: it may hold names.
@@ -59,8 +61,13 @@ class Inputs:
     notes: tuple[str, ...] = ()
 
     def with_model(self, name: str) -> Inputs:
-        """The same with the name of the cascade's weights; a folder becomes absolute."""
-        return replace(self, model=name if name == "default" else str(Path(name).absolute()))
+        """The same with the name of the cascade's weights; a folder becomes absolute.
+
+        The pack that is in use is noted by its own name: another may be in use next time.
+        """
+        if name == "default":
+            return replace(self, model=default_pack().name)
+        return replace(self, model=name if name in shipped_packs() else str(Path(name).absolute()))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, with the checksum of every file.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from myops.errors import InputError
 from myops.known_models import KNOWN_MODELS, LICENSE, KnownModel, recognize
 from myops.model_store import StoredModel, base_of, is_copy, models_folder, stored_models
+from myops.weight_packs import VARIABLE, Pack, default_pack, shipped_packs
 
 SHIPPED_SOURCE = "this program"
 # Running means of normalization layers are stored beside the weights, but are no weights.
@@ -17,7 +18,7 @@ def list_text() -> str:
     """The whole list, as lines of text."""
     added = stored_models()
     here = [_known(model) for model in added.values()]
-    lines = ["Shipped with the program:", *_table(list(_shipped()))]
+    lines = list(_packs())
     lines += ["", f"Added, in {models_folder()}:"]
     lines += _table([_row(model) for model in added.values()]) if added else ["  none"]
     absent = [known for known in KNOWN_MODELS if known not in here]
@@ -46,15 +47,28 @@ def model_text(model: StoredModel) -> str:
     return "\n".join(f"{title:<12}{value}" for title, value in lines.items())
 
 
-def _shipped() -> Iterator[Sequence[str]]:
-    """Name, parameters, checksum, license and source of every network in the package."""
-    from myops.weights import SHIPPED_FOLDER, load_tensors, read_manifest
+def _packs() -> Iterator[str]:
+    """The shipped packs with their terms, and the networks of each."""
+    used = default_pack().name
+    for name, pack in shipped_packs().items():
+        yield f"Shipped: {name}{' (in use)' if name == used else ''}, {pack.license}"
+        yield f"  {pack.terms}"
+        if pack.attribution:
+            yield f"  Attribution: {pack.attribution}."
+        yield from _table(list(_networks(pack)))
+        yield ""
+    yield f"Use another pack: myops models use NAME, --model NAME, or the variable {VARIABLE}."
 
-    for name, entry in read_manifest(SHIPPED_FOLDER).items():
-        tensors = load_tensors(SHIPPED_FOLDER / entry["file"])
+
+def _networks(pack: Pack) -> Iterator[Sequence[str]]:
+    """Name, parameters, checksum, license and source of every network of a pack."""
+    from myops.weights import load_tensors, read_manifest
+
+    for name, entry in read_manifest(pack.folder).items():
+        tensors = load_tensors(pack.folder / entry["file"])
         count = sum(v.numel() for k, v in tensors.items() if not k.endswith(NO_PARAMETERS))
         data = f"{SHIPPED_SOURCE}; {entry.get('data', 'training data not recorded')}"
-        yield name, _millions(count), entry["sha256"][:12], LICENSE, data
+        yield name, _millions(count), entry["sha256"][:12], pack.license, data
 
 
 def _row(model: StoredModel) -> Sequence[str]:

@@ -20,13 +20,14 @@ from myops.errors import InputError
 from myops.io import write_atomic
 from myops.known_models import KNOWN_MODELS, recognize
 from myops.text_files import read_json, write_text
+from myops.weight_packs import PREFERRED
 
 if TYPE_CHECKING:
     from myops.models.sam import SamRefiner
 
 VARIABLE = "MYOPS_MODELS"
 RECORD = "models.json"
-RESERVED = {"default"}
+RESERVED = {"default", *PREFERRED}
 Progress = Callable[[float, str], None]
 
 

@@ -250,6 +250,7 @@ def _write_measurements(
         "software": f"myops {__version__}",
         "notice": "Research use only. Not a medical device.",
         "model_sha256": dict(segmentation.model),
+        **({"weights": dict(segmentation.pack)} if segmentation.pack else {}),
         "seconds": dict(segmentation.seconds),
         **({"networks_ran_on": dict(segmentation.machine)} if segmentation.machine else {}),
         **measurements.to_dict(),

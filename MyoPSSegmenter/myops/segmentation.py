@@ -29,6 +29,7 @@ class Segmentation:
         warnings: one sentence each, for the user; those of the Case are not repeated.
         machine: what else a number of the networks depends on: "precision", "device", "torch" (its
             version) and "threads"; empty where no network has run.
+        pack: the weights' name and terms (`weight_packs.Pack.to_dict`); empty where none are known.
     """
 
     labels: np.ndarray
@@ -40,3 +41,4 @@ class Segmentation:
     seconds: Mapping[str, float]
     warnings: tuple[str, ...] = ()
     machine: Mapping[str, str | int] = field(default_factory=dict)
+    pack: Mapping[str, str] = field(default_factory=dict)

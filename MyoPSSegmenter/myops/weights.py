@@ -21,9 +21,20 @@ from myops.models.device import resolve_device
 from myops.models.dssnet import build_dssnet
 from myops.readable import is_utf8
 from myops.text_files import read_json, write_text
+from myops.weight_packs import (
+    FREE_PACK,
+    MANIFEST,
+    MANIFEST_VERSION,
+    PACKS_FOLDER,
+    Pack,
+    check_manifest_version,
+    default_pack,
+    read_pack,
+    shipped_packs,
+)
 
-SHIPPED_FOLDER = Path(__file__).parent / "weights"
-MANIFEST = "manifest.json"
+# The free pack: trainings start from it unless they are told otherwise.
+SHIPPED_FOLDER = PACKS_FOLDER / FREE_PACK
 
 
 def _build_refiner(**numbers: Any) -> nn.Module:
@@ -72,6 +83,7 @@ class Models:
         checksums: network name to the SHA-256 of its weights file.
         sizes: network name to the pixels per side of the squares it was trained on.
         learned: checksums of the images that they have learned from (`myops.learned`).
+        pack: the shipped pack that they are of; None for a folder without stated terms.
     """
 
     heartfinder: nn.Module
@@ -82,6 +94,7 @@ class Models:
     checksums: Mapping[str, str]
     sizes: Mapping[str, int] = field(default_factory=lambda: DEFAULT_SIZES)
     learned: frozenset[str] = frozenset()
+    pack: Pack | None = None
 
 
 def load_models(
@@ -91,8 +104,9 @@ def load_models(
 
     Args:
         device: "auto", "cpu", "cuda", "cuda:N", "mps", or a torch device.
-        name: "default" for the shipped weights, or the path of a folder with a manifest.
-        folder: where "default" is; the package's own weights if None.
+        name: "default" for the pack in use (`weight_packs.default_pack`), the name of a shipped
+            pack, or the path of a folder with a manifest.
+        folder: where "default" is; the pack in use if None.
 
     Raises:
         InputError: unknown model or device; missing or damaged weights; weights of another
@@ -114,8 +128,23 @@ def load_models(
     found = {network: manifest[network] for network in CASCADE if network in manifest}
     checksums = {network: str(entry["sha256"]) for network, entry in found.items()}
     sizes = {network: _size(network, entry) for network, entry in found.items()}
-    learned = learned_from(found)
-    return Models(**networks, device=target, checksums=checksums, sizes=sizes, learned=learned)  # type: ignore[arg-type]
+    return Models(
+        **networks,  # type: ignore[arg-type]
+        device=target,
+        checksums=checksums,
+        sizes=sizes,
+        learned=learned_from(found),
+        pack=pack_of(root),
+    )
+
+
+def pack_of(folder: Path) -> Pack | None:
+    """The terms of a folder's weights; None where its manifest states none.
+
+    Raises:
+        InputError: see `weight_packs.read_pack`.
+    """
+    return read_pack(folder) if "pack" in _content(folder) else None
 
 
 def learned_from(manifest: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
@@ -133,14 +162,29 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: no manifest, or one that cannot be read.
     """
-    path = folder / MANIFEST
     try:
-        networks = read_json(path)["networks"]
+        networks = _content(folder)["networks"]
         return {entry["name"]: entry for entry in networks if entry["file"] and entry["sha256"]}
+    except (KeyError, TypeError):
+        raise _damaged(folder) from None
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """A manifest as it is written, of a version that is known."""
+    try:
+        content = read_json(folder / MANIFEST)
     except FileNotFoundError:
         raise InputError(f"expected weights in {folder}, found no {MANIFEST}") from None
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: expected a manifest of weights, found a damaged file") from None
+    except ValueError:
+        raise _damaged(folder) from None
+    if not isinstance(content, dict):
+        raise _damaged(folder)
+    check_manifest_version(folder / MANIFEST, content)
+    return content
+
+
+def _damaged(folder: Path) -> InputError:
+    return InputError(f"{folder / MANIFEST}: expected a manifest of weights, found a damaged file")
 
 
 def load_network(name: str, path: Path, entry: Mapping[str, Any] | None = None) -> nn.Module:
@@ -282,8 +326,9 @@ def install_weights(
     checksum = save_weights(module, folder / file, {"network": name, **metadata})
     entry = {"name": name, "file": file, "sha256": checksum, **metadata}
     ordered = [(entries | {name: entry})[key] for key in BUILDERS if key in entries | {name: entry}]
-    text = json.dumps({"networks": ordered}, indent=2) + "\n"
-    write_text(folder / MANIFEST, text)
+    content = _content(folder) if (folder / MANIFEST).is_file() else {}
+    content |= {"version": MANIFEST_VERSION, "networks": ordered}
+    write_text(folder / MANIFEST, json.dumps(content, indent=2) + "\n")
     return entry
 
 
@@ -291,12 +336,16 @@ def model_folder(name: str, folder: Path | None) -> Path:
     """The folder of a model's weights.
 
     Raises:
-        InputError: neither "default" nor a folder.
+        InputError: neither "default", nor a shipped pack, nor a folder.
     """
     if name == "default":
-        return folder or SHIPPED_FOLDER
+        return folder or default_pack().folder
+    packs = shipped_packs()
+    if name in packs:
+        return packs[name].folder
     if Path(name).is_dir():
         return Path(name)
     raise InputError(
-        f"unknown model {name!r}: expected 'default' or a folder that holds a {MANIFEST}"
+        f"unknown model {name!r}: expected default, {', '.join(packs)}, or a folder that holds a "
+        f"{MANIFEST}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 from made_scene import Scene
+
+# Whatever pack this computer uses: tests know the free one.
+os.environ["MYOPS_MODEL"] = "synthetic"
 
 HERE = Path(__file__).parent
 HAS_SLICER = importlib.util.find_spec("slicer") is not None

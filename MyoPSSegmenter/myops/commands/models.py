@@ -1,4 +1,4 @@
-"""`myops models`: the store of SAM and MedSAM checkpoints."""
+"""`myops models`: the packs of weights, and the store of SAM and MedSAM checkpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from myops.commands.screen import progress_bar
 
 @click.group()
 def models() -> None:
-    """List, add, check and remove SAM and MedSAM checkpoints; nothing is ever downloaded."""
+    """Choose the weights; list, add, check and remove SAM and MedSAM checkpoints.
+
+    Nothing is ever downloaded.
+    """
 
 
 @models.command("list")
@@ -21,6 +24,16 @@ def list_models() -> None:
     from myops.model_list import list_text
 
     click.echo(list_text())
+
+
+@models.command("use")
+@click.argument("name")
+def use(name: str) -> None:
+    """Use a shipped pack of weights from now on, on this computer."""
+    from myops.weight_packs import choose_pack
+
+    pack = choose_pack(name)
+    click.echo(f"In use: {pack.name} ({pack.license}). {pack.terms}")
 
 
 @models.command("add")

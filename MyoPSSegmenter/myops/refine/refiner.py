@@ -29,6 +29,7 @@ from myops.models.refiner import PromptBatch
 from myops.refine.prompts import STRUCTURES, Box, Point, Prompts, check_prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
+from myops.weight_packs import shipped_packs
 from myops.weights import load_network, model_folder, read_manifest
 
 # The network reads this many of the newest clicks; what older ones said is in the present mask, and
@@ -95,15 +96,15 @@ def load_refiner(
 
     Args:
         device: "auto", "cpu", "cuda", "cuda:N", "mps", or a torch device.
-        name: "default" for the embedded one, a folder of weights with a manifest, or the name of a
-            checkpoint that `myops models add` has stored.
-        folder: where "default" is; the package's own weights if None.
+        name: "default" for the one of the pack in use, the name of a shipped pack, a folder of
+            weights with a manifest, or a checkpoint that `myops models add` has stored.
+        folder: where "default" is; the pack in use if None.
 
     Raises:
         InputError: unknown model or device; missing, damaged or foreign weights.
     """
     target = resolve_device(str(device))
-    if name != "default" and not Path(name).is_dir():
+    if name not in ("default", *shipped_packs()) and not Path(name).is_dir():
         return _load_stored(name, target)
     root = model_folder(name, folder)
     entry = read_manifest(root).get("refiner")

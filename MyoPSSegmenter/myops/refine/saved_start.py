@@ -70,6 +70,7 @@ def start_values(segmentation: Segmentation) -> dict[str, Any]:
         "seconds": dict(segmentation.seconds),
         "warnings": list(segmentation.warnings),
         "machine": dict(segmentation.machine),
+        "pack": dict(segmentation.pack),
     }
 
 
@@ -102,8 +103,9 @@ def unpack_start(values: Mapping[str, Any], packed: bytes) -> Segmentation:
         model={str(name): str(checksum) for name, checksum in values["model"].items()},
         seconds={str(name): float(seconds) for name, seconds in values["seconds"].items()},
         warnings=tuple(str(warning) for warning in values["warnings"]),
-        # Earlier versions did not note it.
+        # Earlier versions did not note these.
         machine=_machine(values.get("machine", {})),
+        pack={str(name): str(text) for name, text in values.get("pack", {}).items()},
     )
     _newest.put(segmentation, packed)
     return segmentation

@@ -25,6 +25,7 @@ from .words import (
     remote_words,
     signed,
     threshold_words,
+    weights_words,
 )
 
 if TYPE_CHECKING:
@@ -319,6 +320,8 @@ def how_made(
     blocks: list[Block] = [Text(f"Grid: {geometry_words(case, measurements)}.")]
     if segmentation.machine:
         blocks.append(Text(machine_words(segmentation.machine)))
+    if segmentation.pack:
+        blocks.append(Text(weights_words(segmentation.pack)))
     if weights:
         blocks.append(Table(("Network", "SHA-256 of its weights"), tuple(weights), both))
     if times:

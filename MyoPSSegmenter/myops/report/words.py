@@ -145,6 +145,15 @@ def slice_caption(tissues: Mapping[str, TissueMass]) -> list[str]:
     return lines
 
 
+def weights_words(pack: Mapping[str, str]) -> str:
+    """Which weights a result was made with, and on what terms."""
+    named = f" Attribution: {pack['attribution']}." if pack.get("attribution") else ""
+    return (
+        f"Weights: {pack['name']} ({pack['license']}), learned from {pack['learned_from']}. "
+        f"{pack['terms']}{named}"
+    )
+
+
 def machine_words(machine: Mapping[str, str | int]) -> str:
     """What the networks ran on: rounding differs between precisions, and with it single voxels."""
     found = ", ".join(f"{name} {value}" for name, value in machine.items())

@@ -7,10 +7,10 @@ each case is given to weights that have not learned from it (cross-fitting).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myops.errors import InputError
+from myops.weight_packs import FREE_PACK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def load_finders(names: str) -> tuple[Models, ...]:
-    """The weights of a setting: "default" or folders, with commas between; none for "".
+    """The weights of a setting: "default" (the free pack), packs or folders, with commas between.
+
+    None for "".
 
     Raises:
         InputError: see `weights.load_models`.
@@ -29,9 +31,7 @@ def load_finders(names: str) -> tuple[Models, ...]:
 
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     # Not on the graphics card: its memory is the training's.
-    return tuple(
-        load_models("cpu", name if name == "default" else str(Path(name))) for name in wanted
-    )
+    return tuple(load_models("cpu", FREE_PACK if name == "default" else name) for name in wanted)
 
 
 def found_region(
