@@ -5,7 +5,7 @@ FWHM is violet, which neither scar nor a bright image hides.
 
 from __future__ import annotations
 
-from ..structures import STRUCTURES, rgb_of
+from ..structures import MEASURED, STRUCTURES, rgb_of
 
 # Outlines that are not structures: name -> title, color.
 _OTHERS = {
@@ -21,6 +21,8 @@ NAMES: dict[str, str] = {
     **{name: row.title for name, row in STRUCTURES.items()},
     **{name: title for name, (title, _) in _OTHERS.items()},
 }
+# Cards of numbers stand on white paper.
+CARD_COLORS: dict[str, str] = {key: row.on_paper for key, row in MEASURED.items()}
 
 
 def rgb(name: str) -> tuple[float, float, float]:
