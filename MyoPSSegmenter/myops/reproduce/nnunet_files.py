@@ -21,13 +21,14 @@ from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.geometry import GRID_TOLERANCE_MM, Geometry, from_sitk, to_sitk
 from myops.io import read_image, write_image, write_json
-from myops.labels import MVO, MYOPS
+from myops.labels import MYOPS
 from myops.reproduce.cohort import TestCase, find_box
 from myops.reproduce.evaluate import score_case
 from myops.reproduce.rows import NNUNET, Row
 from myops.reproduce.table import CaseScore
 from myops.sequences import NETWORK_SEQUENCES
 from myops.structures import ASSESSABLE, NETWORK_TISSUES
+from myops.structures import STRUCTURES as TABLE
 from myops.text_files import read_json
 
 RAW, DESCRIPTION, SUFFIX = "nnUNet_raw", "dataset.json", ".nii.gz"
@@ -93,8 +94,7 @@ def to_nnunet_labels(labels: np.ndarray) -> np.ndarray:
     numbers = np.zeros(np.shape(labels), np.uint8)
     for structure, number in LABELS.items():
         if number:
-            numbers[labels == MYOPS[structure]] = number
-    numbers[labels == MVO] = LABELS["scar"]
+            numbers[TABLE[structure].mask(labels)] = number
     return numbers
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from myops.coverage import empty_slices
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
-from myops.labels import MVO, MYOPS, lv_region
+from myops.labels import MVO, MYOPS, lv_region, scar
 from myops.training.config import TrainingConfig
 from myops.training.label_noise import KINDS, LEVELS, noisy_labels
 
@@ -48,7 +48,7 @@ def case_patient(labeled: LabeledCase) -> CasePatient:
             f"{labeled.name}: expected labels of a left ventricle, found none; leave this case out"
         )
     mvo = labels == MVO
-    labels = np.where(mvo, MYOPS["scar"], labels).astype(np.uint16)
+    labels = np.where(scar(labels), MYOPS["scar"], labels).astype(np.uint16)
     return CasePatient(
         name=labeled.name,
         images={name: image[drawn] for name, image in case.images.items()},

@@ -16,12 +16,12 @@ from torch.nn import functional
 
 from myops.cropping import candidate_image, with_neighbors
 from myops.errors import InputError
-from myops.labels import MYOPS, lv_region
+from myops.labels import lv_region
 from myops.models.build import build_prsn
 from myops.models.prsn import FUSIONS
 from myops.normalize import CLIP_HALF_RANGES, normalize
 from myops.sequences import NETWORK_SEQUENCES, channel
-from myops.structures import NETWORK_TISSUES
+from myops.structures import NETWORK_TISSUES, STRUCTURES
 from myops.training.augment import (
     drop_sequences,
     jitter_contrast,
@@ -85,7 +85,7 @@ def to_classes(labels: np.ndarray, margin: bool = False) -> np.ndarray:
     if margin:
         classes[~lv_region(labels)] = OUTSIDE
     for number, name in zip((NORMAL, EDEMA, SCAR), NETWORK_TISSUES[1:], strict=True):
-        classes[labels == MYOPS[name]] = number
+        classes[STRUCTURES[name].mask(labels)] = number
     return classes
 
 
