@@ -132,7 +132,8 @@ def segment(
         geometry=case.geometry,
         probabilities=joint_probabilities(lv, tissue, rv_coarse),
         uncertainty=unsure,
-        assessed=assessed_by(case.sequences),
+        # A structure that no network knows was not looked for: no voxel of it is not "none".
+        assessed=assessed_by(case.sequences) & frozenset(NETWORK_TISSUES),
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
         warnings=_warnings(case, run.config) + doubts(case, labels, lv),
@@ -310,7 +311,7 @@ def _warnings(case: Case, config: CascadeConfig) -> tuple[str, ...]:
     found = [
         f"no {SEQUENCE_TITLES[SHOWN_BY[tissue]]}: {tissue} was not assessed"
         for tissue in ASSESSABLE
-        if SHOWN_BY[tissue] not in case.sequences
+        if tissue in NETWORK_TISSUES and SHOWN_BY[tissue] not in case.sequences
     ]
     found += [
         f"{name}: shown and reported, but not given to the networks, which know "

@@ -137,7 +137,10 @@ class Structure:
             return f"not assessed: the label map marks no {self.in_sentence} apart from {whole}"
         if len(self.seen_on) > 1:
             return f"not assessed: the union needs both {self.an_image}"
-        return f"not assessed: there is no {self.images} image" if self.seen_on else ""
+        if not self.seen_on:
+            return ""
+        drawn = "" if self.name in NETWORK_TISSUES else ", or nobody has drawn it"
+        return f"not assessed: there is no {self.images} image{drawn}"
 
     @property
     def images(self) -> str:

@@ -22,6 +22,7 @@ from myops.structures import (
     MEASURED,
     NETWORK_TISSUES,
     STRUCTURES,
+    Structure,
     assessed_by,
     missing_image,
     rgb_of,
@@ -74,6 +75,11 @@ def test_the_label_values_are_those_of_myops_2020_and_one_of_our_own():
 )
 def test_why_there_is_no_number_follows_from_what_shows_it(name, words):
     assert STRUCTURES[name].not_assessed == words
+
+
+def test_a_structure_that_no_network_knows_may_also_be_missing_because_nobody_drew_it():
+    row = Structure("fat", "Fat", "Fat", "#ffffff", 2300, "myocardium", ("t2",))
+    assert row.not_assessed == "not assessed: there is no T2 image, or nobody has drawn it"
 
 
 def test_scar_is_judged_on_lge_and_edema_on_t2():
