@@ -301,12 +301,12 @@ class Studio:
 
     def views(self) -> list[Image.Image]:
         """All slice views, with their names and the slice's number."""
-        from myops.report.colors import SEQUENCE_NAMES
+        from myops.sequences import SEQUENCE_TITLES
         from MyoPSSegmenterLib.Views import VIEWS, currentSlice
 
         index = currentSlice(self.scene, self.logic.patient.case)
         shown = [name for name in VIEWS if name in self.logic.patient.volumes]
-        return [titled(self.view(n), f"{SEQUENCE_NAMES[n]}, slice {index + 1}") for n in shown]
+        return [titled(self.view(n), f"{SEQUENCE_TITLES[n]}, slice {index + 1}") for n in shown]
 
     def neighbors(self) -> list[Image.Image]:
         """The corrected slice and the proposal on one of its neighbors, before it is accepted."""

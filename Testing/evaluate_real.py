@@ -35,13 +35,14 @@ from myops.learned import refuse_learned
 from myops.refine.clicking import Corrector
 from myops.refine.evaluation import load_corrector
 from myops.segmentation import Segmentation
+from myops.structures import STRUCTURES
 from myops.text_files import write_text
 from myops.weights import Models, load_models
 
 # What a case of each set is ranked by in the pictures.
 RANKED_BY = {"emidec": "scar_dice", "acdc": "lv_region_dice", "sunnybrook": "lv_region_dice"}
 SHOWN = ("lv_region_dice", "myocardium_dice", "blood_pool_dice", "scar_dice")
-COLORS = {"lv_region": "#ffd400", "blood_pool": "#29b6f6", "scar": "#ff3b30"}
+COLORS = {name: STRUCTURES[name].color for name in ("lv_region", "blood_pool", "scar")}
 
 
 def evaluate(
@@ -151,7 +152,7 @@ def picture(real: LabeledCase, found: np.ndarray, row: dict[str, object], path: 
         for axis, labels in ((axes[0, column], real.labels), (axes[1, column], found)):
             axis.imshow(shown, cmap="gray", vmin=low, vmax=high)
             for region, color in COLORS.items():
-                mask = getattr(regions, region)(labels)[k][window]
+                mask = STRUCTURES[region].mask(labels)[k][window]
                 if mask.any() and not mask.all():
                     axis.contour(mask, levels=[0.5], colors=color, linewidths=1.0)
             axis.set_axis_off()

@@ -9,7 +9,7 @@ import slicer
 import vtk
 
 from myops.errors import InputError
-from myops.report.colors import SEQUENCE_NAMES
+from myops.sequences import SEQUENCE_TITLES
 
 from .SceneBridge import RAS_LPS, arrayOfMatrix, parentToWorld, vtkMatrix
 
@@ -65,7 +65,7 @@ def renameAlignment(node: slicer.vtkMRMLTransformableNode, sequence: str) -> Non
     """Name a volume's alignment, if it has one, after the sequence that the volume is."""
     alignment = alignmentOf(node)
     if alignment is not None and alignment.GetAttribute(ALIGNMENT_ATTRIBUTE) != sequence:
-        alignment.SetName(f"{SEQUENCE_NAMES[sequence]} alignment")
+        alignment.SetName(f"{SEQUENCE_TITLES[sequence]} alignment")
         alignment.SetAttribute(ALIGNMENT_ATTRIBUTE, sequence)
 
 
@@ -89,7 +89,7 @@ def _inserted(
 ) -> slicer.vtkMRMLLinearTransformNode:
     """A new transform that moves nothing, between a volume and what is above it."""
     alignment = slicer.vtkMRMLLinearTransformNode()
-    alignment.SetName(node.GetScene().GenerateUniqueName(f"{SEQUENCE_NAMES[sequence]} alignment"))
+    alignment.SetName(node.GetScene().GenerateUniqueName(f"{SEQUENCE_TITLES[sequence]} alignment"))
     alignment.SetAttribute(ALIGNMENT_ATTRIBUTE, sequence)
     node.GetScene().AddNode(alignment)
     alignment.SetAndObserveTransformNodeID(node.GetTransformNodeID())

@@ -8,7 +8,6 @@ the places are those of the report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ import slicer
 from myops.quantify.segments import SEGMENT_NAMES
 from myops.report.bullseye import (
     NOT_ASSESSED_COLOR,
-    RAMPS,
+    QUANTITIES,
     WHITE_TEXT_ABOVE_PERCENT,
     Quantity,
     segment_place,
@@ -33,12 +32,6 @@ if TYPE_CHECKING:
     from myops.quantify.regional import Regional
 
 KIND = "bullseye"
-# Short: a chart cuts long titles off.
-CHART_TITLES: Mapping[Quantity, str] = {
-    "scar": "Scar, % of segment",
-    "edema": "Edema outside scar, % of segment",
-    "transmurality": "Transmurality of scar, mean %",
-}
 # The picture's half width: the outer ring has the radius 1.
 REACH = 1.15
 # Turns of a segment's line; with LINE_WIDTH pixels they touch in views up to 1000 pixels high.
@@ -104,7 +97,7 @@ def segmentColor(value: float | None, quantity: Quantity) -> tuple[float, float,
     """Red, green and blue, each 0..1, of a percentage on the report's scale."""
     if value is None:
         return _rgb(NOT_ASSESSED_COLOR)
-    ramp = np.array([_rgb(color) for color in RAMPS[quantity]])
+    ramp = np.array([_rgb(color) for color in QUANTITIES[quantity].ramp])
     places = np.linspace(0.0, 100.0, len(ramp))
     red, green, blue = (float(np.interp(value, places, channel)) for channel in ramp.T)
     return red, green, blue
@@ -255,7 +248,7 @@ def _title(regional: Regional | None, quantity: Quantity) -> str:
         return "Bull's-eye: not measured yet"
     if not regional.segments:
         return "No segments: the table of segments says why"
-    return f"{CHART_TITLES[quantity]} (top: anterior)"
+    return f"{QUANTITIES[quantity].short} (top: anterior)"
 
 
 def _rgb(color: str) -> tuple[float, float, float]:

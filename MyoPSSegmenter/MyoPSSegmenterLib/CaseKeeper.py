@@ -20,6 +20,7 @@ from myops.errors import InputError
 from myops.io import set_aside, write_atomic, write_json
 from myops.refine.record import SESSION_FILE, session_images_sha256, to_record
 from myops.refine.saved import SavedState, read_state, save_state, to_state
+from myops.structures import MEASURED
 from myops.worklist.casefile import (
     CASE_FILE,
     STATE_FILE,
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
 
     from .QuantifyLogic import Snapshot
 
-MASSES = ("lv_myocardium", "scar", "mvo", "edema")
+# The masses in the file of a case: of what has a label, and of the whole wall.
+MASSES = tuple(
+    key for key, row in MEASURED.items() if row.within("myocardium") and not row.is_union
+)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from myops.refine.no_refiner import NoRefiner
 from myops.refine.prompts import STRUCTURES
 from myops.refine.rules import Rules
 from myops.refine.saved import restore
-from myops.refine.session import SEEN_WITH, SEQUENCE_OF, Session
+from myops.refine.session import Session
+from myops.structures import STRUCTURES as TABLE
+from myops.structures import missing_image
 
 from .BackgroundWork import inWords
 from .Carrying import Carrying
@@ -43,13 +45,6 @@ if TYPE_CHECKING:
     from .Events import Events
     from .PromptNodes import PromptNodes
 
-TITLES = {
-    "scar": "Scar",
-    "edema": "Edema",
-    "myocardium": "LV myocardium",
-    "blood_pool": "LV blood pool",
-    "mvo": "Microvascular obstruction",
-}
 DEFAULT_OPACITY = 1.0
 logger = logging.getLogger(__name__)
 
@@ -77,7 +72,7 @@ class CorrectionLogic:
         self._model = ("auto", "default")
         self._rules = Rules()
         self._opacity = DEFAULT_OPACITY
-        self.structure, self.positive = "scar", True
+        self.structure, self.positive = STRUCTURES[0], True
         self._prompting: Prompting | None = None
         self._shown: LabelNode | None = None
         self._toldPlacing: str | None = None
@@ -179,7 +174,7 @@ class CorrectionLogic:
 
     def structures(self) -> list[tuple[str, str, str | None]]:
         """Id, title, and why it cannot be corrected here (None if it can) of each structure."""
-        return [(name, TITLES[name], self._whyNot(name)) for name in STRUCTURES]
+        return [(name, TABLE[name].title, self._whyNot(name)) for name in STRUCTURES]
 
     # Beginning and ending
 
@@ -408,7 +403,7 @@ class CorrectionLogic:
             if mask is None:
                 self._shown.hideProposal()
             else:
-                self._shown.showProposal(mask, f"Proposal: {TITLES[self.proposal.structure]}")
+                self._shown.showProposal(mask, f"Proposal: {TABLE[self.proposal.structure].title}")
         self._tell("proposal")
 
     def acceptProposal(self) -> str:
@@ -599,10 +594,10 @@ class CorrectionLogic:
         self._tell("prompts", "history")
 
     def _whyNot(self, structure: str) -> str | None:
-        needed = SEEN_WITH.get(structure)
-        if self.session is None or needed is None or needed in self.session.start.assessed:
+        if self.session is None:
             return None
-        return f"{TITLES[structure]} cannot be seen without a {SEQUENCE_OF[needed]} image."
+        missing = missing_image(structure, self.session.start.assessed)
+        return f"{TABLE[structure].title} cannot be seen without {missing}." if missing else None
 
     def _slices(self, allSlices: bool) -> list[int] | None:
         return None if allSlices else [self.currentSlice]

@@ -14,7 +14,7 @@ from myops.info import (
     TILT_HINT_DEGREES,
     describe,
 )
-from myops.report.colors import SEQUENCE_NAMES
+from myops.sequences import SEQUENCE_TITLES
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -27,7 +27,7 @@ class Finding:
     """One thing about one sequence.
 
     Attributes:
-        sequence: "bssfp", "lge" or "t2"; empty for the patient as a whole.
+        sequence: its name, such as "lge"; empty for the patient as a whole.
         kind: "misalignment", "aligned", "grid", "resampled", "overlap", "tilt", "slices",
             "spacing", "files" or "image".
         text: one or two sentences for the user.
@@ -73,13 +73,13 @@ def findingsOfCase(case: Case) -> list[Finding]:
 
 def alignedFinding(sequence: str, movedMm: float) -> Finding:
     """That a sequence was moved onto the reference."""
-    text = f"{SEQUENCE_NAMES[sequence]} was moved by {movedMm:.1f} mm onto the reference."
+    text = f"{SEQUENCE_TITLES[sequence]} was moved by {movedMm:.1f} mm onto the reference."
     return Finding(sequence, "aligned", text, undoable=True)
 
 
 def resampledFinding(sequence: str) -> Finding:
     """That a copy of a sequence on the reference's grid is used."""
-    text = f"{SEQUENCE_NAMES[sequence]} is a copy resampled to the grid of the reference."
+    text = f"{SEQUENCE_TITLES[sequence]} is a copy resampled to the grid of the reference."
     return Finding(sequence, "resampled", text, undoable=True)
 
 
@@ -92,7 +92,7 @@ def shiftedMm(described: Mapping[str, Any]) -> float:
 
 
 def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list[Finding]:
-    title, reference = SEQUENCE_NAMES[sequence], SEQUENCE_NAMES[case.reference]
+    title, reference = SEQUENCE_TITLES[sequence], SEQUENCE_TITLES[case.reference]
     found = []
     shift = shiftedMm(described)
     if shift > SHIFT_HINT_MM:
@@ -130,7 +130,7 @@ def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list
 
 
 def _overlapText(case: Case, sequence: str, percent: float) -> str:
-    title, reference = SEQUENCE_NAMES[sequence], SEQUENCE_NAMES[case.reference]
+    title, reference = SEQUENCE_TITLES[sequence], SEQUENCE_TITLES[case.reference]
     empty = int(np.count_nonzero(~case.covered[sequence].any(axis=(1, 2))))
     slices = f" and none of {empty} of its {case.geometry.size_xyz[2]} slices" if empty else ""
     return (
@@ -141,7 +141,7 @@ def _overlapText(case: Case, sequence: str, percent: float) -> str:
 
 def _spacingText(case: Case) -> str:
     return (
-        f"{SEQUENCE_NAMES[case.reference]}: {case.spacing_reason}, so no mass can be given. Enter "
+        f"{SEQUENCE_TITLES[case.reference]}: {case.spacing_reason}, so no mass can be given. Enter "
         "the true spacing in the Volumes module."
     )
 
@@ -149,5 +149,5 @@ def _spacingText(case: Case) -> str:
 def titled(text: str) -> str:
     """A text of the library ("t2: ...") with the sequence's title in front, as a sentence."""
     sequence, _, rest = text.partition(":")
-    text = f"{SEQUENCE_NAMES.get(sequence, sequence)}:{rest}"
+    text = f"{SEQUENCE_TITLES.get(sequence, sequence)}:{rest}"
     return text if text.endswith(".") else f"{text}."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from myops.quantify.conventional import rule_title
 from myops.report.words import DASH, number
+from myops.structures import DISEASE, MEASURED, STRUCTURES
 
 from .TableNodes import TABLE_ATTRIBUTE, emptyTable, fillTable, findNode, tableNode
 
@@ -21,21 +22,10 @@ if TYPE_CHECKING:
     from myops.quantify.measure import Measurements, SliceMeasurement, ThresholdedScar
     from myops.quantify.regional import Segment
 
-# In the order of the rows; LV mass first, for the shares refer to it.
-TISSUES: Mapping[str, str] = {
-    "lv_myocardium": "LV mass",
-    "scar": "Scar (MVO included)",
-    "edema": "Edema outside the scar",
-    "mvo": "Microvascular obstruction (MVO)",
-    "scar_or_edema": "Scar or edema",
-    "blood_pool": "LV blood pool",
-}
 # Columns of the slices' table that the plot shows, with the tissue or method each one holds.
 SLICE_TISSUES: Mapping[str, str] = {
     "lv_myocardium": "LV mass",
-    "scar": "Scar",
-    "edema": "Edema",
-    "mvo": "MVO",
+    **{name: STRUCTURES[name].short for name in DISEASE},
 }
 SLICE_METHODS: Mapping[str, str] = {
     "fwhm_half_of_maximum_volume": "FWHM, half of maximum",
@@ -69,7 +59,7 @@ def slicesTable(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLTableNode:
 
 def updateMassTable(scene: slicer.vtkMRMLScene, masses: Mapping[str, TissueMass]) -> None:
     """Show tissue masses; without any, the table has no rows."""
-    shown = [(title, masses[name]) for name, title in TISSUES.items() if name in masses]
+    shown = [(row.amount_title, masses[name]) for name, row in MEASURED.items() if name in masses]
     fillTable(
         massTable(scene),
         {

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import slicer
 import vtk
 
-from myops.case import SEQUENCES, UNNAMED, Case, restore
+from myops.case import UNNAMED, Case, restore
 from myops.errors import InputError
-from myops.report.colors import SEQUENCE_NAMES
+from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES
 
 from .AlignmentNodes import alignedByMm, moveInWorld, removeAlignment, renameAlignment
 from .Findings import Finding, alignedFinding, findingsOfCase, resampledFinding, titled
@@ -31,7 +31,7 @@ SEQUENCE_ATTRIBUTE = "MyoPS.sequence"
 CASE_ATTRIBUTE = "MyoPS.case"
 SOURCE_ATTRIBUTE = "MyoPS.source"
 RESAMPLED_FROM = "MyoPS.resampledFrom"
-NO_REFERENCE = "Choose an LGE or a bSSFP volume."
+NO_REFERENCE = f"Choose {GRID_WORDS} volume."
 
 
 class PatientLogic:
@@ -41,7 +41,7 @@ class PatientLogic:
     is chosen here, with the next poll when the user changes a node elsewhere.
 
     Attributes:
-        volumes: "bssfp", "lge", "t2" to a volume node; present sequences only.
+        volumes: sequence name, such as "lge", to a volume node; present sequences only.
         files: where the volumes were loaded from; None for volumes chosen by hand.
     """
 
@@ -93,7 +93,8 @@ class PatientLogic:
     @property
     def referenceNode(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The volume whose grid the results have: LGE, or bSSFP without one."""
-        return self.volumes.get("lge") or self.volumes.get("bssfp")
+        found = (self.volumes.get(name) for name in GRID_SEQUENCES)
+        return next((node for node in found if node is not None), None)
 
     def loadFolder(self, folder: str | Path) -> PatientFiles:
         """Load a patient's images; those of the patient before leave the scene.
@@ -118,20 +119,21 @@ class PatientLogic:
         self._removeLoaded()
         nodes = {}
         for key, image in images.items():
-            nodes[key] = volumeFromImage(self.scene, image, f"{files.name} {SEQUENCE_NAMES[key]}")
+            nodes[key] = volumeFromImage(self.scene, image, f"{files.name} {SEQUENCE_TITLES[key]}")
             nodes[key].SetAttribute(SOURCE_ATTRIBUTE, files.sequences[key].name)
         self._loaded = list(nodes.values())
         self._name, self.files = files.name, files
         self._choose(nodes)
 
-    def setVolumes(
-        self,
-        bssfp: slicer.vtkMRMLScalarVolumeNode | None = None,
-        lge: slicer.vtkMRMLScalarVolumeNode | None = None,
-        t2: slicer.vtkMRMLScalarVolumeNode | None = None,
-    ) -> None:
-        """Choose the volumes; None for a sequence that is not there."""
-        chosen = {"bssfp": bssfp, "lge": lge, "t2": t2}
+    def setVolumes(self, **chosen: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+        """Choose the volumes by sequence: `setVolumes(lge=node)`; None for one that is not there.
+
+        Raises:
+            TypeError: a name that is not a sequence.
+        """
+        unknown = sorted(set(chosen) - set(SEQUENCES))
+        if unknown:
+            raise TypeError(f"expected sequences out of {tuple(SEQUENCES)}, found {unknown}")
         nodes = {key: node for key, node in chosen.items() if node is not None}
         if nodes != self.volumes:
             if not set(nodes.values()) & set(self._loaded):
@@ -194,7 +196,7 @@ class PatientLogic:
                 self._take(node, alignment)
 
         return self._work.submit(
-            f"Align {SEQUENCE_NAMES[sequence]}",
+            f"Align {SEQUENCE_TITLES[sequence]}",
             lambda progress, cancelled: find_alignment(case, sequence),
             done=take,
             replaces=f"align {sequence}",
@@ -211,7 +213,7 @@ class PatientLogic:
         if case is None or sequence not in case.images or self._original(sequence) is not None:
             return
         original = self.volumes[sequence]
-        reference = SEQUENCE_NAMES[case.reference]
+        reference = SEQUENCE_TITLES[case.reference]
         image = restore(case, case.images[sequence])
         copy = volumeFromImage(self.scene, image, f"{original.GetName()} on the {reference} grid")
         copy.SetNodeReferenceID(RESAMPLED_FROM, original.GetID())

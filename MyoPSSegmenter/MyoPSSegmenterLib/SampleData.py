@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import slicer
 
 from myops.errors import InputError
-from myops.report.colors import SEQUENCE_NAMES
+from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES
 
 from .PatientLogic import CASE_ATTRIBUTE
 from .SceneBridge import volumeFromImage
@@ -38,11 +38,12 @@ def makeSamplePatient(folder: Path, seed: int = SEED) -> dict[str, Path]:
     Raises:
         OSError: the folder cannot be written.
     """
+    from myops.phantom.files import SUFFIXES, write_patient
+
     name = f"{FOLDER}_{seed}"
     found = _sequencesIn(folder, name)
-    if set(found) == set(SEQUENCE_NAMES):
+    if set(found) == set(SUFFIXES):
         return found
-    from myops.phantom.files import write_patient
     from myops.phantom.patient import generate_patient
 
     write_patient(generate_patient(seed, _config()), folder, name)
@@ -70,7 +71,7 @@ def loadSamplePatient(
     images = {sequence: _image(path) for sequence, path in paths.items()}
     nodes = {}
     for sequence, image in images.items():
-        nodes[sequence] = volumeFromImage(scene, image, f"{FOLDER} {SEQUENCE_NAMES[sequence]}")
+        nodes[sequence] = volumeFromImage(scene, image, f"{FOLDER} {SEQUENCE_TITLES[sequence]}")
         nodes[sequence].SetAttribute(CASE_ATTRIBUTE, f"{FOLDER}_{seed}")
     return nodes
 
@@ -101,7 +102,7 @@ def registerSampleData(
             loaded(nodes)
         return list(nodes.values())
 
-    names = [f"{FOLDER} {title}" for title in SEQUENCE_NAMES.values()]
+    names = [f"{FOLDER} {SEQUENCE_TITLES[name]}" for name in NETWORK_SEQUENCES]
     sampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=SAMPLE_NAME,
@@ -151,5 +152,5 @@ def _sequencesIn(folder: Path, name: str) -> dict[str, Path]:
     """The patient's image files that are there."""
     from myops.phantom.files import SUFFIXES
 
-    paths = {key: Path(folder) / f"{name}_{SUFFIXES[key]}.nii.gz" for key in SEQUENCE_NAMES}
+    paths = {key: Path(folder) / f"{name}_{suffix}.nii.gz" for key, suffix in SUFFIXES.items()}
     return {key: path for key, path in paths.items() if path.is_file()}

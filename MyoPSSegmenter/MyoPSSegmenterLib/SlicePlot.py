@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from myops.report.colors import COLORS
-from myops.report.slice_plot import EDEMA_BAR
+from myops.structures import ASSESSABLE, STRUCTURES
 
 from .MeasurementNodes import SLICE_METHODS, SLICE_TISSUES, slicesTable, sliceUnit
 from .TableNodes import PLOT_ATTRIBUTE, SERIES_ATTRIBUTE, findNode, nodeFor
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from myops.quantify.measure import Measurements
 
 KIND = "slices"
-BARS = {"scar": COLORS["scar"], "edema": EDEMA_BAR}
+BARS = {name: STRUCTURES[name].on_paper for name in ASSESSABLE}
 # Dark enough for the light ground of a chart.
 LINES = {
     "fwhm_half_of_maximum_volume": "#8a2fb0",

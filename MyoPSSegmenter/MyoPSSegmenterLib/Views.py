@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import slicer
 
-from myops.report.colors import SEQUENCE_NAMES
+from myops.sequences import SEQUENCE_TITLES, SEQUENCES
 
 from .SceneBridge import (
     arrayOfMatrix,
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from myops.case import Case
 
 # Name of each sequence's view; in this order from left to right.
-VIEWS = {"bssfp": "MyoPSBssfp", "lge": "MyoPSLge", "t2": "MyoPST2"}
-VIEW_COLORS = {"bssfp": "#4A90C2", "lge": "#D9A441", "t2": "#6FB07A"}
+VIEWS = {name: row.view for name, row in SEQUENCES.items()}
 # Layouts of Slicer have numbers below 1000, those of other modules are up to 1000 more or less: one
 # number per set of sequences, this one plus a bit for each of them.
 LAYOUT_ID = 52030
@@ -135,8 +134,8 @@ def _description(shown: Iterable[str]) -> str:
     items = "".join(
         f'<item><view class="vtkMRMLSliceNode" singletontag="{VIEWS[name]}">'
         f'<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{SEQUENCE_NAMES[name]}</property>'
-        f'<property name="viewcolor" action="default">{VIEW_COLORS[name]}</property>'
+        f'<property name="viewlabel" action="default">{SEQUENCE_TITLES[name]}</property>'
+        f'<property name="viewcolor" action="default">{SEQUENCES[name].view_color}</property>'
         "</view></item>"
         for name in shown
     )
@@ -174,7 +173,7 @@ def _sliceNode(scene: slicer.vtkMRMLScene, name: str) -> slicer.vtkMRMLSliceNode
         node.SetLayoutName(VIEWS[name])
         node.SetName(VIEWS[name])
         node = scene.AddNode(node)
-    node.SetLayoutLabel(SEQUENCE_NAMES[name])
+    node.SetLayoutLabel(SEQUENCE_TITLES[name])
     return node
 
 

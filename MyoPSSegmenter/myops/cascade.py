@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from myops.case import SEQUENCES, Case
+from myops.case import Case
 from myops.coverage import Hidden, hidden_tissues
 from myops.cropping import (
     SquareBox,
@@ -28,7 +28,6 @@ from myops.cropping import (
 )
 from myops.decision import (
     CLASSES,
-    assessed,
     clean_region,
     drop_specks,
     joint_probabilities,
@@ -39,6 +38,8 @@ from myops.decision import (
 from myops.models.device import inference_precision, precision_now
 from myops.plausibility import doubts
 from myops.segmentation import Segmentation
+from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES, channel
+from myops.structures import ASSESSABLE, NETWORK_TISSUES, SHOWN_BY, assessed_by
 from myops.weights import Models
 
 LARGEST_LOGIT = 6.0
@@ -131,7 +132,8 @@ def segment(
         geometry=case.geometry,
         probabilities=joint_probabilities(lv, tissue, rv_coarse),
         uncertainty=unsure,
-        assessed=assessed(case.sequences),
+        # A structure that no network knows was not looked for: no voxel of it is not "none".
+        assessed=assessed_by(case.sequences) & frozenset(NETWORK_TISSUES),
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
         warnings=_warnings(case, run.config) + doubts(case, labels, lv),
@@ -264,8 +266,8 @@ def move_unassessable(tissue: np.ndarray, present: np.ndarray) -> np.ndarray:
         present: float (z, 3), 1 where a slice has the sequence.
     """
     tissue = tissue.copy()
-    no_lge, no_t2 = (present[:, SEQUENCES.index(name)] == 0 for name in ("lge", "t2"))
-    normal, edema, scar = (CLASSES.index(n) for n in ("normal_myocardium", "edema", "scar"))
+    no_lge, no_t2 = (present[:, channel(name)] == 0 for name in ("lge", "t2"))
+    normal, edema, scar = (CLASSES.index(name) for name in NETWORK_TISSUES[1:])
     for lost, instead, slices in ((scar, edema, no_lge), (edema, normal, no_t2)):
         tissue[slices, instead] += tissue[slices, lost]
         tissue[slices, lost] = 0
@@ -325,9 +327,15 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 def _warnings(case: Case, config: CascadeConfig) -> tuple[str, ...]:
     found = [
-        f"no {name.upper()}: {tissue} was not assessed"
-        for name, tissue in (("lge", "scar"), ("t2", "edema"))
-        if name not in case.sequences
+        f"no {SEQUENCE_TITLES[SHOWN_BY[tissue]]}: {tissue} was not assessed"
+        for tissue in ASSESSABLE
+        if tissue in NETWORK_TISSUES and SHOWN_BY[tissue] not in case.sequences
+    ]
+    found += [
+        f"{name}: shown and reported, but not given to the networks, which know "
+        f"{', '.join(SEQUENCE_TITLES[known] for known in NETWORK_SEQUENCES)} only"
+        for name in case.sequences
+        if name not in NETWORK_SEQUENCES
     ]
     if not case.spacing_known:
         small = f"islands of scar below {config.smallest_scar_ml:g} mL were not left out"

@@ -1,4 +1,4 @@
-"""One patient: up to three sequences on one grid, and the way back to the original grid."""
+"""One patient: the sequences on one grid, and the way back to the original grid."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from .naming import find_sequences, stem
 from .pixels import read_pixels
 from .readable import readable
 from .resampling import resample
+from .sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-SEQUENCES = ("bssfp", "lge", "t2")
 # Name of a case that was given none.
 UNNAMED = "case"
 MIN_OVERLAP_SHARE = 0.02
@@ -52,7 +52,7 @@ class Case:
         name: the patient or study, for reports.
         images: sequence name to float32 (z, y, x), raw intensities; present sequences only.
         geometry: the canonical grid, which all images share.
-        reference: the sequence that gives the grid, "lge" or "bssfp".
+        reference: the sequence that gives the grid, one of `GRID_SEQUENCES`.
         original: the reference's grid in its file, and how the canonical one follows from it.
         warnings: one sentence each, for the user.
         covered: sequence name to bool (z, y, x), True inside its field of view.
@@ -83,38 +83,40 @@ class Case:
 
     @property
     def sequences(self) -> tuple[str, ...]:
-        """The present sequences in the order bssfp, lge, t2."""
+        """The present sequences in the order of the table: bssfp, lge, t2."""
         return tuple(name for name in SEQUENCES if name in self.images)
 
 
 def load_case(
-    lge: str | Path | None = None,
-    bssfp: str | Path | None = None,
-    t2: str | Path | None = None,
+    images: Mapping[str, str | Path | None] | None = None,
+    *,
     name: str | None = None,
     frame: int | None = None,
     spacing_mm: tuple[float, float, float] | None = None,
+    **named: str | Path | None,
 ) -> Case:
-    """Read a patient's sequences from files.
+    """Read a patient's sequences from files: `load_case(lge="p_DE.nii.gz", t2="p_T2.nii.gz")`.
+
+    The LGE gives the grid when it is there, else the bSSFP; other sequences only come together with
+    one of them.
 
     Args:
-        lge: late gadolinium enhancement; gives the grid when it is there.
-        bssfp: balanced SSFP (cine); gives the grid when there is no LGE.
-        t2: T2-weighted; only together with another sequence.
+        images: sequence name, out of `sequences.SEQUENCES`, to its file; None = not there.
         name: the patient; the reference's file name if None.
         frame: frame of a 4D cine, counted from 0.
         spacing_mm: true spacing (x, y, z) where the reference's header holds none or a wrong one.
+        **named: the same as `images`, each sequence by its name: `lge`, `bssfp`, `t2`.
 
     Raises:
         InputError: see `read_image` and `case_from_images`.
     """
-    paths = {"bssfp": bssfp, "lge": lge, "t2": t2}
+    paths = {**(images or {}), **named}
     given = {key: Path(path) for key, path in paths.items() if path is not None}
     reference = reference_of(given)
-    images = {key: read_image(path, frame) for key, path in given.items()}
+    read = {key: read_image(path, frame) for key, path in given.items()}
     if spacing_mm is None:
-        refuse_conflict(images[reference], given[reference].name)
-    return case_from_images(images, name or stem(given[reference]), spacing_mm)
+        refuse_conflict(read[reference], given[reference].name)
+    return case_from_images(read, name or stem(given[reference]), spacing_mm)
 
 
 def load_case_folder(
@@ -131,14 +133,7 @@ def load_case_folder(
     folder = Path(folder)
     found = find_sequences(folder)
     paths = {key: paths[0] for key, paths in found.items()}
-    return load_case(
-        paths.get("lge"),
-        paths.get("bssfp"),
-        paths.get("t2"),
-        name or folder.name,
-        frame,
-        spacing_mm,
-    )
+    return load_case(paths, name=name or folder.name, frame=frame, spacing_mm=spacing_mm)
 
 
 def case_from_images(
@@ -149,7 +144,7 @@ def case_from_images(
     """Put sequences held in memory on one grid, with the same checks as for files.
 
     Args:
-        images: sequence name ("bssfp", "lge", "t2") to a scalar 3D image.
+        images: sequence name, out of `sequences.SEQUENCES`, to a scalar 3D image.
         name: the patient.
         spacing_mm: true spacing (x, y, z) of the reference, and of each image on its grid.
 
@@ -240,12 +235,14 @@ def reference_of(sequences: Mapping[str, object]) -> str:
     """
     unknown = sorted(set(sequences) - set(SEQUENCES))
     if unknown:
-        raise InputError(f"expected sequences out of {SEQUENCES}, found {unknown}; rename them")
-    for sequence in ("lge", "bssfp"):
+        known = tuple(SEQUENCES)
+        raise InputError(f"expected sequences out of {known}, found {unknown}; rename them")
+    for sequence in GRID_SEQUENCES:
         if sequence in sequences:
             return sequence
-    found = "T2 alone" if sequences else "no image"
-    raise InputError(f"expected at least an LGE or a bSSFP image, found {found}; add one of them")
+    alone = " and ".join(SEQUENCE_TITLES[name] for name in SEQUENCES if name in sequences)
+    found = f"{alone} alone" if sequences else "no image"
+    raise InputError(f"expected at least {GRID_WORDS} image, found {found}; add one of them")
 
 
 def _on_known_places(

@@ -17,29 +17,24 @@ from pathlib import Path
 
 import numpy as np
 
-from . import labels as regions
 from .canonical import canonical_grid, to_canonical
 from .errors import InputError
 from .geometry import ML_PER_MM3, Geometry
 from .label_maps import anatomy_warnings, on_grid, read_label_file
+from .labels import DEFAULT_CONVENTION, lv_region
 from .quantify.human_heart import doubt_of_labels
 from .quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, UNKNOWN_SPACING
+from .structures import COMPARED, STRUCTURES
 
 REGIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "lv_region": regions.lv_region,
-    "myocardium": regions.myocardium,
-    "blood_pool": regions.blood_pool,
-    "scar": regions.scar,
-    "edema": regions.edema,
-    "scar_or_edema": regions.scar_or_edema,
-    "mvo": regions.mvo,
+    name: STRUCTURES[name].mask for name in COMPARED
 }
-# Compared only where either label map has it: most label maps do not tell it from scar.
-OPTIONAL = frozenset({"mvo"})
+# Compared only where either label map has it: most label maps do not tell it apart.
+OPTIONAL = frozenset(name for name in COMPARED if STRUCTURES[name].optional)
 # In the whole image nearly everything is a true negative: specificity would always be 1.
-WITHIN_HEART = frozenset({"scar", "edema", "scar_or_edema", "mvo"})
+WITHIN_HEART = frozenset(name for name in COMPARED if STRUCTURES[name].seen_on)
 # Blood has a volume but no myocardial mass.
-MUSCLE = WITHIN_HEART | {"myocardium"}
+MUSCLE = frozenset(name for name in COMPARED if STRUCTURES[name].within("myocardium"))
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,7 @@ def compare(
             f"expected two label maps of one shape, found {prediction.shape} and {truth.shape}; "
             "bring both to the same grid"
         )
-    heart = regions.lv_region(prediction) | regions.lv_region(truth)
+    heart = lv_region(prediction) | lv_region(truth)
     everywhere = np.ones(truth.shape, bool)
     found = {}
     for name, region in REGIONS.items():
@@ -175,7 +170,7 @@ class LabelPair:
 
 
 def compare_files(
-    prediction_path: str | Path, truth_path: str | Path, convention: str = "myops"
+    prediction_path: str | Path, truth_path: str | Path, convention: str = DEFAULT_CONVENTION
 ) -> dict[str, Agreement]:
     """Compare two label files on the same grid; raises InputError like `read_pair`."""
     return read_pair(prediction_path, truth_path, convention).compare()
@@ -184,7 +179,7 @@ def compare_files(
 def read_pair(
     prediction_path: str | Path,
     truth_path: str | Path,
-    convention: str = "myops",
+    convention: str = DEFAULT_CONVENTION,
     truth_convention: str = "",
 ) -> LabelPair:
     """Read two label files whose voxels lie at the same places, in whatever order of axes.

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .sequences import SEQUENCE_TITLES
+from .structures import SHOWN_BY, STRUCTURES
+
 if TYPE_CHECKING:
     from .case import Case
 
-# The sequence that shows a tissue.
-SHOWN_BY: Mapping[str, str] = {"scar": "lge", "mvo": "lge", "edema": "t2"}
-TITLES: Mapping[str, str] = {"lge": "LGE", "t2": "T2"}
 # A part of the wall counts as shown when no more than this share of it is hidden: at the edge of a
 # field of view rounding decides about single voxels.
 SLACK_SHARE = 0.01
@@ -51,7 +51,7 @@ def shown(case: Case, sequence: str) -> np.ndarray:
 def hidden_tissues(case: Case) -> dict[str, np.ndarray]:
     """Where each tissue cannot be judged although the case has the sequence that shows it."""
     found: dict[str, np.ndarray] = {}
-    for sequence in TITLES:
+    for sequence in dict.fromkeys(SHOWN_BY.values()):
         if sequence in case.images and not (seen := shown(case, sequence)).all():
             found |= {name: ~seen for name, needed in SHOWN_BY.items() if needed == sequence}
     return found
@@ -91,7 +91,7 @@ def reasons_here(hidden: Hidden, wall: np.ndarray) -> dict[str, str]:
     found = {}
     for name, where in hidden.items():
         if is_hidden(where, wall):
-            title = TITLES[SHOWN_BY[name]]
+            title = SEQUENCE_TITLES[SHOWN_BY[name]]
             share = np.count_nonzero(wall & ~where) / max(int(np.count_nonzero(wall)), 1)
             words = f"{title} shows only {100 * share:.0f} % of the wall here" if share else ""
             found[name] = f"not assessed: {words or f'no {title} here'}"
@@ -122,16 +122,20 @@ def reasons_of_heart(hidden: Hidden, wall: np.ndarray) -> dict[str, str]:
         lacking = np.flatnonzero(hidden_slices(hidden, name, wall) & held)
         if lacking.size:
             found[name] = (
-                f"not assessed: {TITLES[SHOWN_BY[name]]} does not show the whole LV (not slice "
+                f"not assessed: {STRUCTURES[name].images} does not show the whole LV (not slice "
                 f"{_numbers(lacking)}), so there is no total; the other slices have their numbers"
             )
     return _with_union(found)
 
 
 def _with_union(reasons: dict[str, str]) -> dict[str, str]:
-    """The union of scar and edema lacks what either of them lacks."""
-    parts = [reasons[name] for name in ("scar", "edema") if name in reasons]
-    return {**reasons, "scar_or_edema": parts[0]} if parts else reasons
+    """A union, as that of scar and edema, lacks what any of its parts lacks."""
+    found = dict(reasons)
+    for name, row in STRUCTURES.items():
+        if row.is_union:
+            lacking = [reasons[part] for part in row.parts if part in reasons]
+            found |= {name: lacking[0]} if lacking else {}
+    return found
 
 
 def _numbers(indices: np.ndarray) -> str:

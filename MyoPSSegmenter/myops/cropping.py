@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from myops.case import SEQUENCES
 from myops.coverage import empty_slices
 from myops.errors import InputError
 from myops.labels import lv_region
 from myops.normalize import CLIP_HALF_RANGES, normalize
+from myops.sequences import NETWORK_SEQUENCES, channel
+from myops.structures import NETWORK_TISSUES
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -36,7 +37,7 @@ TISSUE_SIDE_PER_EXTENT = 1.3
 TISSUE_SIDE_LIMITS_MM = (30.0, 220.0)
 REFINER_SIDE_PER_EXTENT = 1.35
 # The refiner's tissue planes in their order; scar includes MVO.
-REFINER_TISSUES = ("blood_pool", "normal_myocardium", "edema", "scar")
+REFINER_TISSUES = NETWORK_TISSUES
 # Less than this is no left ventricle: the smallest adult LV regions hold more than 60 mL.
 SMALLEST_HEART_ML = 3.0
 # The same where the spacing is unknown: 3 mL in large voxels of 1.4 x 1.4 x 10 mm.
@@ -232,7 +233,7 @@ def _linear(array: np.ndarray, positions: np.ndarray, step: float, axis: int) ->
 
 def present_flags(images: Mapping[str, np.ndarray]) -> np.ndarray:
     """float32 (3,): 1 for each of bssfp, lge, t2 that is among the images, else 0."""
-    return np.array([name in images for name in SEQUENCES], np.float32)
+    return np.array([name in images for name in NETWORK_SEQUENCES], np.float32)
 
 
 def finder_input(
@@ -249,17 +250,25 @@ def finder_input(
     """
     shape = next(iter(images.values())).shape
     box = finder_box(shape, spacing_mm)
-    crops = {name: crop_stack(normalize(image), box, FINDER_SIZE) for name, image in images.items()}
+    crops = {
+        name: crop_stack(normalize(image), box, FINDER_SIZE)
+        for name, image in images.items()
+        if name in NETWORK_SEQUENCES
+    }
     return _channels(crops)
 
 
 def crop_sequences(
     images: Mapping[str, np.ndarray], box: SquareBox, size: int = 128
 ) -> dict[str, np.ndarray]:
-    """Each sequence, raw, inside the box: float32 (z, size, size), NaN outside the image."""
+    """What the networks see of a case, raw, inside the box: float32 (z, size, size).
+
+    NaN outside the image; a sequence that the networks do not know is left out.
+    """
     return {
         name: crop_stack(image.astype(np.float32, copy=False), box, size, outside=np.nan)
         for name, image in images.items()
+        if name in NETWORK_SEQUENCES
     }
 
 
@@ -281,12 +290,12 @@ def crop_shown(
         in a slice.
     """
     crops = crop_sequences(images, box, size)
-    present = np.zeros((len(next(iter(images.values()))), len(SEQUENCES)), np.float32)
+    present = np.zeros((len(next(iter(images.values()))), len(NETWORK_SEQUENCES)), np.float32)
     for name, crop in crops.items():
         if name in covered:
             crop[~crop_stack(covered[name], box, size)] = np.nan
         crop[empty_slices(images[name])] = np.nan
-        present[:, SEQUENCES.index(name)] = np.isfinite(crop).any(axis=(1, 2))
+        present[:, channel(name)] = np.isfinite(crop).any(axis=(1, 2))
     return crops, present
 
 
@@ -358,7 +367,9 @@ def _channels(images: Mapping[str, np.ndarray]) -> np.ndarray:
     """Stack the sequences in their fixed order, zeros where one is absent: (z, 3, S, S)."""
     shape = next(iter(images.values())).shape
     zeros = np.zeros(shape, np.float32)
-    return np.stack([images.get(name, zeros) for name in SEQUENCES], axis=1).astype(np.float32)
+    return np.stack([images.get(name, zeros) for name in NETWORK_SEQUENCES], axis=1).astype(
+        np.float32
+    )
 
 
 def refiner_box(segmentation: Segmentation, spacing_known: bool = True) -> SquareBox:

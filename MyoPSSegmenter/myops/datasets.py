@@ -27,12 +27,13 @@ from myops.geometry import from_sitk
 from myops.label_maps import (
     LabelFile,
     anatomy_warnings,
-    check_convention,
     on_grid,
     read_label_file,
     read_mask_file,
 )
-from myops.labels import MVO, MYOPS
+from myops.labels import DEFAULT_CONVENTION, MVO, MYOPS, check_convention
+from myops.sequences import GRID_SEQUENCES, SEQUENCES
+from myops.structures import ASSESSABLE
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from myops.case import Case
 
 SUFFIX = ".nii.gz"
-MYOPS_NAMES = {"bssfp": ("_C0",), "lge": ("_DE", "_LGE"), "t2": ("_T2",)}
 # How many folders below the named one are looked into.
 DEPTHS = ("", "*/", "*/*/")
 # Sunnybrook's cine has 20 phases; the phase (from 0) that has both contours is end-diastole.
@@ -73,7 +73,7 @@ class LabeledCase:
     @property
     def sequence(self) -> str:
         """The sequence whose grid the labels share: LGE where there is one, as in `Case`."""
-        return "lge" if "lge" in self.images else "bssfp"
+        return next(name for name in GRID_SEQUENCES if name in self.images)
 
     @property
     def reference_image(self) -> sitk.Image:
@@ -148,7 +148,7 @@ def case_readers(folder: Path, convention: str = "") -> list[CaseReader]:
     return readers
 
 
-def read_myops(path: Path, convention: str = "myops") -> LabeledCase:
+def read_myops(path: Path, convention: str = DEFAULT_CONVENTION) -> LabeledCase:
     """A patient of MyoPS 2020 or of the phantom, by its `*_gd` file.
 
     The phantom's `*_mvo` mask, where it lies beside, marks microvascular obstruction.
@@ -159,7 +159,7 @@ def read_myops(path: Path, convention: str = "myops") -> LabeledCase:
     """
     name = _beside(path, "_gd", "").name.removesuffix(SUFFIX)
     images = {key: _read(file) for key, file in _myops_images(path).items()}
-    found = _labeled("myops", name, images, path, convention, HEART | {"scar", "edema"})
+    found = _labeled("myops", name, images, path, convention, HEART.union(ASSESSABLE))
     obstruction = _beside(path, "_gd", "_mvo")
     if not obstruction.exists():
         return found
@@ -224,7 +224,7 @@ def _found(folder: Path, pattern: str, belongs: Callable[[Path], bool]) -> list[
 
 
 def _has_images(path: Path) -> bool:
-    return bool({"lge", "bssfp"} & _myops_images(path).keys())
+    return not _myops_images(path).keys().isdisjoint(GRID_SEQUENCES)
 
 
 def _has_emidec(path: Path) -> bool:
@@ -247,9 +247,9 @@ def _beside(path: Path, old: str, new: str) -> Path:
 def _myops_images(path: Path) -> dict[str, Path]:
     """Sequence to file of the patient of a `*_gd` file: beside it, else in a neighboring folder."""
     possible = [
-        (sequence, _beside(path, "_gd", name))
-        for sequence, names in MYOPS_NAMES.items()
-        for name in names
+        (sequence, _beside(path, "_gd", f"_{suffix}"))
+        for sequence, row in SEQUENCES.items()
+        for suffix in row.suffixes
     ]
     beside = {sequence: file for sequence, file in possible if file.exists()}
     if beside:

@@ -8,15 +8,10 @@ import numpy as np
 
 from myops.cropping import largest_component
 from myops.labels import MYOPS
+from myops.structures import NETWORK_TISSUES
 
 # PRSN's main branch: the order of its channels.
-CLASSES = ("blood_pool", "normal_myocardium", "edema", "scar")
-
-
-def assessed(sequences: tuple[str, ...]) -> frozenset[str]:
-    """Scar is seen on LGE only, edema on T2 only."""
-    shown = {"lge": "scar", "t2": "edema"}
-    return frozenset(shown[name] for name in sequences if name in shown)
+CLASSES = NETWORK_TISSUES
 
 
 def clean_region(mask: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 from .dicom.series import DicomSeries, find_series
 from .errors import InputError
 from .io.images import check_file
-from .naming import SEQUENCE_TITLES
+from .sequences import GRID_OPTIONS, GRID_SEQUENCES, OPTIONS, SEQUENCES, option
 from .worklist.folders import other_files
 from .worklist.patients import check_one_study, recognize
 from .worklist.sources import Source, rank_of_source, recognition
@@ -21,17 +21,17 @@ def find_in_folder(folder: Path) -> tuple[dict[str, Source], tuple[str, ...]]:
         InputError: no images, several patients, or images of which none can be chosen or used.
     """
     found = recognize(folder)
-    if not {"lge", "bssfp"} & set(found.sequences):
+    if found.sequences.keys().isdisjoint(GRID_SEQUENCES):
         left = "; ".join([*found.problems, *found.left_out])
         raise InputError(
             f"{folder}: expected an LGE or bSSFP short-axis stack, found none that can be used "
-            f"({left}); name the image with --lge or --bssfp FOLDER@SERIES_NUMBER"
+            f"({left}); name the image with {GRID_OPTIONS} FOLDER@SERIES_NUMBER"
         )
     undecided = [p for p in found.problems if "choose the right one" in p or "cannot be used" in p]
-    if any(SEQUENCE_TITLES["lge"] in problem for problem in undecided):
+    if any(SEQUENCES[GRID_SEQUENCES[0]].long_title in problem for problem in undecided):
         raise InputError(
             f"{folder}: expected one LGE that can be used, found: {' '.join(undecided)} Name the "
-            "images with --lge, --bssfp, --t2 FOLDER@SERIES_NUMBER"
+            f"images with {OPTIONS} FOLDER@SERIES_NUMBER"
         )
     notes = [
         f"{key}: {one.name}, because {found.reasons[key]}" for key, one in found.sequences.items()
@@ -59,13 +59,13 @@ def named_series(sequence: str, path: Path) -> Source:
     usable = [one for one in series if not one.problem]
     if not usable:
         raise InputError(
-            f"{path}: expected slices of one volume for --{sequence}, found that "
+            f"{path}: expected slices of one volume for {option(sequence)}, found that "
             f"{series[0].problem}; name another series"
         )
     best = usable if len(usable) == 1 else _best_for(sequence, usable)
     if len(best) != 1:
         raise InputError(
-            f"{path}: expected one series for --{sequence}, found "
+            f"{path}: expected one series for {option(sequence)}, found "
             f"{', '.join(one.name for one in best or usable)}; name it as {folder}@NUMBER"
         )
     return best[0]
@@ -82,7 +82,7 @@ def series_of_uid(folder: Path, uid: str) -> DicomSeries:
     if not usable:
         raise InputError(
             f"{folder}: expected the DICOM series that was segmented, found it no longer there; "
-            "name the folder where it is now with --lge, --bssfp, --t2"
+            f"name the folder where it is now with {OPTIONS}"
         )
     return max(usable, key=lambda one: one.depth)
 

@@ -24,6 +24,7 @@ from myops.holding_back import split_cases
 from myops.io import write_json
 from myops.learned import by_patient, case_sha256, refuse_learned
 from myops.quantify.mass import known_spacing_mm
+from myops.structures import ASSESSABLE
 from myops.weights import (
     MANIFEST,
     Models,
@@ -36,7 +37,7 @@ from myops.weights import (
 FEWEST_CASES = 4
 # Worse than this on the held-back cases' mean is worse; a mean of few cases wavers by more.
 TOLERANCE = 0.005
-MEASURES = ("lv_region", "myocardium", "scar", "edema")
+MEASURES = ("lv_region", "myocardium", *ASSESSABLE)
 # Where a network's own settings are kept: they must fit the weights that are trained on.
 KEPT = ("size", "planes", "margin", "region_pixels", "bulges", "cross_entropy_weight", "jitter")
 COMPARISON = "comparison.json"
@@ -175,7 +176,7 @@ def _dice(labeled: LabeledCase, models: Models) -> Iterator[tuple[str, float]]:
 
 def _is_drawn(structure: str, labeled: LabeledCase) -> bool:
     """Whether the labels tell this structure apart."""
-    if structure in ("scar", "edema"):
+    if structure in ASSESSABLE:
         return structure in labeled.structures
     return bool(HEART & labeled.structures)
 

@@ -17,6 +17,7 @@ from myops.weight_packs import default_pack, shipped_packs
 from .checksum import file_sha256, files_sha256
 from .errors import InputError
 from .naming import differing_names, find_sequences, holds_image_files
+from .sequences import OPTIONS, option
 from .text_files import read_json
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ def find_inputs(folder: Path | None, named: Mapping[str, Path | None]) -> Inputs
     """
     given = {sequence: path for sequence, path in named.items() if path is not None}
     if folder is None and not given:
-        raise InputError("expected images, found none: name a folder, or --lge, --bssfp, --t2")
+        raise InputError(f"expected images, found none: name a folder, or {OPTIONS}")
     if folder is not None and given:
-        options = ", ".join(f"--{sequence}" for sequence in given)
+        options = ", ".join(option(sequence) for sequence in given)
         raise InputError(f"expected a folder or {options}, found both: leave one out")
     if folder is None:
         return _checked(Inputs({key: _named(key, path) for key, path in given.items()}))
@@ -175,7 +176,7 @@ def read_case(inputs: Inputs) -> Case:
             raise InputError(
                 f"{inputs.files[sequence].name}: expected the {sequence} image that was segmented "
                 f"(SHA-256 {expected[:12]}...), found another one ({found[:12]}...); name the "
-                f"right one with --{sequence}, or segment again"
+                f"right one with {option(sequence)}, or segment again"
             )
     reference = reference_of(inputs.files)
     images = {key: _read(source, inputs.frame) for key, source in inputs.files.items()}
@@ -270,7 +271,7 @@ def image_sha256(source: Source) -> str:
     except OSError as error:
         raise InputError(
             f"{path}: expected an image, found {error.strerror}; name the file where it is now "
-            "with --lge, --bssfp, --t2, or its folder"
+            f"with {OPTIONS}, or its folder"
         ) from None
 
 

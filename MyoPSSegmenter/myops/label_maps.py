@@ -19,7 +19,7 @@ from .errors import InputError
 from .geometry import GRID_TOLERANCE_MM, Geometry, from_sitk
 from .io import read_image
 from .io.geometry_notes import MARK_KEY, geometry_notes
-from .labels import CONVENTIONS
+from .labels import CONVENTIONS, DEFAULT_CONVENTION, check_convention
 
 if TYPE_CHECKING:
     from .case import Case
@@ -49,7 +49,7 @@ class LabelFile:
     mark: str = ""
 
 
-def read_label_file(path: str | Path, convention: str = "myops") -> LabelFile:
+def read_label_file(path: str | Path, convention: str = DEFAULT_CONVENTION) -> LabelFile:
     """Read a label file of any format that images have.
 
     Args:
@@ -64,23 +64,14 @@ def read_label_file(path: str | Path, convention: str = "myops") -> LabelFile:
     values, found = _read(path)
     check_convention(convention)
     try:
-        labels = CONVENTIONS[convention](values)
+        labels = CONVENTIONS[convention].to_myops(values)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
     return replace(found, labels=labels)
 
 
-def check_convention(convention: str) -> None:
-    """Refuse a name that is not among `labels.CONVENTIONS`; raises InputError with the list."""
-    if convention not in CONVENTIONS:
-        raise InputError(
-            f"expected a convention out of {', '.join(CONVENTIONS)}, found {convention!r}; "
-            "correct the name"
-        )
-
-
 def read_on_case(
-    path: str | Path, case: Case, convention: str = "myops"
+    path: str | Path, case: Case, convention: str = DEFAULT_CONVENTION
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Read a label map drawn on a case's reference image.
 
@@ -182,10 +173,18 @@ def anatomy_warnings(labels: np.ndarray, name: str) -> list[str]:
         else f"{right:.0%} of the right ventricle lies inside the myocardium of the left"
     )
     return [
-        f"{name}: {found}: the labels seem to follow another convention (ACDC numbers RV, "
-        "myocardium, LV cavity; M&Ms LV cavity, myocardium, RV; EMIDEC LV cavity, myocardium, "
-        "scar). Check --convention: volumes of blood and scar are wrong with the wrong one"
+        f"{name}: {found}: the labels seem to follow another convention ({_other_conventions()}). "
+        "Check --convention: volumes of blood and scar are wrong with the wrong one"
     ]
+
+
+def _other_conventions() -> str:
+    """How each data set but MyoPS, whose values are unmistakable, numbers the structures."""
+    return "; ".join(
+        f"{one.title}: {one.in_words}"
+        for name, one in CONVENTIONS.items()
+        if name != DEFAULT_CONVENTION
+    )
 
 
 def inside_wall(labels: np.ndarray) -> tuple[float | None, float | None]:

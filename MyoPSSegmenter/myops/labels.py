@@ -1,137 +1,169 @@
-"""Label values of MyoPS 2020, and the regions of the left ventricle made from them."""
+"""Label maps: how files number the structures, and the regions of the left ventricle in them.
+
+What a structure is, and its value, stands in `structures`; what other data sets call it stands in
+`CONVENTIONS` here. To add a convention, add a row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .errors import InputError
+from .structures import LABEL_VALUES, STRUCTURES
 
-# MyoPS 2020 / CARE 2024; edema and scar are disjoint labels.
-MYOPS: dict[str, int] = {
-    "normal_myocardium": 200,
-    "blood_pool": 500,
-    "right_ventricle": 600,
-    "edema": 1220,
-    "scar": 2221,
+if TYPE_CHECKING:
+    import numpy as np
+
+BACKGROUND = 0
+# Structure -> value. What the others call MVO, MyoPS 2020 does not tell from scar.
+MYOPS: Mapping[str, int] = {
+    name: value for name, value in LABEL_VALUES.items() if not STRUCTURES[name].optional
 }
-# Microvascular obstruction (no-reflow) inside a scar: our own label, MyoPS 2020 has none. It counts
-# as scar everywhere.
-MVO = 2222
-# Some exporters write 1221 for edema.
-ALIASES: dict[int, int] = {1221: 1220}
+# Microvascular obstruction (no-reflow) counts as scar everywhere.
+MVO = LABEL_VALUES["mvo"]
 # Resampled or scribbled label files carry noise such as 199.98; anything further is another label.
 ROUNDING_TOLERANCE = 0.25
 
-_NORMAL, _BLOOD, _RIGHT, _EDEMA, _SCAR = MYOPS.values()
-# EMIDEC (Lalande et al. 2020): 1 cavity, 2 normal myocardium, 3 infarct, 4 no-reflow, also infarct.
-_EMIDEC = {0: 0, 1: _BLOOD, 2: _NORMAL, 3: _SCAR, 4: MVO}
-# ACDC (Bernard et al. 2018): 1 right ventricle, 2 myocardium, 3 left ventricular cavity.
-_ACDC = {0: 0, 1: _RIGHT, 2: _NORMAL, 3: _BLOOD}
-# M&Ms (Campello et al. 2021): 1 left ventricular cavity, 2 myocardium, 3 right ventricle.
-_MNMS = {0: 0, 1: _BLOOD, 2: _NORMAL, 3: _RIGHT}
+
+@dataclass(frozen=True)
+class Convention:
+    """How the label files of a data set number the structures.
+
+    Attributes:
+        title: of the data set, for messages.
+        structures: value in the file -> name out of `STRUCTURES`; 0 is always background.
+        aliases: other values that mean the same as one of `structures`.
+    """
+
+    title: str
+    structures: Mapping[int, str]
+    aliases: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def in_words(self) -> str:
+        """How it numbers the structures: "1 right ventricle, 2 normal myocardium"."""
+        return ", ".join(
+            f"{value} {STRUCTURES[name].in_sentence}" for value, name in self.structures.items()
+        )
+
+    @property
+    def values(self) -> dict[int, int]:
+        """Value in the file -> MyoPS value, the background and the aliases included."""
+        found = {value: LABEL_VALUES[name] for value, name in self.structures.items()}
+        found |= {alias: found[value] for alias, value in self.aliases.items()}
+        return {BACKGROUND: BACKGROUND, **found}
+
+    def to_myops(self, array: np.ndarray) -> np.ndarray:
+        """Turn labels of this convention (any shape and dtype) into MyoPS labels, uint16.
+
+        Float noise is rounded.
+
+        Raises:
+            InputError: a value that is not a label of it; the message lists every such value.
+        """
+        return _mapped(array, self.values, self.title)
+
+
+# By the name that the user gives.
+CONVENTIONS: Mapping[str, Convention] = {
+    "myops": Convention(
+        "MyoPS",
+        {value: name for name, value in LABEL_VALUES.items()},
+        # Some exporters write 1221 for edema.
+        {1221: LABEL_VALUES["edema"]},
+    ),
+    # Lalande et al. 2020; 4 is no-reflow, which is infarct too.
+    "emidec": Convention(
+        "EMIDEC",
+        {1: "blood_pool", 2: "normal_myocardium", 3: "scar", 4: "mvo"},
+    ),
+    # Bernard et al. 2018.
+    "acdc": Convention(
+        "ACDC",
+        {1: "right_ventricle", 2: "normal_myocardium", 3: "blood_pool"},
+    ),
+    # Campello et al. 2021.
+    "mnms": Convention(
+        "M&Ms",
+        {1: "blood_pool", 2: "normal_myocardium", 3: "right_ventricle"},
+    ),
+}
+DEFAULT_CONVENTION = "myops"
+
+
+def check_convention(name: str) -> None:
+    """Refuse a name that is not among `CONVENTIONS`.
+
+    Raises:
+        InputError: with the list of the names.
+    """
+    if name not in CONVENTIONS:
+        raise InputError(
+            f"expected a convention out of {', '.join(CONVENTIONS)}, found {name!r}; "
+            "correct the name"
+        )
 
 
 def to_known_labels(array: np.ndarray) -> np.ndarray:
-    """Round a label map to the MyoPS values.
-
-    Args:
-        array: label map of any shape and numeric dtype; float noise is rounded, 1221 means edema.
-
-    Returns:
-        uint16 array of the same shape, values 0, 200, 500, 600, 1220, 2221 and 2222 (MVO) only.
+    """Round a label map of any shape to the MyoPS values, uint16; 1221 means edema.
 
     Raises:
-        InputError: a value is no MyoPS label; the message lists every such value.
+        InputError: a value that is not a MyoPS label; the message lists every such value.
     """
-    same = {value: value for value in (0, *MYOPS.values(), MVO)}
-    return _mapped(array, same | ALIASES, "MyoPS")
-
-
-def from_emidec(array: np.ndarray) -> np.ndarray:
-    """Turn EMIDEC labels 0-4 (any shape) into MyoPS labels, uint16; no-reflow becomes MVO.
-
-    Raises:
-        InputError: a value is no EMIDEC label.
-    """
-    return _mapped(array, _EMIDEC, "EMIDEC")
-
-
-def from_acdc(array: np.ndarray) -> np.ndarray:
-    """Turn ACDC labels 0-3 (any shape) into MyoPS labels, uint16; all myocardium is normal.
-
-    Raises:
-        InputError: a value is no ACDC label.
-    """
-    return _mapped(array, _ACDC, "ACDC")
-
-
-def from_mnms(array: np.ndarray) -> np.ndarray:
-    """Turn M&Ms labels 0-3 (any shape) into MyoPS labels, uint16; all myocardium is normal.
-
-    Raises:
-        InputError: a value is no M&Ms label.
-    """
-    return _mapped(array, _MNMS, "M&Ms")
-
-
-# How label files number the structures -> the function that makes MyoPS labels of them.
-CONVENTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "myops": to_known_labels,
-    "emidec": from_emidec,
-    "acdc": from_acdc,
-    "mnms": from_mnms,
-}
+    return CONVENTIONS[DEFAULT_CONVENTION].to_myops(array)
 
 
 def normal_myocardium(labels: np.ndarray) -> np.ndarray:
     """Bool array, True where the myocardium is neither scar nor edema."""
-    return labels == _NORMAL
+    return STRUCTURES["normal_myocardium"].mask(labels)
 
 
 def blood_pool(labels: np.ndarray) -> np.ndarray:
     """Bool array, True in the cavity of the left ventricle."""
-    return labels == _BLOOD
+    return STRUCTURES["blood_pool"].mask(labels)
 
 
 def right_ventricle(labels: np.ndarray) -> np.ndarray:
     """Bool array, True in the cavity of the right ventricle."""
-    return labels == _RIGHT
+    return STRUCTURES["right_ventricle"].mask(labels)
 
 
 def edema(labels: np.ndarray) -> np.ndarray:
     """Bool array, True where the label is edema (without the scar inside it)."""
-    return labels == _EDEMA
+    return STRUCTURES["edema"].mask(labels)
 
 
 def scar(labels: np.ndarray) -> np.ndarray:
     """Bool array, True where the label is scar, with the MVO inside it."""
-    return (labels == _SCAR) | (labels == MVO)
+    return STRUCTURES["scar"].mask(labels)
 
 
 def mvo(labels: np.ndarray) -> np.ndarray:
     """Bool array, True where the label is microvascular obstruction, a part of the scar."""
-    return labels == MVO
+    return STRUCTURES["mvo"].mask(labels)
 
 
 def scar_or_edema(labels: np.ndarray) -> np.ndarray:
     """Bool array, union of scar and edema: the published "scar + edema" region."""
-    return scar(labels) | edema(labels)
+    return STRUCTURES["scar_or_edema"].mask(labels)
 
 
 def myocardium(labels: np.ndarray) -> np.ndarray:
     """Bool array, the whole wall of the left ventricle: normal, edema or scar."""
-    return normal_myocardium(labels) | scar_or_edema(labels)
+    return STRUCTURES["myocardium"].mask(labels)
 
 
 def lv_region(labels: np.ndarray) -> np.ndarray:
     """Bool array, everything inside the epicardium: wall and blood pool."""
-    return myocardium(labels) | blood_pool(labels)
+    return STRUCTURES["lv_region"].mask(labels)
 
 
 def _mapped(array: np.ndarray, mapping: dict[int, int], convention: str) -> np.ndarray:
     """Replace every value by its entry in `mapping`, or refuse the ones that have none."""
+    import numpy as np
+
     found, places = np.unique(array, return_inverse=True)
     rounded = np.round(np.nan_to_num(found.astype(np.float64), nan=-1.0, posinf=-1.0))
     known = np.isin(rounded, list(mapping)) & (np.abs(found - rounded) <= ROUNDING_TOLERANCE)

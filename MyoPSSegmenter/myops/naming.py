@@ -8,15 +8,9 @@ from pathlib import Path
 
 from .errors import InputError
 from .io import SUFFIXES
+from .sequences import FILE_PATTERNS, OPTIONS, SEQUENCES, option
 
-# MyoPS 2020 writes C0 for bSSFP and DE for LGE; the rest are names in common use.
-NAME_PARTS = {
-    "bssfp": ("c0", "bssfp", "ssfp", "cine"),
-    "lge": ("de", "lge", "psir"),
-    "t2": ("t2", "t2w", "stir"),
-}
-KNOWN_PARTS = frozenset(part for parts in NAME_PARTS.values() for part in parts)
-SEQUENCE_TITLES = {"bssfp": "bSSFP (cine)", "lge": "LGE", "t2": "T2"}
+KNOWN_PARTS = frozenset(part for row in SEQUENCES.values() for part in row.file_parts)
 LABEL_PARTS = {"gd", "gt", "seg", "label", "labels", "mask", "manual", "segmentation"}
 
 
@@ -35,15 +29,15 @@ def find_sequences(folder: Path) -> dict[str, list[Path]]:
             found.setdefault(sequence, []).append(path)
     if not found:
         raise InputError(
-            f"{folder}: expected images named *_C0, *_DE or *_LGE, *_T2 ({', '.join(SUFFIXES)}), "
-            "found none; rename them or name each file with --lge, --bssfp, --t2"
+            f"{folder}: expected images named {FILE_PATTERNS} ({', '.join(SUFFIXES)}), "
+            f"found none; rename them or name each file with {OPTIONS}"
         )
     for sequence, paths in found.items():
         if len(paths) > 1:
             names = ", ".join(path.name for path in paths)
             raise InputError(
                 f"{folder}: expected one {sequence} image, found {names}; "
-                f"name the right one with --{sequence}"
+                f"name the right one with {option(sequence)}"
             )
     return found
 
@@ -75,7 +69,7 @@ def differing_names(files: Mapping[str, Path]) -> list[str]:
         names = ", ".join(files[key].name for key in keys)
         raise InputError(
             f"expected images of one patient, found names of different patients ({names}); name "
-            "the images of one with --lge, --bssfp, --t2"
+            f"the images of one with {OPTIONS}"
         )
     return [
         f"the names of {' and '.join(keys)} begin with different words: are they of one patient?"
@@ -109,7 +103,7 @@ def sequence_of(path: Path) -> str | None:
         return None
     # The sequence stands last in such names: "study_T2_patient_DE" is an LGE.
     for part in reversed(parts):
-        for sequence, known in NAME_PARTS.items():
-            if part in known:
+        for sequence, row in SEQUENCES.items():
+            if part in row.file_parts:
                 return sequence
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import InputError
-from .labels import ALIASES, MYOPS
+from .labels import CONVENTIONS
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -63,7 +63,7 @@ def _refuse_flat_images(pixels: np.ndarray, sequence: str) -> None:
             f"{sequence}: expected an image, found the same value {values[0]:g} in every voxel; "
             "check the export"
         )
-    known = {0, 1, 2, 3, 4, *MYOPS.values(), *ALIASES}
+    known = {value for convention in CONVENTIONS.values() for value in convention.values}
     if values.size <= MAX_LABEL_VALUES or set(np.round(values).tolist()) <= known:
         listed = ", ".join(f"{value:g}" for value in values[:MAX_LABEL_VALUES])
         raise InputError(

@@ -217,9 +217,9 @@ def test_the_masses_are_the_voxels_of_the_written_labels_times_spacing_and_densi
 def test_the_printed_masses_are_those_in_the_file(segmented: tuple[Path, Result]) -> None:
     output, result = segmented
     measured = json.loads((output / "measurements.json").read_text("utf-8"))["tissues"]
-    for title in ("LV myocardium", "scar", "edema"):
-        printed = re.search(rf"^{title} +([\d.]+) g", result.stdout, re.MULTILINE)
-        name = title.lower().replace(" ", "_")
+    titles = {"lv_myocardium": "LV myocardium", "scar": "Scar", "edema": "Edema (outside scar)"}
+    for name, title in titles.items():
+        printed = re.search(rf"^{re.escape(title)} +([\d.]+) g", result.stdout, re.MULTILINE)
         assert printed is not None
         assert float(printed.group(1)) == pytest.approx(measured[name]["mass_g"], abs=0.05)
 
@@ -228,7 +228,7 @@ def test_edema_is_not_assessed_without_t2(patient: Path, tmp_path: Path) -> None
     lge = next(patient.glob("*_DE.nii.gz"))
     result = run("segment", "--lge", lge, "--output", tmp_path / "out", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    line = next(line for line in result.stdout.splitlines() if line.startswith("edema"))
+    line = next(line for line in result.stdout.splitlines() if line.startswith("Edema"))
     assert "not assessed" in line and " g" not in line
 
 

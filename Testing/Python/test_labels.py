@@ -46,16 +46,16 @@ def test_a_long_list_of_unknown_values_is_cut() -> None:
 
 
 def test_emidec_infarct_and_no_reflow_both_become_scar() -> None:
-    assert labels.from_emidec(np.arange(5)).tolist() == [0, 500, 200, 2221, 2222]
+    assert labels.CONVENTIONS["emidec"].to_myops(np.arange(5)).tolist() == [0, 500, 200, 2221, 2222]
 
 
 def test_acdc_ventricles_and_myocardium_are_renumbered() -> None:
-    assert labels.from_acdc(np.arange(4)).tolist() == [0, 600, 200, 500]
+    assert labels.CONVENTIONS["acdc"].to_myops(np.arange(4)).tolist() == [0, 600, 200, 500]
 
 
 def test_acdc_refuses_a_fourth_label() -> None:
     with pytest.raises(InputError, match="ACDC labels"):
-        labels.from_acdc(np.arange(5))
+        labels.CONVENTIONS["acdc"].to_myops(np.arange(5))
 
 
 def test_regions_are_the_unions_that_the_challenge_defines() -> None:

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from myops.cascade import segment
 from myops.case import load_case, restore
-from myops.labels import from_acdc, from_emidec, lv_region
+from myops.labels import CONVENTIONS, lv_region
 from myops.weights import load_models
 
 ROOT = Path(os.environ.get("MYOPS_REAL", Path(__file__).parents[3] / "shared" / "real"))
@@ -36,10 +36,12 @@ def read(path):
 
 def test_the_ventricle_is_found_in_an_lge_stack_alone():
     case = load_case(lge=EMIDEC / "Case_N046_LGE.nii.gz")
-    truth = from_emidec(read(EMIDEC / "Case_N046_gt.nii.gz"))
+    truth = CONVENTIONS["emidec"].to_myops(read(EMIDEC / "Case_N046_gt.nii.gz"))
     assert lv_dice(case, truth) > 0.7
 
 
 def test_the_ventricle_is_found_in_a_cine_frame_alone():
-    truth = from_acdc(np.round(read(ACDC.with_name("patient078_frame01_gt.nii.gz"))).astype(int))
+    truth = CONVENTIONS["acdc"].to_myops(
+        np.round(read(ACDC.with_name("patient078_frame01_gt.nii.gz"))).astype(int)
+    )
     assert lv_dice(load_case(bssfp=ACDC), truth) > 0.7

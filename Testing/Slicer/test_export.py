@@ -117,7 +117,7 @@ def test_slicer_opens_the_segmentation_with_names_colors_and_the_same_voxels(ben
     found = [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
     assert found == list(SEGMENTS)
     for name, one in SEGMENTS.items():
-        assert segmentation.GetSegment(name).GetName() == one.name
+        assert segmentation.GetSegment(name).GetName() == one.title
     np.testing.assert_array_equal(readLabels(node, bench.correction.case), bench.correction.labels)
     assert isinstance(segmentation, slicer.vtkSegmentation)
 

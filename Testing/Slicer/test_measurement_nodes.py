@@ -113,11 +113,11 @@ def test_the_mass_table_shows_grams_and_percent_of_lv_mass(scene):
     nodes.updateMassTable(scene, tissue_masses(labels, frozenset({"scar", "edema"}), 0.1))
     table = tableColumns(nodes.massTable(scene))
     rows = dict(zip(table["Tissue"], zip(*list(table.values())[1:])))
-    assert rows["LV mass"] == ("10.5", "100.0", "10.0", "")
-    assert rows["Scar (MVO included)"] == ("2.1", "20.0", "2.0", "")
-    assert rows["Microvascular obstruction (MVO)"] == ("0.5", "5.0", "0.5", "")
-    assert rows["Edema outside the scar"] == ("1.1", "10.0", "1.0", "")
-    assert rows["Scar or edema"] == ("3.2", "30.0", "3.0", "")
+    assert rows["LV myocardium"] == ("10.5", "100.0", "10.0", "")
+    assert rows["Scar"] == ("2.1", "20.0", "2.0", "")
+    assert rows["Microvascular obstruction (in scar)"] == ("0.5", "5.0", "0.5", "")
+    assert rows["Edema (outside scar)"] == ("1.1", "10.0", "1.0", "")
+    assert rows["Scar + edema"] == ("3.2", "30.0", "3.0", "")
     assert rows["LV blood pool"] == ("–", "–", "10.0", "a cavity: volume only")
 
 
@@ -125,7 +125,7 @@ def test_what_was_not_assessed_is_a_dash_with_its_reason(scene):
     labels = np.full((1, 4, 4), 200, np.uint16)
     nodes.updateMassTable(scene, tissue_masses(labels, frozenset({"scar"}), 0.1))
     table = tableColumns(nodes.massTable(scene))
-    row = table["Tissue"].index("Edema outside the scar")
+    row = table["Tissue"].index("Edema (outside scar)")
     assert table["Mass (g)"][row] == "–"
     assert "no T2 image" in table["Note"][row]
 

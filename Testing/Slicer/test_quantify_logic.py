@@ -427,7 +427,7 @@ def test_a_t2_that_shows_a_part_of_the_heart_gives_no_total_in_panel_and_tables(
     for name in ("edema", "scar_or_edema"):
         assert bench.quantify.masses[name].mass_g is None
     table = tableColumns(nodes.massTable(scene))
-    row = table["Tissue"].index("Edema outside the scar")
+    row = table["Tissue"].index("Edema (outside scar)")
     assert table["Mass (g)"][row] == "–" and "T2 does not show the whole LV" in table["Note"][row]
     bench.measure()
     assert bench.quantify.measurements.tissues == bench.quantify.masses

@@ -19,7 +19,8 @@ from myops.case import Case, case_from_images, restore
 from myops.errors import InputError
 from myops.labels import MVO, MYOPS
 from myops.report.colors import rgb
-from myops.slicer_segmentation import SEGMENTS, with_segment_headers
+from myops.slicer_segmentation import SEGMENTS, terminology, with_segment_headers
+from myops.structures import rgb_of
 from MyoPSSegmenterLib.SceneBridge import arrayOf, volumeFromImage, worldFromVoxel
 from MyoPSSegmenterLib.SegmentationNodes import (
     EXTRA_TAG,
@@ -194,11 +195,11 @@ def test_segments_have_names_colors_and_terminology(scene: Any) -> None:
     assert list(segmentation.GetSegmentIDs()) == list(SEGMENTS)
     for name, known in SEGMENTS.items():
         segment = segmentation.GetSegment(name)
-        assert segment.GetName() == known.name
-        assert segment.GetColor() == pytest.approx(rgb(known.color))
+        assert segment.GetName() == known.title
+        assert segment.GetColor() == pytest.approx(rgb_of(known.color))
         tag = vtk.reference("")
         assert segment.GetTag(segment.GetTerminologyEntryTagName(), tag)
-        assert str(tag) == known.terminology
+        assert str(tag) == terminology(known)
 
 
 def test_the_terminology_is_read_by_slicers_own_parser(scene: Any) -> None:

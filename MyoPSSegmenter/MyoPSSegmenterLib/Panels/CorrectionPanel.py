@@ -8,18 +8,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from myops.report.colors import COLORS
+from myops.structures import ASSESSABLE, CORRECTED, STRUCTURES
 
 from .Panel import Panel, offer
 from .Waiting import prompts
 
-BUTTONS = {
-    "scar": "scarButton",
-    "edema": "edemaButton",
-    "myocardium": "myocardiumButton",
-    "blood_pool": "bloodPoolButton",
-    "mvo": "mvoButton",
-}
+# As Correction.ui names them: "bloodPoolButton".
+BUTTONS = {name: name[0] + name.title().replace("_", "")[1:] + "Button" for name in CORRECTED}
 TOOLS = {"positive": "addButton", "negative": "removeButton", "box": "boxButton"}
 PLAIN_THRESHOLD = 0.5
 # Tools whose tooltip changes with what they wait for.
@@ -119,7 +114,7 @@ class CorrectionPanel(Panel):
     def showMasses(self, **_values: object) -> None:
         """Scar and edema in grams, where the eye is while clicking; all else is in step 4."""
         masses = self.logic.quantify.masses
-        shown = [(_("Scar"), masses.get("scar")), (_("Edema"), masses.get("edema"))]
+        shown = [(_(STRUCTURES[name].title), masses.get(name)) for name in ASSESSABLE]
         texts = [f"{title} {massText(mass)}" for title, mass in shown if massText(mass)]
         self.ui.massLabel.text = "     ".join(texts)
 
@@ -230,7 +225,7 @@ class CorrectionPanel(Panel):
 
     def _paintButtons(self) -> None:
         for structure, name in BUTTONS.items():
-            getattr(self.ui, name).setIcon(colorIcon(COLORS[structure]))
+            getattr(self.ui, name).setIcon(colorIcon(STRUCTURES[structure].color))
 
 
 def colorIcon(color: str) -> Any:

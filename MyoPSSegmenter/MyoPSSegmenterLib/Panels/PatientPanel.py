@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from myops.report.colors import SEQUENCE_NAMES
+from myops.sequences import ASKED_SEQUENCES, SEQUENCE_TITLES, SEQUENCES
 
 from .Panel import Panel, offer
 
-# In the order of the selectors; the parameter of each.
-SEQUENCES = {"lge": "lgeVolume", "bssfp": "bssfpVolume", "t2": "t2Volume"}
 COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""}
 
 
@@ -29,8 +28,12 @@ class PatientPanel(Panel):
         self._filling = False
         self._laidOut: set[str] = set()
         self._zoomed: Any = None
-        for name in SEQUENCES:
-            getattr(ui, f"{name}Selector").setMRMLScene(logic.scene)
+        # Selectors of sequences that Patient.ui and the parameter node do not know.
+        self._added = [name for name in ASKED_SEQUENCES if not hasattr(ui, f"{name}Selector")]
+        for name in self._added:
+            self._addSelector(name)
+        for name in ASKED_SEQUENCES:
+            self._selector(name).setMRMLScene(logic.scene)
         self.connect(ui.loadFolderButton, "clicked()", self.chooseFolder)
         self.connect(ui.sampleButton, "clicked()", self.loadSample)
         self.connect(ui.layoutButton, "clicked()", self.showSideBySide)
@@ -51,14 +54,14 @@ class PatientPanel(Panel):
 
     def parametersChanged(self) -> None:
         """The user chose a volume: a volume chosen twice changes places with the other one."""
-        if self._filling:
+        if self._filling or self.parameters is None:
             return
-        chosen = {name: getattr(self.parameters, key) for name, key in SEQUENCES.items()}
-        had = {name: self.logic.patient.volumes.get(name) for name in SEQUENCES}
+        chosen = {name: self._chosen(name) for name in ASKED_SEQUENCES}
+        had = {name: self.logic.patient.volumes.get(name) for name in ASKED_SEQUENCES}
         if chosen == had:
             return
-        for name in SEQUENCES:
-            for other in SEQUENCES:
+        for name in ASKED_SEQUENCES:
+            for other in ASKED_SEQUENCES:
                 same = chosen[name] is not None and chosen[name] is chosen[other]
                 if same and name != other and chosen[name] is not had[name]:
                     chosen[other] = had[name]
@@ -94,12 +97,37 @@ class PatientPanel(Panel):
             node = self.logic.correction.node
             showSequences(self.logic.scene, patient.volumes, node, patient.case)
 
+    def _selector(self, name: str) -> Any:
+        return getattr(self.ui, f"{name}Selector")
+
+    def _chosen(self, name: str) -> Any:
+        """The volume that the user chose as a sequence; None for none."""
+        if name in self._added:
+            return self._selector(name).currentNode()
+        return getattr(self.parameters, f"{name}Volume")
+
+    def _addSelector(self, name: str) -> None:
+        """Make a selector below those of Patient.ui."""
+        selector = slicer.qMRMLNodeComboBox()
+        selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        selector.noneEnabled, selector.noneDisplay = True, _("not available")
+        selector.addEnabled = selector.removeEnabled = selector.renameEnabled = False
+        selector.toolTip = SEQUENCES[name].description
+        row = qt.QWidget()
+        layout = qt.QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(qt.QLabel(SEQUENCE_TITLES[name]))
+        layout.addWidget(selector, 1)
+        steps = self.ui.findingsBox.parentWidget().layout()
+        steps.insertWidget(steps.indexOf(self.ui.findingsBox), row)
+        setattr(self.ui, f"{name}Selector", selector)
+        self.connect(selector, "currentNodeChanged(vtkMRMLNode*)", self.parametersChanged)
+
     def _swapMenu(self) -> Any:
         menu = qt.QMenu(self.ui.swapButton)
-        names = list(SEQUENCES)
         self._actions = []
-        for first, second in ((names[0], names[1]), (names[0], names[2]), (names[1], names[2])):
-            title = _("{a} and {b}").format(a=SEQUENCE_NAMES[first], b=SEQUENCE_NAMES[second])
+        for first, second in combinations(ASKED_SEQUENCES, 2):
+            title = _("{a} and {b}").format(a=SEQUENCE_TITLES[first], b=SEQUENCE_TITLES[second])
             action = qt.QAction(title, menu)
             menu.addAction(action)
             self.connect(action, "triggered()", self._swapper(first, second))
@@ -118,7 +146,8 @@ class PatientPanel(Panel):
         patient = self.logic.patient
         shown = {node.GetID() for node in patient.volumes.values()}
         if patient.files is not None and shown and not shown & self._laidOut:
-            names = ", ".join(SEQUENCE_NAMES[name] for name in SEQUENCES if name in patient.volumes)
+            present = (name for name in ASKED_SEQUENCES if name in patient.volumes)
+            names = ", ".join(SEQUENCE_TITLES[name] for name in present)
             self.say(_("{patient}: {names} loaded.").format(patient=patient.caseName, names=names))
             self.showSideBySide()
         self._laidOut = shown
@@ -140,10 +169,14 @@ class PatientPanel(Panel):
             return
         self._filling = True
         try:
-            for name, key in SEQUENCES.items():
+            for name in ASKED_SEQUENCES:
                 node = self.logic.patient.volumes.get(name)
-                if getattr(self.parameters, key) is not node:
-                    setattr(self.parameters, key, node)
+                if self._chosen(name) is node:
+                    continue
+                if name in self._added:
+                    self._selector(name).setCurrentNode(node)
+                else:
+                    setattr(self.parameters, f"{name}Volume", node)
         finally:
             self._filling = False
 

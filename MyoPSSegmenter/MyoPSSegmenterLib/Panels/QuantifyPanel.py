@@ -6,6 +6,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from myops.report.bullseye import QUANTITIES
+
 from ..BullsEye import bullsEyePlot, fitToView
 from ..MeasurementNodes import massTable, methodsTable
 from ..SlicePlot import slicePlot
@@ -29,11 +31,7 @@ class QuantifyPanel(Panel):
         self.connect(ui.remoteAutomaticButton, "clicked()", self.logic.quantify.clearRemote)
         self.connect(ui.bullsEyeSelector, "currentIndexChanged(int)", self.setBullsEye)
         self.connect(ui.plotTabs, "currentChanged(int)", self._fit)
-        quantities = [
-            ("scar", _("Scar, % of the segment")),
-            ("edema", _("Edema, % of the segment")),
-            ("transmurality", _("Transmurality of the scar, %")),
-        ]
+        quantities = [(name, _(one.short)) for name, one in QUANTITIES.items()]
         fillChoices(ui.bullsEyeSelector, quantities, logic.quantify.bullsEyeQuantity)
         for topic in ("numbers", "measurements", "labels", "clear"):
             self.listen(topic, self.update)

@@ -8,20 +8,15 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from myops.structures import STRUCTURES
+
 from .CorrectionPanel import BUTTONS, CorrectionPanel
 
 
 def shortcuts(panel: CorrectionPanel) -> list[tuple[str, str, Callable[[], object]]]:
     """Key, what it does, and the function, in the order in which they are listed."""
-    names = {
-        "scar": _("Scar"),
-        "edema": _("Edema"),
-        "myocardium": _("Myocardium"),
-        "blood_pool": _("Blood pool"),
-        "mvo": _("MVO"),
-    }
     structures = [
-        (str(index + 1), names[structure], _chooser(panel, structure))
+        (str(index + 1), _(STRUCTURES[structure].short), _chooser(panel, structure))
         for index, structure in enumerate(BUTTONS)
     ]
     carry = panel.logic.correction.proposeCarry

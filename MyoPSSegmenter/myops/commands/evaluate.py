@@ -9,11 +9,13 @@ import click
 
 from myops.commands.options import (
     PATH,
+    ConventionName,
     case_convention_option,
     convention_option,
     device_option,
 )
 from myops.commands.screen import progress_bar
+from myops.structures import CORRECTED
 
 if TYPE_CHECKING:
     from myops.refine.evaluation import PatientResult
@@ -42,7 +44,12 @@ def evaluate() -> None:
 @click.argument("truth", type=PATH)
 @click.option("--output", "-o", type=PATH, help="JSON file for the numbers.")
 @convention_option
-@click.option("--truth-convention", default="", help="Of the truth, where it is another one.")
+@click.option(
+    "--truth-convention",
+    type=ConventionName(),
+    default="",
+    help="Of the truth, where it is another one.",
+)
 def masks(
     prediction: Path, truth: Path, output: Path | None, convention: str, truth_convention: str
 ) -> None:
@@ -76,8 +83,8 @@ def masks(
 @case_convention_option
 @click.option(
     "--structure",
-    type=click.Choice(["scar", "edema", "myocardium", "blood_pool", "mvo"]),
-    default="scar",
+    type=click.Choice(CORRECTED),
+    default=CORRECTED[0],
     show_default=True,
 )
 @click.option(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from myops.errors import InputError
+from myops.labels import CONVENTIONS, DEFAULT_CONVENTION, check_convention
+from myops.sequences import ASKED_SEQUENCES, SEQUENCES, option
 
 if TYPE_CHECKING:
     from myops.inputs import Inputs
@@ -22,29 +24,51 @@ device_option = click.option(
 )
 
 
+class ConventionName(click.Choice):
+    """A name out of `CONVENTIONS`; another one is refused in one line, as all bad input is."""
+
+    def __init__(self) -> None:
+        super().__init__(list(CONVENTIONS))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the name.
+
+        Raises:
+            InputError: an unknown one.
+        """
+        if value:  # "" = not given
+            check_convention(value)
+        return value
+
+
 convention_option = click.option(
     "--convention",
-    default="myops",
+    type=ConventionName(),
+    default=DEFAULT_CONVENTION,
     show_default=True,
-    help="How label files number structures: myops, emidec, acdc or mnms.",
+    help="How label files number the structures.",
 )
 case_convention_option = click.option(
-    "--convention", default="", help="Of the label files, if not that of their data set's names."
+    "--convention",
+    type=ConventionName(),
+    default="",
+    help="Of the label files, if not that of their data set's names.",
 )
 
 
 def place_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that name image files, and call it with `folder` and `named`."""
 
-    @click.argument("folder", type=PATH, required=False)
-    @click.option("--lge", type=PATH, help="Late gadolinium enhancement: file or DICOM folder.")
-    @click.option("--bssfp", type=PATH, help="bSSFP (cine): file or DICOM folder.")
-    @click.option("--t2", type=PATH, help="T2-weighted: file or DICOM folder.")
     @functools.wraps(command)
-    def with_places(lge: Path | None, bssfp: Path | None, t2: Path | None, **rest: Any) -> None:
-        command(named={"lge": lge, "bssfp": bssfp, "t2": t2}, **rest)
+    def with_places(**given: Any) -> None:
+        named = {name: given.pop(name) for name in ASKED_SEQUENCES}
+        command(named=named, **given)
 
-    return with_places
+    decorated: Callable[..., None] = with_places
+    for name in reversed(ASKED_SEQUENCES):
+        words = f"{SEQUENCES[name].description}: file or DICOM folder."
+        decorated = click.option(option(name), name, type=PATH, help=words)(decorated)
+    return click.argument("folder", type=PATH, required=False)(decorated)
 
 
 def image_options(command: Callable[..., None]) -> Callable[..., None]:

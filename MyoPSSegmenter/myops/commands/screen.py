@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from myops.readable import readable
+from myops.structures import MEASURED
 
 if TYPE_CHECKING:
     from myops.quantify.measure import Measurements
@@ -65,8 +66,7 @@ def print_measurements(measurements: Measurements) -> None:
     from myops.quantify.text import amount
 
     for name, tissue in measurements.tissues.items():
-        title = name.replace("_", " ").replace("lv ", "LV ")
-        click.echo(f"{title:<42}{amount(tissue)}")
+        click.echo(f"{MEASURED[name].amount_title:<42}{amount(tissue)}")
     for scar in measurements.fwhm.values():
         overlap = scar.dice_with_scar
         agreement = "" if overlap is None else f", Dice with the automatic scar {overlap:.2f}"

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import re
 
-# Searched in this order: "T2_prep_LGE" is an LGE, "t2p_ssfp" a T2-weighted image.
-SEQUENCE_WORDS = {
-    "lge": r"(de)?lge|d?e?psir|delayed|late[ _-]*(gad\w*|gd|enh\w*)|viab\w*|mde|(?-i:DE)|"
-    r"post[ _-]*(con\w*|gd|gad\w*)",
-    "t2": r"t2|t2p|t2w|t2[ _-]*(stir|tirm|tse|fse|spair|blade|prep|weighted)|stir|tirm|o?edema",
-    "bssfp": r"cine|b?ssfp|trufi|trufisp|true[ _-]*fisp|fiesta|s?b?tfe|b-tfe|bffe|balanced|c0",
-}
-# Pictures that hold one of those words and are something else.
+from ..sequences import SEQUENCES
+
+# Pictures that hold one of the sequences' words and are something else.
 OTHER_WORDS = (
     r"locali[sz]er\w*|loc|scout|survey|plan|t[12]?[ _-]*map\w*|maps?|mapping|molli|shmolli|perf\w*|"
     r"haste|flow|venc|pc|tagg\w*|t2\*|t2[ _-]*star|first[ _-]*pass|dynamic|angio\w*|report|"
@@ -29,7 +24,11 @@ def _pattern(words: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![a-z0-9])(?:{words})(?![a-z*])", re.IGNORECASE)
 
 
-_SEQUENCES = {name: _pattern(words) for name, words in SEQUENCE_WORDS.items()}
+# Searched in this order.
+_SEQUENCES = {
+    row.name: _pattern(row.series_words)
+    for row in sorted(SEQUENCES.values(), key=lambda row: row.word_rank)
+}
 _OTHER, _LONG, _OTHER_VIEW = map(_pattern, (OTHER_WORDS, LONG_AXIS_WORDS, OTHER_VIEW_WORDS))
 _SHORT, _MAGNITUDE, _PHASE = map(_pattern, (SHORT_AXIS_WORDS, MAGNITUDE_WORDS, PHASE_WORDS))
 _CINE = _pattern("cine")
@@ -59,10 +58,22 @@ def is_other(text: str) -> bool:
 
 def other_word(text: str) -> str:
     """The word that names something else than a short-axis stack to be segmented; "" if none."""
-    found = _OTHER.search(text) or _LONG.search(text)
+    found = _unclaimed(text) or _LONG.search(text)
     if found is None and not _SHORT.search(text):
         found = _OTHER_VIEW.search(text)
     return found.group() if found else ""
+
+
+def _unclaimed(text: str) -> re.Match[str] | None:
+    """The first word for something else, unless it belongs to a sequence's own words.
+
+    A table with a row for T1 maps claims "T1 map", which otherwise tells against a series.
+    """
+    own = [one.span() for pattern in _SEQUENCES.values() for one in pattern.finditer(text)]
+    for found in _OTHER.finditer(text):
+        if not any(start <= found.start() and found.end() <= end for start, end in own):
+            return found
+    return None
 
 
 def rank(text: str) -> int:

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from myops.models.blocks import Decoder, Encoder, run_where_present
+from myops.sequences import NETWORK_SEQUENCES
 
-SEQUENCES = 3  # bssfp, lge, t2
+SEQUENCES = len(NETWORK_SEQUENCES)
 # Classes of the two stages in the order of their channels.
 BACKGROUND, BLOOD_POOL, WALL = range(3)
 OTHER, NORMAL, EDEMA, SCAR = range(4)

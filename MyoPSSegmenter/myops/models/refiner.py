@@ -22,13 +22,14 @@ from torch.nn import functional
 
 from myops.models.blocks import Decoder, Encoder, double_conv, group_norm
 from myops.models.segment_anything_parts import modeling
+from myops.sequences import NETWORK_SEQUENCES
+from myops.structures import CORRECTED
 
-SEQUENCES = 3
+SEQUENCES = len(NETWORK_SEQUENCES)
 # Probabilities the encoder sees, and the present label map's planes the head sees: blood pool,
 # normal myocardium, edema, scar.
 TISSUES = 4
-# Scar, edema, myocardium, blood pool, MVO; see myops.refine.prompts.STRUCTURES.
-STRUCTURES = 5
+STRUCTURES = len(CORRECTED)
 # The present mask as logits: sure enough to stay where no prompt speaks, not too sure to change.
 MASK_LOGIT = 3.0
 # Standard deviations of a click's blobs in pixels: its place, its neighborhood.

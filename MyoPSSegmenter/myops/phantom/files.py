@@ -13,10 +13,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..itk_files import save_image
+from ..sequences import SEQUENCES
 from ..text_files import write_text
+from .contrast import PHYSICAL
 from .patient import PhantomConfig, PhantomPatient, generate_patient
 
-SUFFIXES = {"bssfp": "C0", "lge": "DE", "t2": "T2"}
+# What the file of each synthetic sequence ends in.
+SUFFIXES = {name: SEQUENCES[name].suffixes[0] for name in PHYSICAL}
 COHORT_FILE = "cohort.json"
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..case import SEQUENCES
 from ..labels import MYOPS
+from ..sequences import GRID_SEQUENCES
 from . import acquisition
 from .contrast import PHYSICAL, random_contrast
 from .fields import smooth_field
@@ -187,7 +187,7 @@ def _draw_sequences(rng: np.random.Generator, config: PhantomConfig) -> tuple[st
     """All three sequences, or one of the incomplete sets met in practice."""
     pick = rng.random()
     if not config.dropout or pick < 0.5:
-        return SEQUENCES
+        return tuple(PHYSICAL)
     if pick < 0.7:
         return ("lge",)
     return ("bssfp",) if pick < 0.82 else ("bssfp", "lge") if pick < 0.92 else ("lge", "t2")
@@ -303,7 +303,7 @@ def _images(
     window: tuple[slice, slice],
 ) -> dict[str, np.ndarray]:
     """Every present sequence as stored; the first of LGE, bSSFP is the frame of the truth."""
-    reference = "lge" if "lge" in sequences else "bssfp"
+    reference = next(name for name in GRID_SEQUENCES if name in sequences)
     tissues = sample_tissues(rng)
     random_values = rng.random() < config.random_contrast_share
     noise = rng.uniform(0.008, 0.07)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import labels as regions
 from ..errors import InputError
 from ..label_maps import read_mask_on_case, read_on_case
+from ..labels import DEFAULT_CONVENTION
 from ..segmentation import Segmentation
+from ..structures import ASSESSABLE, STRUCTURES, assessed_by
 from .conventional import METHODS, ConventionalSettings
 from .measure import Measurements, measure
 from .remote import Sector
@@ -30,7 +31,7 @@ def measure_label_map(
     path: Path,
     *,
     methods: Sequence[str] = (),
-    convention: str = "myops",
+    convention: str = DEFAULT_CONVENTION,
     remote_mask: Path | None = None,
     remote_sector: tuple[float, float] | None = None,
     hyperenhanced: Path | None = None,
@@ -86,7 +87,9 @@ def measure_label_map(
     )
 
 
-def read_label_map(path: str | Path, case: Case, convention: str = "myops") -> Segmentation:
+def read_label_map(
+    path: str | Path, case: Case, convention: str = DEFAULT_CONVENTION
+) -> Segmentation:
     """Read a label map drawn on a case's reference image.
 
     Scar is assessed where there is an LGE or labeled scar, edema where there is a T2 or labeled
@@ -101,13 +104,12 @@ def read_label_map(path: str | Path, case: Case, convention: str = "myops") -> S
         InputError: an unreadable file, unknown labels, or another grid than the reference's.
     """
     labels, warnings = read_on_case(path, case, convention)
-    imaged = {"scar": "lge" in case.images, "edema": "t2" in case.images}
     return Segmentation(
         labels=labels,
         geometry=case.geometry,
         probabilities={},
         uncertainty=np.zeros(labels.shape, np.float32),
-        assessed=judged(frozenset(name for name, seen in imaged.items() if seen), labels),
+        assessed=judged(assessed_by(case.sequences), labels),
         model={},
         seconds={},
         warnings=warnings,
@@ -118,12 +120,11 @@ def judged(assessed: frozenset[str], labels: np.ndarray) -> frozenset[str]:
     """What the images allow to judge, and what is labeled: whoever labeled scar has judged it.
 
     Args:
-        assessed: which of "scar", "edema" the images show.
+        assessed: which of `structures.ASSESSABLE` the images show.
         labels: uint16 (z, y, x), MyoPS values.
     """
-    tissues = {"scar": regions.scar, "edema": regions.edema}
-    drawn = {n for n, region in tissues.items() if n not in assessed and region(labels).any()}
-    return assessed | drawn
+    unseen = (name for name in ASSESSABLE if name not in assessed)
+    return assessed | {name for name in unseen if STRUCTURES[name].mask(labels).any()}
 
 
 def read_mask(path: str | Path, case: Case) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import labels as regions
+from ..structures import MEASURED, STRUCTURES
 
 if TYPE_CHECKING:
     from ..case import Case
@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 # Resonance: Schulz-Menger et al., J Cardiovasc Magn Reson 2020;22:19.
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05
 
-NOT_ASSESSED = {
-    "scar": "not assessed: there is no LGE image",
-    "edema": "not assessed: there is no T2 image",
-    "scar_or_edema": "not assessed: the union needs both an LGE and a T2 image",
-    "mvo": "not assessed: the label map marks no microvascular obstruction apart from scar",
-}
+NOT_ASSESSED = {name: row.not_assessed for name, row in STRUCTURES.items() if row.seen_on}
 GIVE_SPACING = "give the true spacing to get volumes and masses"
 UNKNOWN_SPACING = (
     f"refused: the image's header holds no spacing (1 x 1 x 1 mm at origin 0); {GIVE_SPACING}"
@@ -109,40 +104,27 @@ def tissue_masses(
 
     Args:
         labels: uint16 (z, y, x) or one slice (y, x), MyoPS values.
-        assessed: which of "scar", "edema" the present sequences allow to judge; "mvo" where the
-            label map tells MVO from scar, which marked MVO shows by itself.
+        assessed: which of `structures.ASSESSABLE` the present sequences allow to judge; "mvo"
+            where the label map tells MVO from scar, which marked MVO shows by itself.
         voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
         missing: tissues that cannot be judged here although they are `assessed` elsewhere, with the
             reason, see `coverage`.
         no_spacing: why `voxel_ml` is None, from `spacing_refusal`.
 
     Returns:
-        "lv_myocardium", "scar", "mvo", "edema", "scar_or_edema", "blood_pool" -> TissueMass.
+        Name out of `structures.MEASURED` -> TissueMass.
     """
-    counts = _tissue_voxels(labels)
-    known = assessed | ({"mvo"} if counts["mvo"] else set())
+    counts = {key: int(np.count_nonzero(row.mask(labels))) for key, row in MEASURED.items()}
+    known = assessed | {key for key, row in MEASURED.items() if row.optional and counts[key]}
     masses = {}
-    for name, voxels in counts.items():
-        needed = {"scar", "edema"} if name == "scar_or_edema" else {name}
-        reason = missing.get(name)
-        if name in NOT_ASSESSED and not known >= needed:
-            reason = NOT_ASSESSED[name]
-        judged = None if reason else voxels
-        masses[name] = tissue_mass(judged, counts["lv_myocardium"], voxel_ml, reason, no_spacing)
-    masses["blood_pool"] = _cavity(masses["blood_pool"])
+    for key, row in MEASURED.items():
+        reason = missing.get(key)
+        if row.seen_on and not known >= row.judged_as:
+            reason = row.not_assessed
+        judged = None if reason else counts[key]
+        mass = tissue_mass(judged, counts["lv_myocardium"], voxel_ml, reason, no_spacing)
+        masses[key] = mass if row.within("myocardium") else _cavity(mass)
     return masses
-
-
-def _tissue_voxels(labels: np.ndarray) -> dict[str, int]:
-    tissues = {
-        "lv_myocardium": regions.myocardium,
-        "scar": regions.scar,
-        "mvo": regions.mvo,
-        "edema": regions.edema,
-        "scar_or_edema": regions.scar_or_edema,
-        "blood_pool": regions.blood_pool,
-    }
-    return {name: int(np.count_nonzero(region(labels))) for name, region in tissues.items()}
 
 
 def _cavity(blood: TissueMass) -> TissueMass:

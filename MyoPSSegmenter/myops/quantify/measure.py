@@ -12,6 +12,7 @@ from .. import labels as regions
 from ..case import images_sha256
 from ..checksum import array_sha256
 from ..coverage import hidden_slices, hidden_tissues
+from ..structures import ASSESSABLE, STRUCTURES
 from .conventional import (
     REPORT_METHODS,
     RULE_TITLES,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from .orientation import Landmarks
 
 UNJUDGED = "not judged: nothing to set this rule's threshold by in this slice"
-NO_LGE = "not assessed: there is no LGE image"
+NO_LGE = STRUCTURES["scar"].not_assessed
 REPORT_SETTINGS = ConventionalSettings(methods=REPORT_METHODS)
 
 CONVENTIONS: Mapping[str, str] = {
@@ -106,7 +107,7 @@ class Measurements:
         case_name: name of the case.
         spacing_mm: (x, y, z) the volumes were computed with.
         spacing_known: False when the header holds none; volumes and masses are then refused.
-        tissues: "lv_myocardium", "scar", "mvo", "edema", "scar_or_edema", "blood_pool".
+        tissues: by the names of `structures.MEASURED`.
         slices: the same for every slice.
         remote: remote myocardium; None with `remote_reason`.
         fwhm: the two rules of the report by name, such as "fwhm_half_of_maximum_volume"; empty with
@@ -351,8 +352,8 @@ def _warnings(
     found += skipped_slices(regions.lv_region(labels))
     found += filter(None, [doubt_of_labels(weighed, known_spacing_mm(case))])
     found += [
-        f"{name.capitalize()}: {scale.lacking[name].partition(': ')[2]}."
-        for name in ("scar", "edema")
+        f"{STRUCTURES[name].title}: {scale.lacking[name].partition(': ')[2]}."
+        for name in ASSESSABLE
         if name in scale.lacking and name in segmentation.assessed
     ]
     if results and regions.myocardium(labels).any() and not regions.scar(labels).any():

@@ -11,6 +11,7 @@ import numpy as np
 from .. import labels as regions
 from ..coverage import NOTHING_HIDDEN, Hidden, reasons_by_slice, reasons_here, reasons_of_heart
 from ..geometry import Geometry
+from ..structures import ASSESSABLE
 from .endocardial_surface import EndocardialSurface, endocardial_lengths_mm, endocardial_surface
 from .insertion import find_septum
 from .mass import MYOCARDIAL_DENSITY_G_PER_ML, NOT_ASSESSED, UNKNOWN_SPACING
@@ -170,7 +171,7 @@ def regional(
     Args:
         labels: uint16 (z, y, x), MyoPS values.
         geometry: the Case's (canonical) grid.
-        assessed: which of "scar", "edema" the present sequences allow to judge.
+        assessed: which of `structures.ASSESSABLE` the present sequences allow to judge.
         spacing_known: False refuses masses, lengths and areas.
         landmarks: what the reader says about the orientation, if anything.
         hidden: where tissues cannot be judged although they are assessed, see `coverage`.
@@ -246,7 +247,7 @@ class _Measured:
         tissue: uint16 (n,), labels of the wall's voxels.
         places: their indices (z, y, x), each (n,).
         chords: of the stack.
-        assessed: which of "scar", "edema" can be judged.
+        assessed: which of `structures.ASSESSABLE` can be judged.
         voxel_ml: volume of a voxel; None when the spacing is unknown.
         hidden: tissue to bool (n,), where it cannot be judged.
         no_spacing: why `voxel_ml` is None.
@@ -307,7 +308,7 @@ class _Measured:
 
     def _not_assessed(self) -> dict[str, str]:
         """What cannot be judged anywhere."""
-        found = {n: NOT_ASSESSED[n] for n in ("scar", "edema") if n not in self.assessed}
+        found = {n: NOT_ASSESSED[n] for n in ASSESSABLE if n not in self.assessed}
         return found | ({"scar_or_edema": NOT_ASSESSED["scar_or_edema"]} if found else {})
 
     def _grams(self, voxels: int | None) -> float | None:

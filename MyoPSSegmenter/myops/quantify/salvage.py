@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import labels as regions
+from ..structures import STRUCTURES
 from .mass import NOTHING_MISSING
 
 SALVAGE_WARNING = (
@@ -43,15 +44,16 @@ def salvage(
 
     Args:
         labels: uint16 (z, y, x), MyoPS values.
-        assessed: which of "scar", "edema" the present sequences allow to judge.
+        assessed: which of `structures.ASSESSABLE` the present sequences allow to judge.
         hidden: those that they do not show in the whole LV, with the reason, see `coverage`.
     """
-    missing = [name for name in ("scar", "edema") if name not in assessed]
+    union = STRUCTURES["scar_or_edema"]
+    missing = [name for name in union.parts if name not in assessed]
     if missing:
-        images = " and ".join({"scar": "LGE", "edema": "T2"}[name] for name in missing)
+        images = " and ".join(STRUCTURES[name].images for name in missing)
         return Salvage(None, None, None, f"not assessed: there is no {images} image")
-    if "scar_or_edema" in hidden:
-        return Salvage(None, None, None, hidden["scar_or_edema"])
+    if union.name in hidden:
+        return Salvage(None, None, None, hidden[union.name])
     wall = int(regions.myocardium(labels).sum())
     if not wall:
         return Salvage(None, None, None, "no myocardium was found")

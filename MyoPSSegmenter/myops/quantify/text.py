@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..structures import MEASURED
 from .conventional import rule_title
 from .quality import QUALITY_UNITS
 from .threshold import NO_SLICE_JUDGED
@@ -25,7 +26,10 @@ QUALITY_TITLES = {
 
 def as_text(measurements: Measurements) -> str:
     """Masses, every conventional rule with its numbers, the remote region and image quality."""
-    lines = [_line(_title(name), amount(mass)) for name, mass in measurements.tissues.items()]
+    lines = [
+        _line(MEASURED[name].amount_title, amount(mass))
+        for name, mass in measurements.tissues.items()
+    ]
     for scar in measurements.methods.values():
         lines.append(_line(rule_title(scar.result), amount(scar.mass)))
         lines += [f"  {words}" for words in _rule_lines(scar)]
@@ -50,10 +54,6 @@ def amount(tissue: TissueMass) -> str:
 
 def _line(title: str, words: str) -> str:
     return f"{title:<{TITLE_WIDTH}}{words}"
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").replace("lv ", "LV ").replace("mvo", "MVO (in scar)")
 
 
 def _rule_lines(scar: ThresholdedScar) -> list[str]:

@@ -18,7 +18,8 @@ from myops import labels as regions
 from myops.errors import InputError
 from myops.refine.prompts import STRUCTURES
 from myops.refine.rules import REGIONS, Rules, apply_mask
-from myops.refine.session import SEEN_WITH, SEQUENCE_OF
+from myops.structures import DISEASE, missing_image
+from myops.structures import STRUCTURES as TABLE
 
 if TYPE_CHECKING:
     from myops.segmentation import Segmentation
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 Probabilities = Mapping[str, np.ndarray]
 # Below this chance of lying inside the ventricle, that of a tissue given the inside is noise.
 LEAST_INSIDE = 0.05
-# Structures that lie inside the wall, and the sum of probabilities that each is.
-IN_WALL = ("scar", "edema", "mvo")
+# The sum of probabilities that each structure is.
 PARTS = {
     "scar": ("scar",),
     "edema": ("edema",),
@@ -81,7 +81,7 @@ def at_threshold(
     def edited(plane: np.ndarray, here: Probabilities | None) -> np.ndarray:
         assert here is not None
         mask = _chance(plane, structure, here) >= threshold - SLACK
-        if structure in IN_WALL:
+        if structure in DISEASE:
             return mask | regions.mvo(plane) if structure == "scar" else mask
         return _near_ventricle(mask, plane)
 
@@ -203,7 +203,7 @@ def _slice_by_slice(
 def _chance(plane: np.ndarray, structure: str, here: Probabilities) -> np.ndarray:
     """The probability (y, x) that a threshold is compared with; see `at_threshold`."""
     joint = np.sum([here[name] for name in PARTS[structure]], axis=0, dtype=np.float32)
-    if structure not in IN_WALL:
+    if structure not in DISEASE:
         return np.asarray(joint)
     inside = here["lv_region"].astype(np.float32)
     given = np.where(inside >= LEAST_INSIDE, joint / np.maximum(inside, LEAST_INSIDE), 0)
@@ -269,10 +269,9 @@ def _check_threshold(segmentation: Segmentation, structure: str, threshold: floa
             "expected the probabilities of an automatic segmentation, found a label map; run the "
             "automatic segmentation to use a threshold"
         )
-    seen = SEEN_WITH.get(structure)
-    if seen is not None and seen not in segmentation.assessed:
+    if missing_image(structure, segmentation.assessed):
         raise InputError(
-            f"expected a segmentation with {SEQUENCE_OF[seen]} images, found one without; "
+            f"expected a segmentation with {TABLE[structure].images} images, found one without; "
             f"{structure} is not seen there"
         )
     if not 0 < threshold <= 1:

@@ -30,9 +30,7 @@ from myops.refine.clicking import (
 )
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
-
-# What a structure cannot be judged without.
-NEEDED = {"scar": "lge", "mvo": "lge", "edema": "t2"}
+from myops.structures import STRUCTURES
 
 
 @dataclass(frozen=True)
@@ -164,9 +162,9 @@ def _mass_g(case: Case, mask: np.ndarray) -> float | None:
 def _missing(structure: str, labeled: LabeledCase) -> str:
     if structure not in labeled.structures:
         return f"not assessed: the labels do not tell {structure}"
-    if NEEDED.get(structure, labeled.sequence) not in labeled.images:
-        return f"not assessed: there is no {NEEDED[structure].upper()} image"
-    return ""
+    row = STRUCTURES[structure]
+    seen = set(row.seen_on) <= set(labeled.images)
+    return "" if seen else f"not assessed: there is no {row.images} image"
 
 
 def _weights(segmentation: Segmentation, correctors: Mapping[str, Corrector]) -> dict[str, str]:

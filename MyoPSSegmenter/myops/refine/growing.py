@@ -30,19 +30,20 @@ from myops.case import Case
 from myops.refine.prompts import Point, Prompts, check_prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
+from myops.sequences import GRID_SEQUENCES
+from myops.structures import CORRECTED, DISEASE, STRUCTURES
 
 REACH_MM = 12.0
 DISC_MM = 3.0
 WALL_MARGIN_MM = 3.0
-# These are told from normal muscle and stay near the wall; the others from what surrounds them.
-IN_WALL = ("scar", "edema", "mvo")
+# Where a reader looks for the anatomy; disease has its own sequence.
+ANATOMY_IN = ("bssfp", "lge")
 # The sequences a reader looks at, the best one first.
 SHOWN_IN = {
-    "scar": ("lge", "bssfp"),
-    "edema": ("t2", "lge", "bssfp"),
-    "mvo": ("lge", "bssfp"),
-    "myocardium": ("bssfp", "lge"),
-    "blood_pool": ("bssfp", "lge"),
+    name: tuple(dict.fromkeys((*STRUCTURES[name].seen_on, *GRID_SEQUENCES)))
+    if name in DISEASE
+    else ANATOMY_IN
+    for name in CORRECTED
 }
 
 
@@ -121,7 +122,7 @@ def _after_click(slice_: _Slice, structure: str, point: Point) -> tuple[np.ndarr
 
 def _beyond(slice_: _Slice, structure: str, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What a positive click is told apart from, and where it may grow: both bool (y, x)."""
-    if structure not in IN_WALL:
+    if structure not in DISEASE:  # told from all around it, not from normal muscle
         return near & ~slice_.present, near
     from scipy.ndimage import distance_transform_edt
 

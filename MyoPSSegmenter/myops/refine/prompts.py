@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from myops.errors import InputError
+from myops.structures import CORRECTED
 
 # What can be corrected, in the order of the refiner's mask tokens.
-STRUCTURES = ("scar", "edema", "myocardium", "blood_pool", "mvo")
+STRUCTURES = CORRECTED
 
 
 @dataclass(frozen=True)

@@ -27,22 +27,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from myops import labels as regions
-from myops.labels import MVO, MYOPS
+from myops.labels import BACKGROUND, MYOPS
+from myops.structures import ASSESSABLE, CORRECTED, STRUCTURES
 
-BACKGROUND = 0
 NORMAL, BLOOD, RIGHT = MYOPS["normal_myocardium"], MYOPS["blood_pool"], MYOPS["right_ventricle"]
 EDEMA, SCAR = MYOPS["edema"], MYOPS["scar"]
 
 REGIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "scar": regions.scar,
-    "edema": regions.edema,
-    "myocardium": regions.myocardium,
-    "blood_pool": regions.blood_pool,
-    "mvo": regions.mvo,
+    name: STRUCTURES[name].mask for name in CORRECTED
 }
 # The label of a new voxel.
-ADDED = {"scar": SCAR, "edema": EDEMA, "myocardium": NORMAL, "blood_pool": BLOOD, "mvo": MVO}
+ADDED = {name: STRUCTURES[name].new_label for name in CORRECTED}
 TAKES_FROM: dict[str, tuple[int, ...]] = {
     "scar": (NORMAL, EDEMA),
     "edema": (NORMAL, SCAR),
@@ -121,7 +116,7 @@ def _gives_to(structure: str, rules: Rules) -> tuple[int, ...]:
 
 
 def _beyond_the_wall(structure: str, rules: Rules) -> tuple[int, ...]:
-    if structure not in ("scar", "edema"):
+    if structure not in ASSESSABLE:
         return ()
     return (BLOOD,) * rules.allow_blood_pool + (BACKGROUND,) * (not rules.keep_inside)
 

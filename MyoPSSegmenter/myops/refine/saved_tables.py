@@ -20,14 +20,15 @@ import numpy as np
 
 from myops.errors import InputError
 from myops.json_values import count, flag
-from myops.labels import MVO, MYOPS
+from myops.labels import BACKGROUND
 from myops.refine.correction import Correction, Stroke
 from myops.refine.history import Snapshot
 from myops.refine.packing import LITTLE_ENDIAN_LABEL
 from myops.refine.prompts import Box, Point, check_prompts
+from myops.structures import LABEL_VALUES
 
 Snapshots = tuple[Snapshot[Mapping[int, Correction]], ...]
-KNOWN_LABELS = (0, *MYOPS.values(), MVO)
+KNOWN_LABELS = (BACKGROUND, *LABEL_VALUES.values())
 
 
 @dataclass

@@ -26,15 +26,12 @@ from myops.refine.history import History
 from myops.refine.packing import encode_changes, pack, unpack
 from myops.refine.prompts import Box, Point, Prompts, check_prompts, to_dict
 from myops.refine.rules import REGIONS, Rules, apply_mask
+from myops.structures import missing_image
 
 if TYPE_CHECKING:
     from myops.case import Case
     from myops.refine.refiner import Prediction
     from myops.segmentation import Segmentation
-
-# What must have been imaged for a structure to be seen.
-SEEN_WITH = {"scar": "scar", "mvo": "scar", "edema": "edema"}
-SEQUENCE_OF = {"scar": "LGE", "edema": "T2"}
 
 
 class Model(Protocol):
@@ -370,10 +367,10 @@ class Session:
 
     def _check(self, prompts: Prompts) -> None:
         check_prompts(prompts, self.labels.shape)
-        needed = SEEN_WITH.get(prompts.structure)
-        if needed is not None and needed not in self.start.assessed:
+        missing = missing_image(prompts.structure, self.start.assessed)
+        if missing:
             raise InputError(
-                f"{prompts.structure}: expected a {SEQUENCE_OF[needed]} image to see it, found "
+                f"{prompts.structure}: expected {missing} to see it, found "
                 f"{', '.join(self.case.sequences)}; add the image and segment again"
             )
 

@@ -6,8 +6,10 @@ The color scale always runs from 0 to 100 %, so that two patients' pictures can 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..structures import STRUCTURES
 from .chart import INK, PAPER, SOFT_INK, new_chart, png
 
 if TYPE_CHECKING:
@@ -19,16 +21,54 @@ if TYPE_CHECKING:
 
 Quantity = Literal["scar", "edema", "transmurality"]
 
-TITLES: Mapping[Quantity, str] = {
-    "scar": "Scar, % of the segment's volume",
-    "edema": "Edema outside the scar, % of the segment's volume",
-    "transmurality": "Transmurality of scar, mean of the segment's chords in %",
-}
-# From paper through the color of the structure to dark: light to dark also in gray print.
-RAMPS: Mapping[Quantity, tuple[str, ...]] = {
-    "scar": ("#fff7f1", "#ffb38a", "#ff6a1f", "#b23a00", "#5a1a00"),
-    "edema": ("#fffdf0", "#f7ee8f", "#e0c81c", "#9a8400", "#4d4000"),
-    "transmurality": ("#f5f7fc", "#b9c7ff", "#6a86e0", "#2f4ba8", "#14205a"),
+
+@dataclass(frozen=True)
+class SegmentQuantity:
+    """What a bull's-eye can show.
+
+    Attributes:
+        title: above the picture.
+        short: the same where titles are cut off, as in a chart of Slicer.
+        needs: the structure that must have been assessed.
+        ramp: colors from 0 to 100 %, from paper through the color of the structure to dark: light
+            to dark also in gray print.
+        value: of a segment, 0..100; None where there is no number.
+    """
+
+    title: str
+    short: str
+    needs: str
+    ramp: tuple[str, ...]
+    value: Callable[[Segment], float | None]
+
+
+def _transmurality(segment: Segment) -> float | None:
+    found = segment.wall.transmurality
+    return None if found is None else found.mean_percent
+
+
+QUANTITIES: Mapping[Quantity, SegmentQuantity] = {
+    "scar": SegmentQuantity(
+        "Scar, % of the segment's volume",
+        "Scar, % of segment",
+        "scar",
+        ("#fff7f1", "#ffb38a", STRUCTURES["scar"].on_paper, "#b23a00", "#5a1a00"),
+        lambda segment: segment.wall.scar_percent,
+    ),
+    "edema": SegmentQuantity(
+        "Edema outside the scar, % of the segment's volume",
+        "Edema outside scar, % of segment",
+        "edema",
+        ("#fffdf0", "#f7ee8f", STRUCTURES["edema"].on_paper, "#9a8400", "#4d4000"),
+        lambda segment: segment.wall.edema_percent,
+    ),
+    "transmurality": SegmentQuantity(
+        "Transmurality of scar, mean of the segment's chords in %",
+        "Transmurality of scar, mean %",
+        "scar",
+        ("#f5f7fc", "#b9c7ff", "#6a86e0", "#2f4ba8", "#14205a"),
+        _transmurality,
+    ),
 }
 NOT_ASSESSED_COLOR = "#d5d9df"
 # Radii of the rings, apex first.
@@ -43,7 +83,9 @@ def bullseye(regional: Regional, quantity: Quantity = "scar") -> bytes:
     transmurality) or no image to judge them by. Without segments the picture says why.
     """
     figure = new_chart(5.4, 5.0)
-    figure.text(0.45, 0.965, TITLES[quantity], color=INK, size=10.5, ha="center", va="center")
+    figure.text(
+        0.45, 0.965, QUANTITIES[quantity].title, color=INK, size=10.5, ha="center", va="center"
+    )
     axes = figure.add_axes((0.0, 0.01, 0.86, 0.93))
     axes.set_axis_off()
     axes.set_xlim(-1.2, 1.2)
@@ -72,14 +114,14 @@ def segment_place(number: int) -> tuple[float, float, float, float]:
 
 def segment_value(segment: Segment, quantity: Quantity) -> float | None:
     """What the bull's-eye says of a segment, 0..100; None where there is no number."""
-    return _VALUES[quantity](segment)
+    return QUANTITIES[quantity].value(segment)
 
 
 def _draw(figure: Figure, axes: Axes, regional: Regional, quantity: Quantity) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
-    colors = LinearSegmentedColormap.from_list(quantity, RAMPS[quantity])
+    colors = LinearSegmentedColormap.from_list(quantity, QUANTITIES[quantity].ramp)
     for segment in regional.segments:
         _draw_segment(axes, segment, segment_value(segment, quantity), colors)
     for x, y, words, turn in (
@@ -130,18 +172,6 @@ def _draw_segment(axes: Axes, segment: Segment, value: float | None, colors: Col
         return
     words = axes.text(x, y + 0.04, f"{value:.0f} %", size=9, ha="center", va="center")
     words.set_color(PAPER if dark else INK)
-
-
-def _transmurality(segment: Segment) -> float | None:
-    found = segment.wall.transmurality
-    return None if found is None else found.mean_percent
-
-
-_VALUES: Mapping[Quantity, Callable[[Segment], float | None]] = {
-    "scar": lambda segment: segment.wall.scar_percent,
-    "edema": lambda segment: segment.wall.edema_percent,
-    "transmurality": _transmurality,
-}
 
 
 def _folded(words: str) -> str:

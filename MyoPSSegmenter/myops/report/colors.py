@@ -1,43 +1,30 @@
-"""The colors of every contour, segment and legend, named once.
+"""The colors and names of contours and legends: those of the structures, and a few more.
 
-The palette of Okabe and Ito (jfly.uni-koeln.de/color), brightened where thin lines lie on dark
-images: it stays readable with any color vision. FWHM is violet, which
-neither scar nor a bright image hides.
+FWHM is violet, which neither scar nor a bright image hides.
 """
 
 from __future__ import annotations
 
+from ..structures import MEASURED, STRUCTURES, rgb_of
+
+# Outlines that are not structures: name -> title, color.
+_OTHERS = {
+    "edema_automatic": ("Edema, automatic", "#b8ad1e"),
+    "fwhm": ("FWHM", "#e27bff"),
+    "remote": ("Remote region", "#b9c7ff"),
+}
 COLORS: dict[str, str] = {
-    "lv_region": "#56b4e9",
-    "myocardium": "#27c499",
-    "blood_pool": "#cc79a7",
-    "right_ventricle": "#4f83d6",
-    "edema": "#f0e442",
-    "edema_automatic": "#b8ad1e",
-    "scar": "#ff6a1f",
-    "mvo": "#ffffff",
-    "fwhm": "#e27bff",
-    "remote": "#b9c7ff",
+    **{name: row.color for name, row in STRUCTURES.items()},
+    **{name: color for name, (_, color) in _OTHERS.items()},
 }
-
 NAMES: dict[str, str] = {
-    "lv_region": "LV epicardial region",
-    "myocardium": "Myocardium",
-    "blood_pool": "LV blood pool",
-    "right_ventricle": "Right ventricle",
-    "edema": "Edema",
-    "edema_automatic": "Edema, automatic",
-    "scar": "Scar",
-    "mvo": "Microvascular obstruction",
-    "fwhm": "FWHM",
-    "remote": "Remote region",
+    **{name: row.title for name, row in STRUCTURES.items()},
+    **{name: title for name, (title, _) in _OTHERS.items()},
 }
-
-SEQUENCE_NAMES: dict[str, str] = {"bssfp": "bSSFP", "lge": "LGE", "t2": "T2"}
+# Cards of numbers stand on white paper.
+CARD_COLORS: dict[str, str] = {key: row.on_paper for key, row in MEASURED.items()}
 
 
 def rgb(name: str) -> tuple[float, float, float]:
     """Red, green and blue of a named color, each 0..1."""
-    digits = COLORS[name].lstrip("#")
-    red, green, blue = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
-    return red, green, blue
+    return rgb_of(COLORS[name])

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..case import UNNAMED
 from ..coverage import hidden_tissues
+from ..sequences import SEQUENCE_TITLES
+from ..structures import ASSESSABLE, STRUCTURES
 from .blocks import Block, Content, Legend, Line, Picture, Pictures, Section, Strip, Text
-from .colors import COLORS, SEQUENCE_NAMES
+from .colors import COLORS
 from .figures import legend_names, shown_slices, strip
 from .lettering import shortened
 from .mosaic import LINES
@@ -94,7 +96,7 @@ def make_content(
 
 def _sequences(case: Case) -> str:
     found = []
-    for key, name in SEQUENCE_NAMES.items():
+    for key, name in SEQUENCE_TITLES.items():
         role = " (reference)" if key == case.reference else ""
         found.append(name + (role if key in case.images else " absent"))
     return ", ".join(found)
@@ -114,14 +116,15 @@ def _legend(tiles: TileStack) -> Legend:
 
 def _key_slice(measurements: Measurements, tiles: TileStack) -> Pictures:
     """The slice with the most scar, else the most edema, else the most myocardium."""
+    order = (*ASSESSABLE, "lv_myocardium")
 
     def amount(index: int) -> tuple[int, ...]:
         tissues = measurements.slices[index].tissues
-        return tuple(tissues[name].voxels or 0 for name in ("scar", "edema", "lv_myocardium"))
+        return tuple(tissues[name].voxels or 0 for name in order)
 
     index = max(range(tiles.slices), key=amount)
-    scar, edema, _ = amount(index)
-    why = "most scar" if scar else "most edema" if edema else "most myocardium"
+    found = [STRUCTURES[name].in_sentence for name, n in zip(ASSESSABLE, amount(index)) if n]
+    why = f"most {found[0] if found else 'myocardium'}"
     names = ", ".join(column.title for column in tiles.columns.values())
     caption = f"Slice {index + 1} ({why}). {names}. All slices are below."
     picture = Picture(strip(tiles, index, tile_px=300), f"Slice {index + 1}: {names}")

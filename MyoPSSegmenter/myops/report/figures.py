@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..structures import STRUCTURES
 from .colors import COLORS, NAMES
 from .lettering import fitted, plain_figure
 from .mosaic import BACKGROUND, LINES, Cell, corner_mm, draw, mosaic_mm, tile_mm
@@ -79,16 +80,19 @@ def shown_slices(count: int) -> list[int]:
 def legend_names(tiles: TileStack) -> dict[str, str]:
     """Region -> words, for every outline that these pictures can show.
 
-    Microvascular obstruction is named only where it occurs: most label maps do not mark it.
+    What most label maps do not mark (microvascular obstruction) is named only where it occurs.
     """
-    drawn = {region for column in tiles.columns.values() for region in column.outlines}
-    if not any(column.outlines.get("mvo", np.False_).any() for column in tiles.columns.values()):
-        drawn.discard("mvo")
+    outlines = [item for column in tiles.columns.values() for item in column.outlines.items()]
+    drawn = {region for region, mask in outlines if not _is_optional(region) or mask.any()}
     names = {region: NAMES[region] for region in LINES if region in drawn}
     if tiles.fwhm_rule is not None and "fwhm" in names:
         half = tiles.fwhm_rule.startswith("fwhm_half")
         names["fwhm"] = "FWHM, half of maximum" if half else "FWHM, remote-referenced"
     return names
+
+
+def _is_optional(region: str) -> bool:
+    return region in STRUCTURES and STRUCTURES[region].optional
 
 
 def _folded(slices: Sequence[int], columns: Sequence[str], tile_ratio: float) -> list[list[Cell]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .blocks import Content
-from .colors import COLORS
+from .colors import CARD_COLORS
 from .pages import page_template
 
 
@@ -13,4 +13,4 @@ def render_report(content: Content) -> str:
     Args:
         content: everything the page says and shows.
     """
-    return page_template("template.html.j2").render(content=content, colors=COLORS)
+    return page_template("template.html.j2").render(content=content, card_colors=CARD_COLORS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..structures import STRUCTURES
 from .colors import COLORS
 from .tiles import TileStack
 
@@ -30,6 +31,7 @@ LINES: dict[str, tuple[float, LineStyle]] = {
     "mvo": (0.9, "solid"),
     "fwhm": (1.2, "dashed"),
 }
+LINES |= {name: (1.1, "solid") for name in STRUCTURES if name not in LINES}
 
 # Slice index and column name of a tile; None leaves its place empty.
 Cell = tuple[int, str] | None

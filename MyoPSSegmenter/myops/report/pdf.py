@@ -5,21 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from ..structures import STRUCTURES
 from .blocks import Block, Card, Content, Legend, Line, Strip, Table, Text
 from .chart import INK, SOFT_INK
-from .colors import COLORS
+from .colors import CARD_COLORS
 from .mosaic import BACKGROUND
 from .paper import HEIGHT, INNER, LEFT, WIDTH, Paper, width_of, wrapped
 
-ACCENT = "#1f4e79"
+ACCENT = STRUCTURES["myocardium"].on_paper
 PANEL, CAUTION = "#f4f6f9", "#fff8e6"
 LEGEND_INK = "#e8ecf2"
-CARD_COLORS = {
-    "lv_myocardium": ACCENT,
-    "scar": COLORS["scar"],
-    "edema": "#d9c516",
-    "scar_or_edema": "#e39b1b",
-}
 STRIP_WORDS_WIDTH = 68.0
 # So wide that eight slices fit on a page.
 WIDEST_TILE = 80.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .blocks import Block, Picture, Pictures, Section, Table, Text
-from .bullseye import TITLES, Quantity, bullseye
+from .bullseye import QUANTITIES, bullseye
 from .ruler import ruler_picture
 from .slice_plot import slice_plot
 from .words import number
@@ -21,7 +21,6 @@ OPTIONS = {
     "inferior_insertion": "--inferior-insertion SLICE,ROW,COLUMN",
     "apex": "--apex first or --apex last",
 }
-NEEDED: dict[Quantity, str] = {"scar": "scar", "edema": "edema", "transmurality": "scar"}
 
 
 def regional_section(
@@ -44,9 +43,9 @@ def regional_section(
 def _segments(regional: Regional, assessed: frozenset[str]) -> list[Block]:
     assert regional.orientation is not None
     pictures = tuple(
-        Picture(bullseye(regional, name), TITLES[name])
-        for name, needed in NEEDED.items()
-        if needed in assessed
+        Picture(bullseye(regional, name), one.title)
+        for name, one in QUANTITIES.items()
+        if one.needs in assessed
     )
     source = regional.orientation.source
     words = f"17 segments (AHA). Where they begin: {source}."

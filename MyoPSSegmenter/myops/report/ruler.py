@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import labels as regions
 from .chart import INK, RULE, new_chart, png
+from .colors import COLORS
 from .tiles import heart_box, window
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def ruler_picture(case: Case, labels: np.ndarray) -> tuple[int, bytes]:
         np.arange(rows.start, rows.stop),
         regions.lv_region(labels[index, rows, columns]),
         levels=[0.5],
-        colors=["#56b4e9"],
+        colors=[COLORS["lv_region"]],
         linewidths=0.9,
     )
     axes.set_xticks(_ticks(columns))

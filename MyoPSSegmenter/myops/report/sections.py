@@ -13,8 +13,9 @@ from ..quantify.mass import TissueMass, tissue_masses
 from ..quantify.measure import CONVENTIONS, ThresholdedScar
 from ..quantify.quality import QUALITY_UNITS
 from ..quantify.text import QUALITY_TITLES
+from ..sequences import SEQUENCE_TITLES
+from ..structures import ASSESSABLE, MEASURED, STRUCTURES
 from .blocks import Block, Card, Section, Table, Text
-from .colors import SEQUENCE_NAMES
 from .words import (
     DASH,
     NOT_ASSESSED,
@@ -35,26 +36,19 @@ if TYPE_CHECKING:
     from ..segmentation import Segmentation
     from .review import Review
 
-TISSUE_TITLES = {
-    "lv_myocardium": "LV myocardium",
-    "scar": "Scar",
-    "mvo": "Microvascular obstruction (in scar)",
-    "edema": "Edema (outside scar)",
-    "scar_or_edema": "Scar + edema",
-    "blood_pool": "LV blood pool",
-}
 MASS_HEADERS = ("Volume (mL)", "Mass (g)", "% of LV mass")
 
 
 def cards(measurements: Measurements) -> tuple[Card, ...]:
     """The numbers on top of the first page."""
     lv = measurements.tissues["lv_myocardium"]
-    names = ("lv_myocardium", "scar", "edema", "scar_or_edema")
-    return tuple(_card(name, measurements.tissues[name], lv) for name in names)
+    # What lies in the wall and is always told apart.
+    shown = (key for key, r in MEASURED.items() if r.within("myocardium") and not r.optional)
+    return tuple(_card(key, measurements.tissues[key], lv) for key in shown)
 
 
 def _card(name: str, mass: TissueMass, lv: TissueMass) -> Card:
-    title = TISSUE_TITLES[name]
+    title = MEASURED[name].amount_title
     if mass.voxels is None:
         why = (mass.reason or "").partition(": ")[2].partition(" (")[0]
         return Card(title, NOT_ASSESSED, "", why, None)
@@ -81,7 +75,7 @@ def masses(
     headers = ("Tissue", *MASS_HEADERS, *(("Automatic (g)", "Change (g)") if automatic else ()))
     rows = []
     for name, mass in measurements.tissues.items():
-        row = [TISSUE_TITLES[name], *_mass_cells(mass)]
+        row = [MEASURED[name].amount_title, *_mass_cells(mass)]
         if automatic:
             before = automatic[name]
             row += [_grams(before), _difference(mass, before)]
@@ -94,7 +88,7 @@ def _automatic_masses(
     measurements: Measurements, review: Review, hidden: Hidden
 ) -> dict[str, TissueMass]:
     assessed = frozenset(
-        name for name in ("scar", "edema") if measurements.tissues[name].voxels is not None
+        name for name in ASSESSABLE if measurements.tissues[name].voxels is not None
     )
     # The automatic wall may reach further than the corrected one, to where an image shows nothing.
     lacking = reasons_of_heart(hidden, myocardium(review.automatic))
@@ -210,15 +204,14 @@ def slices(measurements: Measurements, order: str) -> Section:
         for name, scar in measurements.fwhm.items()
         if scar.result.scope == "volume" and scar.result.invalid is None
     ]
-    headers = (
-        *("Slice", "LV mass (g)", "Scar (g)", "Scar (% of slice)", "Edema (g)"),
-        *("Edema (% of slice)", *(f"{title} (g)" for _, title in rules)),
-    )
+    titles = [STRUCTURES[name].title for name in ASSESSABLE]
+    shares = (f"{title} {unit}" for title in titles for unit in ("(g)", "(% of slice)"))
+    headers = ("Slice", "LV mass (g)", *shares, *(f"{title} (g)" for _, title in rules))
     rows = []
     for one in measurements.slices:
         if one.tissues["lv_myocardium"].voxels:
             cells = [_grams(one.tissues["lv_myocardium"])]
-            for name in ("scar", "edema"):
+            for name in ASSESSABLE:
                 cells += _mass_cells(one.tissues[name])[1:]
             cells += [_grams(one.fwhm[name]) for name, _ in rules]
             rows.append((str(one.number), *cells))
@@ -315,7 +308,7 @@ def how_made(
     if review is not None:
         times.append(("answering prompts", f"{review.computing_seconds:.2f}"))
         times.append(("reading, first to last prompt", number(review.reading_seconds)))
-    images = [(SEQUENCE_NAMES[name], sha) for name, sha in images_sha256(case).items()]
+    images = [(SEQUENCE_TITLES[name], sha) for name, sha in images_sha256(case).items()]
     both = frozenset({0, 1})
     blocks: list[Block] = [Text(f"Grid: {geometry_words(case, measurements)}.")]
     if segmentation.machine:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ..structures import STRUCTURES
 from .chart import INK, RULE, SOFT_INK, new_chart, png
-from .colors import COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..quantify.regional import Regional, RegionalSlice
 
-# Darker than the contours on dark images: bars stand on white paper.
-EDEMA_BAR = "#e0c81c"
+# The tissues that the regional analysis measures by slice.
+SHOWN = ("scar", "edema")
 TRANSMURALITY_LINE = "#2f4ba8"
 HIDDEN_HATCH = "#b4bcc8"
 
@@ -52,13 +52,13 @@ def _bars(axes: Axes, slices: list[RegionalSlice], grams: bool) -> None:
     suffix = "g" if grams else "percent"
     places = range(len(slices))
     bottom = [0.0] * len(slices)
-    for name, color in (("scar", COLORS["scar"]), ("edema", EDEMA_BAR)):
+    for name in SHOWN:
         values = [getattr(one.wall, f"{name}_{suffix}") for one in slices]
         if all(value is None for value in values):
             axes.plot([], [], " ", label=f"{name}: not assessed")
             continue
         heights = [value or 0.0 for value in values]
-        axes.bar(places, heights, 0.7, bottom, color=color, label=name)
+        axes.bar(places, heights, 0.7, bottom, color=STRUCTURES[name].on_paper, label=name)
         bottom = [low + high for low, high in zip(bottom, heights)]
         _mark_hidden(axes, slices, name)
     axes.set_ylim(0, max(bottom) * 1.25 or 1.0)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import labels as regions
-from .colors import SEQUENCE_NAMES
+from ..sequences import SEQUENCE_TITLES, SEQUENCES
+from ..structures import SHOWN_BY, STRUCTURES
 from .review import Mark
 
 if TYPE_CHECKING:
@@ -23,17 +24,11 @@ LEAST_SIDE_MM = 80.0
 # Intensities shown as black and white, percentiles over the heart: fat around it may saturate.
 WINDOW_PERCENTILES = (1.0, 99.5)
 
-# What is outlined where: only what the sequence shows, so that the image stays visible.
-BSSFP_OUTLINES = ("right_ventricle", "lv_region", "myocardium")
-T2_OUTLINES = ("lv_region", "myocardium", "scar", "edema")
-SCAR_OUTLINES = ("myocardium", "scar", "mvo")
-CUTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "right_ventricle": regions.right_ventricle,
-    "lv_region": regions.lv_region,
-    "myocardium": regions.myocardium,
-    "scar": regions.scar,
-    "mvo": regions.mvo,
-    "edema": regions.edema,
+# What is outlined where: what the table says, and only the disease that the sequence shows, so that
+# the image stays visible.
+OUTLINES: Mapping[str, tuple[str, ...]] = {
+    key: (*row.outlines, *(name for name, shown in SHOWN_BY.items() if shown == key))
+    for key, row in SEQUENCES.items()
 }
 
 
@@ -59,8 +54,8 @@ class TileStack:
     """Everything the pictures of one case are drawn from, cropped around the heart.
 
     Attributes:
-        columns: name -> column, from left to right: "bssfp", "t2" and "lge" where present,
-            "automatic", "corrected" and "fwhm" on the LGE, "uncertainty".
+        columns: name -> column, from left to right: the present sequences, the LGE last of them;
+            "automatic", "corrected" and "fwhm" on the LGE; "uncertainty".
         pixel_mm: (x, y) size of a pixel.
         fwhm_rule: name of the rule drawn as "fwhm", None without one.
         spacing_known: False when `pixel_mm` is made up: a bar of 20 mm would be too.
@@ -102,24 +97,19 @@ def make_tiles(
     rows, columns = heart_box(np.maximum(segmentation.labels, before), (x_mm, y_mm))
     labels, before = segmentation.labels[:, rows, columns], before[:, rows, columns]
     heart = np.any(labels > 0, axis=0)
-    gray = {
-        name: window(case.images[name][:, rows, columns], heart)
-        for name in SEQUENCE_NAMES
-        if name in case.images
-    }
+    gray = {name: window(case.images[name][:, rows, columns], heart) for name in case.sequences}
     shown = {name: np.repeat(image[..., None], 3, -1) for name, image in gray.items()}
     stack: dict[str, Column] = {}
-    if "bssfp" in shown:
-        stack["bssfp"] = Column("bSSFP", shown["bssfp"], _cut(labels, BSSFP_OUTLINES))
-    if "t2" in shown:
-        stack["t2"] = Column("T2", shown["t2"], _t2_outlines(labels, before))
+    for name in (name for name in shown if name != "lge"):
+        outlines = _outlines(name, labels, before)
+        stack[name] = Column(SEQUENCE_TITLES[name], shown[name], outlines)
     rule, fwhm = drawn_rule(measurements)
     if "lge" in shown:
-        stack["lge"] = Column("LGE", shown["lge"])
-        stack["automatic"] = Column("Automatic", shown["lge"], _cut(before, SCAR_OUTLINES))
+        stack["lge"] = Column(SEQUENCE_TITLES["lge"], shown["lge"])
+        stack["automatic"] = Column("Automatic", shown["lge"], _cut(before, OUTLINES["lge"]))
         if review is not None:
             marks = tuple(mark.moved(rows.start, columns.start) for mark in review.marks)
-            outlines = _cut(labels, SCAR_OUTLINES)
+            outlines = _cut(labels, OUTLINES["lge"])
             stack["corrected"] = Column("Corrected", shown["lge"], outlines, marks)
         if fwhm is not None:
             outlines = {"myocardium": regions.myocardium(labels), "fwhm": fwhm[:, rows, columns]}
@@ -135,14 +125,14 @@ def make_tiles(
 
 
 def _cut(labels: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    return {name: CUTS[name](labels) for name in names}
+    return {name: STRUCTURES[name].mask(labels) for name in names}
 
 
-def _t2_outlines(labels: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
-    """The present edema, and the automatic one beside it where a reader changed it."""
-    outlines = _cut(labels, T2_OUTLINES)
+def _outlines(sequence: str, labels: np.ndarray, before: np.ndarray) -> dict[str, np.ndarray]:
+    """What is outlined; the automatic edema beside the present one where a reader changed it."""
+    outlines = _cut(labels, OUTLINES[sequence])
     automatic = regions.edema(before)
-    if not np.array_equal(automatic, outlines["edema"]):
+    if "edema" in outlines and not np.array_equal(automatic, outlines["edema"]):
         outlines["edema_automatic"] = automatic
     return outlines
 

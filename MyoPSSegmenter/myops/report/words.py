@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..quantify.conventional import rule_title
 from ..quantify.mass import TissueMass
-from .colors import SEQUENCE_NAMES
+from ..sequences import SEQUENCE_TITLES
+from ..structures import ASSESSABLE, STRUCTURES
 
 if TYPE_CHECKING:
     from ..case import Case
@@ -74,16 +75,16 @@ def summary_sentence(measurements: Measurements) -> str:
         if muscle is None
         else f"LV mass {muscle:.1f} g"
     ]
-    for name in ("scar", "edema"):
-        mass = tissues[name]
+    for name in ASSESSABLE:
+        mass, title = tissues[name], STRUCTURES[name].in_sentence
         if mass.voxels is None:
             somewhere = any(one.tissues[name].voxels is not None for one in measurements.slices)
-            parts.append(f"{name} {NOT_ASSESSED}{' in every slice' if somewhere else ''}")
+            parts.append(f"{title} {NOT_ASSESSED}{' in every slice' if somewhere else ''}")
         elif mass.voxels == 0:
-            parts.append(f"no {name} found")
+            parts.append(f"no {title} found")
         else:
             grams = "" if mass.mass_g is None else f"{mass.mass_g:.1f} g, "
-            parts.append(f"{name} {grams}{number(mass.percent_of_lv_mass)}\u00a0% of LV mass")
+            parts.append(f"{title} {grams}{number(mass.percent_of_lv_mass)}\u00a0% of LV mass")
     return "; ".join(parts) + "."
 
 
@@ -123,7 +124,7 @@ def slice_order(case: Case) -> str:
     """How the report's slice numbers relate to the file's."""
     end = "last" if case.original.flipped_xyz[2] else "first"
     axis = "ijk"[case.original.order_xyz[2]]
-    file = SEQUENCE_NAMES[case.reference]
+    file = SEQUENCE_TITLES[case.reference]
     return f"Slice 1 here is the {end} slice along axis {axis} of the {file} file."
 
 
@@ -133,15 +134,15 @@ def slice_caption(tissues: Mapping[str, TissueMass]) -> list[str]:
     if not muscle.voxels:
         return ["no LV"]
     lines = [] if muscle.mass_g is None else [f"LV {muscle.mass_g:.1f} g"]
-    for name in ("scar", "edema"):
-        mass = tissues[name]
+    for name in ASSESSABLE:
+        mass, title = tissues[name], STRUCTURES[name].in_sentence
         if mass.voxels is None:
-            lines.append(f"{name} {NOT_ASSESSED}")
+            lines.append(f"{title} {NOT_ASSESSED}")
         elif mass.voxels == 0:
-            lines.append(f"no {name}")
+            lines.append(f"no {title}")
         else:
             grams = "" if mass.mass_g is None else f"{mass.mass_g:.1f} g, "
-            lines.append(f"{name} {grams}{number(mass.percent_of_lv_mass, 0)}\u00a0%")
+            lines.append(f"{title} {grams}{number(mass.percent_of_lv_mass, 0)}\u00a0%")
     return lines
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from myops.case import SEQUENCES, Case
+from myops.case import Case
 from myops.cropping import SquareBox
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.learned import by_patient
 from myops.reproduce.protocol import COHORT_SEED, OUTSIDE_SEED, TESTED, TRAINED
+from myops.sequences import NETWORK_SEQUENCES
 
 if TYPE_CHECKING:
     from myops.weights import Models
@@ -93,7 +94,7 @@ def split_cases(cases: list[LabeledCase], where: Path) -> Split:
             f"{len(names)}; name the folder of the whole data set"
         )
     for case in cases:
-        missing = [name for name in SEQUENCES if name not in case.images]
+        missing = [name for name in NETWORK_SEQUENCES if name not in case.images]
         if missing:
             raise InputError(
                 f"{where}: expected bSSFP, LGE and T2 of {case.name}, found no "

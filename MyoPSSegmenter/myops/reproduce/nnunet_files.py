@@ -15,23 +15,26 @@ from typing import Any
 
 import numpy as np
 
-from myops.case import SEQUENCES, Case
+from myops.case import Case
 from myops.cropping import SquareBox
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.geometry import GRID_TOLERANCE_MM, Geometry, from_sitk, to_sitk
 from myops.io import read_image, write_image, write_json
-from myops.labels import MVO, MYOPS
+from myops.labels import MYOPS
 from myops.reproduce.cohort import TestCase, find_box
 from myops.reproduce.evaluate import score_case
 from myops.reproduce.rows import NNUNET, Row
 from myops.reproduce.table import CaseScore
+from myops.sequences import NETWORK_SEQUENCES
+from myops.structures import ASSESSABLE, NETWORK_TISSUES
+from myops.structures import STRUCTURES as TABLE
 from myops.text_files import read_json
 
 RAW, DESCRIPTION, SUFFIX = "nnUNet_raw", "dataset.json", ".nii.gz"
 # nnU-Net wants consecutive values. The blood of the right ventricle counts as background.
-LABELS = {"background": 0, "blood_pool": 1, "normal_myocardium": 2, "edema": 3, "scar": 4}
-STRUCTURES = ("lv_region", "myocardium", "scar", "edema", "scar_or_edema")
+LABELS = {name: number for number, name in enumerate(("background", *NETWORK_TISSUES))}
+STRUCTURES = ("lv_region", "myocardium", *ASSESSABLE, "scar_or_edema")
 
 # From a case to the square around its heart; None where there is no heart.
 BoxOf = Callable[[Case], SquareBox | None]
@@ -91,8 +94,7 @@ def to_nnunet_labels(labels: np.ndarray) -> np.ndarray:
     numbers = np.zeros(np.shape(labels), np.uint8)
     for structure, number in LABELS.items():
         if number:
-            numbers[labels == MYOPS[structure]] = number
-    numbers[labels == MVO] = LABELS["scar"]
+            numbers[TABLE[structure].mask(labels)] = number
     return numbers
 
 
@@ -194,7 +196,7 @@ def _description(
 ) -> dict[str, Any]:
     """dataset.json, with a note of ours that nnU-Net does not read."""
     return {
-        "channel_names": {str(number): name for number, name in enumerate(SEQUENCES)},
+        "channel_names": {str(number): name for number, name in enumerate(NETWORK_SEQUENCES)},
         "labels": LABELS,
         "numTraining": len(set(names_train)),
         "file_ending": SUFFIX,
@@ -233,7 +235,7 @@ def _export(
     labeled: LabeledCase, target: Path, kind: str, size_mm: float | None, box_of: BoxOf | None
 ) -> None:
     """Write one patient, unless all of its files are there."""
-    absent = [sequence for sequence in SEQUENCES if sequence not in labeled.images]
+    absent = [sequence for sequence in NETWORK_SEQUENCES if sequence not in labeled.images]
     if absent:
         raise InputError(
             f"{labeled.name}: expected bSSFP, LGE and T2, found no {', '.join(absent)}; nnU-Net "
@@ -242,7 +244,7 @@ def _export(
     truth_path = target / f"labels{kind}" / f"{labeled.name}{SUFFIX}"
     paths = {
         sequence: target / f"images{kind}" / f"{labeled.name}_{number:04d}{SUFFIX}"
-        for number, sequence in enumerate(SEQUENCES)
+        for number, sequence in enumerate(NETWORK_SEQUENCES)
     }
     if all(path.exists() for path in (truth_path, *paths.values())):
         return

@@ -13,10 +13,11 @@ from myops.io import write_atomic
 from myops.report.lettering import plain_figure, shortened
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.rows import Table
+from myops.structures import ASSESSABLE, STRUCTURES
 
 COLUMNS = 4
 MARGIN_MM = 15.0
-COLORS = {"lv_region": "#4dd2ff", "scar": "#ff3b30", "edema": "#ffd60a"}
+COLORS = {name: STRUCTURES[name].color for name in ("lv_region", *ASSESSABLE)}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def draw(path: Path, table: Table, answers: Answers) -> Path:
     Args:
         path: the picture.
         table: names the rows' order.
-        answers: what is drawn: LV outline blue, edema yellow, scar red.
+        answers: what is drawn: LV outline, scar and edema in the colors of the table.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -51,13 +52,13 @@ def draw(path: Path, table: Table, answers: Answers) -> Path:
         low, high = np.percentile(image, (1, 99))
         axis.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6))
         for region, color in COLORS.items():
-            mask = getattr(regions, region)(labels[index][window])
+            mask = STRUCTURES[region].mask(labels[index][window])
             if mask.any() and not mask.all():
                 axis.contour(mask, levels=[0.5], colors=[color], linewidths=1.2)
         axis.set_title(name, fontsize=9)
         axis.set_axis_off()
     name = shortened(test.name, 40)
-    figure.suptitle(f"{name}, LGE: left ventricle blue, edema yellow, scar red", fontsize=9)
+    figure.suptitle(f"{name}, LGE: left ventricle blue, edema yellow, scar orange", fontsize=9)
     write_atomic(path, lambda beside: figure.savefig(beside, format="png", dpi=110))
     return path
 

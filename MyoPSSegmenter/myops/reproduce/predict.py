@@ -21,16 +21,13 @@ from myops.cropping import (
 )
 from myops.decision import clean_region
 from myops.labels import MYOPS
+from myops.structures import ASSESSABLE
 from myops.training.config import TrainingConfig, UnetConfig
 from myops.training.dssnet import labels_from
 from myops.training.unet import TARGETS
 
 # What a class of a network is called in a label map.
-VALUES = {
-    "normal": MYOPS["normal_myocardium"],
-    "edema": MYOPS["edema"],
-    "scar": MYOPS["scar"],
-}
+VALUES = {"normal": MYOPS["normal_myocardium"], **{name: MYOPS[name] for name in ASSESSABLE}}
 CHUNK = 16
 
 

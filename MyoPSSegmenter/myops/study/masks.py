@@ -9,7 +9,7 @@ import numpy as np
 from ..canonical import canonical_grid, to_canonical
 from ..errors import InputError
 from ..label_maps import read_label_file, read_values
-from ..labels import scar
+from ..labels import DEFAULT_CONVENTION, scar
 from ..quantify.human_heart import doubt_of_labels
 from ..quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 
@@ -24,7 +24,7 @@ def doubt_of_file(path: str | Path, convention: str = "") -> str:
     if not convention and np.isin(values, (0, 1)).all():
         return ""
     original = canonical_grid(geometry)
-    labels = to_canonical(read_label_file(path, convention or "myops").labels, original)
+    labels = to_canonical(read_label_file(path, convention or DEFAULT_CONVENTION).labels, original)
     return doubt_of_labels(labels, original.canonical_geometry.spacing_mm)
 
 
@@ -48,5 +48,5 @@ def scar_mass_g(path: str | Path, convention: str = "") -> float:
     if not convention and np.isin(values, (0, 1)).all():
         mask = values == 1
     else:
-        mask = scar(read_label_file(path, convention or "myops").labels)
+        mask = scar(read_label_file(path, convention or DEFAULT_CONVENTION).labels)
     return int(np.count_nonzero(mask)) * geometry.voxel_volume_ml * MYOCARDIAL_DENSITY_G_PER_ML

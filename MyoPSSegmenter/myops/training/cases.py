@@ -12,7 +12,7 @@ import numpy as np
 from myops.coverage import empty_slices
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
-from myops.labels import MVO, MYOPS, lv_region
+from myops.labels import MVO, MYOPS, lv_region, scar
 from myops.learned import by_patient
 from myops.training.config import TrainingConfig
 from myops.training.finders import found_region, load_finders
@@ -62,7 +62,7 @@ def case_patient(labeled: LabeledCase, finders: Sequence[Models] = ()) -> CasePa
             f"{labeled.name}: expected labels of a left ventricle, found none; leave this case out"
         )
     mvo = labels == MVO
-    labels = np.where(mvo, MYOPS["scar"], labels).astype(np.uint16)
+    labels = np.where(scar(labels), MYOPS["scar"], labels).astype(np.uint16)
     region = found_region(case, labeled.image_checksums, finders)
     return CasePatient(
         name=labeled.name,

@@ -17,6 +17,8 @@ from torch import Tensor
 from myops.models.refiner import PromptBatch
 from myops.refine.prompts import STRUCTURES
 from myops.refine.reader import next_click, place_inside
+from myops.sequences import channel
+from myops.structures import SHOWN_BY
 
 OUTSIDE, BLOOD, NORMAL, EDEMA, SCAR, MVO = range(6)
 # Classes that make up each structure, in the order of STRUCTURES.
@@ -121,8 +123,9 @@ class Reading:
         self.mask = mask
 
     def _choose(self, truth: np.ndarray, automatic: np.ndarray, present: np.ndarray) -> int:
-        _, lge, t2 = present > 0
-        visible = (lge, t2, True, True, lge)
+        visible = [
+            name not in SHOWN_BY or present[channel(SHOWN_BY[name])] > 0 for name in STRUCTURES
+        ]
         weights = [
             can * (SHOWN_WEIGHT if self._shown(truth, automatic, k) else EMPTY_WEIGHT)[k]
             for k, can in enumerate(visible)

@@ -15,6 +15,7 @@ from torch.nn import functional
 from myops.cropping import assn_input
 from myops.labels import MYOPS, blood_pool, lv_region
 from myops.models.dssnet import BACKGROUND, BLOOD_POOL, NORMAL, WALL, build_dssnet, dilate
+from myops.structures import NETWORK_TISSUES
 from myops.training.augment import augment_square, warp
 from myops.training.config import DssnetConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_box
@@ -29,7 +30,7 @@ FINE_OFFSET = 1
 EMPTY_SLICES = 2
 # The rarest tissue's pixel counts at most this much more than the most frequent one's.
 LARGEST_WEIGHT = 5.0
-TISSUES = ("normal_myocardium", "edema", "scar")
+TISSUES = NETWORK_TISSUES[1:]
 
 
 def build(config: TrainingConfig) -> nn.Module:

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from myops.case import SEQUENCES
 from myops.cropping import SquareBox, candidate_image, crop_stack, grow, with_neighbors
 from myops.errors import InputError
-from myops.labels import MYOPS, lv_region
+from myops.labels import lv_region
 from myops.models.build import build_prsn
 from myops.models.prsn import FUSIONS
 from myops.normalize import CLIP_HALF_RANGES, normalize
+from myops.sequences import NETWORK_SEQUENCES, channel
+from myops.structures import NETWORK_TISSUES, STRUCTURES
 from myops.training.augment import (
     drop_sequences,
     jitter_contrast,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 # Classes of the main branch, in the order of its channels; the last with a margin alone, without it
 # what is outside counts as "other".
 OTHER, NORMAL, EDEMA, SCAR, OUTSIDE = range(5)
-BSSFP, LGE, T2 = range(len(SEQUENCES))
+BSSFP, LGE, T2 = (channel(name) for name in ("bssfp", "lge", "t2"))
 
 
 def build(config: TrainingConfig) -> nn.Module:
@@ -67,11 +68,11 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
             lv_region(labels), rng, config.region_pixels, config.bulges, config.margin
         )
     region, inside = found, found > 0.5
-    images = np.zeros((len(labels), len(SEQUENCES), *labels.shape[1:]), np.float16)
+    images = np.zeros((len(labels), len(NETWORK_SEQUENCES), *labels.shape[1:]), np.float16)
     for name, crop in crops.items():
         # Where nothing is shown the candidate image is 0, as in the cascade (`prsn_input`).
         shown = np.where(np.isfinite(crop), normalize(crop, mask=inside), -CLIP_HALF_RANGES)
-        images[:, SEQUENCES.index(name)] = shown
+        images[:, channel(name)] = shown
     kept = inside.any(axis=(1, 2))
     count = len(labels)
     slices = {
@@ -115,8 +116,8 @@ def to_classes(labels: np.ndarray, margin: bool = False) -> np.ndarray:
     classes = np.zeros(labels.shape, np.uint8)
     if margin:
         classes[~lv_region(labels)] = OUTSIDE
-    for number, name in ((NORMAL, "normal_myocardium"), (EDEMA, "edema"), (SCAR, "scar")):
-        classes[labels == MYOPS[name]] = number
+    for number, name in zip((NORMAL, EDEMA, SCAR), NETWORK_TISSUES[1:], strict=True):
+        classes[STRUCTURES[name].mask(labels)] = number
     return classes
 
 
@@ -139,7 +140,7 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
 
 def candidates(batch: Batch) -> Tensor:
     """C_k = I_k (x) f(I) for the present sequences, in every plane."""
-    regions = batch["region"].repeat(1, len(SEQUENCES), 1, 1)
+    regions = batch["region"].repeat(1, len(NETWORK_SEQUENCES), 1, 1)
     shown: Tensor = candidate_image(batch["images"], regions)
     return shown * per_plane(batch["present"], shown)
 

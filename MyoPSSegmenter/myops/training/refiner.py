@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from myops.case import SEQUENCES, Case, case_from_images
+from myops.case import Case, case_from_images
 from myops.cropping import crop_stack, refiner_box, refiner_input
 from myops.labels import MYOPS, lv_region
 from myops.models.refiner import build_refiner
 from myops.refine.prompts import STRUCTURES
+from myops.sequences import channel
+from myops.structures import NETWORK_TISSUES
 from myops.training.augment import jitter_contrast, random_affine, warp
 from myops.training.clicks import (
     BLOOD,
@@ -42,7 +44,7 @@ from myops.training.stage import Batch, Loss, Slices, Stage, dice
 if TYPE_CHECKING:
     from myops.training.stage import Patient
 
-CLASS_OF = {"blood_pool": BLOOD, "normal_myocardium": NORMAL, "edema": EDEMA, "scar": SCAR}
+CLASS_OF = dict(zip(NETWORK_TISSUES, (BLOOD, NORMAL, EDEMA, SCAR), strict=True))
 # Clicks of a training step: the first is the most frequent one in practice.
 CLICK_ODDS = {1: 0.4, 2: 0.35, 3: 0.15, 4: 0.1}
 # A slice with less scar has a Dice that one pixel decides.
@@ -230,7 +232,7 @@ def _touch(network: nn.Module) -> Tensor:
 def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     """Mean scar Dice over the patient's slices with scar, automatic and after 1 and 3 clicks."""
     shown = (batch["truth"] >= SCAR).sum((1, 2, 3)) >= SCORED_PIXELS
-    shown &= batch["present"][:, SEQUENCES.index("lge")] > 0
+    shown &= batch["present"][:, channel("lge")] > 0
     if not bool(shown.any()):
         return {}
     rows = {name: value[shown] for name, value in batch.items()}

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from myops.case import SEQUENCES
 from myops.cropping import assn_input
 from myops.errors import InputError
 from myops.models.unet import build_unet
+from myops.sequences import NETWORK_SEQUENCES, channel
 from myops.training import prsn
 from myops.training.augment import jitter_contrast, random_affine, warp
 from myops.training.config import TrainingConfig, UnetConfig
@@ -40,14 +40,14 @@ def sequence_numbers(config: UnetConfig) -> tuple[int, ...]:
         InputError: an unknown sequence or target, or none.
     """
     names = [name for name in config.sequences.split(",") if name]
-    if not names or set(names) - set(SEQUENCES):
+    if not names or set(names) - set(NETWORK_SEQUENCES):
         raise InputError(
-            f"sequences expects some of {', '.join(SEQUENCES)} with commas, found "
+            f"sequences expects some of {', '.join(NETWORK_SEQUENCES)} with commas, found "
             f"{config.sequences!r}"
         )
     if config.target not in TARGETS:
         raise InputError(f"target expects one of {', '.join(TARGETS)}, found {config.target!r}")
-    return tuple(SEQUENCES.index(name) for name in names)
+    return tuple(channel(name) for name in names)
 
 
 def build(config: TrainingConfig) -> nn.Module:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..case import SEQUENCES
 from ..dicom.series import DicomSeries, find_series
 from ..dicom.volume import read_series
 from ..errors import InputError
 from ..io import SUFFIXES, read_image
-from ..naming import SEQUENCE_TITLES, file_prefix
+from ..naming import file_prefix
 from ..readable import is_utf8, readable, visible
+from ..sequences import GRID_SEQUENCES, OPTIONS, SEQUENCES
 from .folders import image_folders, natural, other_files
 from .sources import (
     Recognition,
@@ -42,7 +42,7 @@ class PatientFiles:
     Attributes:
         name: for the work list: the folder's name, or what the files' names begin with.
         folder: where they are.
-        sequences: "bssfp", "lge", "t2" to an image file or a DICOM series.
+        sequences: name, such as "lge", to an image file or a DICOM series.
         unrecognized: other images, for the user to choose from.
         problems: what the user should look at, one sentence each.
         reasons: sequence to what tells that its image is that sequence.
@@ -130,7 +130,7 @@ def check_one_study(series: Sequence[DicomSeries], where: str) -> None:
     )
     raise InputError(
         f"{where}: expected the images of one patient and one examination, found {len(studies)} "
-        f"{kind} ({listed}); name the folder of one, or each image with --lge, --bssfp, --t2"
+        f"{kind} ({listed}); name the folder of one, or each image with {OPTIONS}"
     )
 
 
@@ -241,7 +241,7 @@ def _patient(name: str, folder: Path, sources: Sequence[Source], study: str = ""
             problems.append(_choice(sequence, whole, best))
     chosen = list(sequences.values())
     problems += [words for sequence, one in sequences.items() for words in _doubts(sequence, one)]
-    if not {"lge", "bssfp"} & set(sequences):
+    if sequences.keys().isdisjoint(GRID_SEQUENCES):
         problems.append(
             "No LGE and no bSSFP image was recognized by its name: choose them from the list."
         )
@@ -251,22 +251,22 @@ def _patient(name: str, folder: Path, sources: Sequence[Source], study: str = ""
     return PatientFiles(name, folder, sequences, rest, tuple(problems), study, reasons, left_out)
 
 
+def _title(sequence: str) -> str:
+    return SEQUENCES[sequence].long_title
+
+
 def _problem(source: Source) -> str:
     return source.problem if isinstance(source, DicomSeries) else ""
 
 
 def _unusable(sequence: str, source: Source) -> str:
-    return f"{SEQUENCE_TITLES[sequence]}: {source.name} cannot be used: {_problem(source)}."
+    return f"{_title(sequence)}: {source.name} cannot be used: {_problem(source)}."
 
 
 def _why_left_out(source: Source, found: Recognition) -> str:
     if _problem(source):
         return _problem(source)
-    return (
-        found.reason
-        if found.sequence is None
-        else f"another {SEQUENCE_TITLES[found.sequence]} was taken"
-    )
+    return found.reason if found.sequence is None else f"another {_title(found.sequence)} was taken"
 
 
 def _best(candidates: Sequence[Source]) -> list[Source]:
@@ -278,10 +278,8 @@ def _best(candidates: Sequence[Source]) -> list[Source]:
 def _choice(sequence: str, candidates: Sequence[Source], best: Sequence[Source]) -> str:
     names = ", ".join(source.name for source in candidates)
     if len(best) == 1:
-        return f"Several {SEQUENCE_TITLES[sequence]} images ({names}): {best[0].name} was taken."
-    return (
-        f"Several {SEQUENCE_TITLES[sequence]} images ({names}): choose the right one from the list."
-    )
+        return f"Several {_title(sequence)} images ({names}): {best[0].name} was taken."
+    return f"Several {_title(sequence)} images ({names}): choose the right one from the list."
 
 
 def _doubts(sequence: str, source: Source) -> list[str]:
@@ -289,6 +287,6 @@ def _doubts(sequence: str, source: Source) -> list[str]:
     if phases < 2:
         return []
     return [
-        f"{SEQUENCE_TITLES[sequence]}: {source.name} is a cine of {phases} phases; the first one "
+        f"{_title(sequence)}: {source.name} is a cine of {phases} phases; the first one "
         "is used, which is end-diastole most often."
     ]

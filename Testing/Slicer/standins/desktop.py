@@ -29,7 +29,7 @@ from .pythonqt import CtkModule, QtModule
 
 MODULE_FOLDER = Path(__file__).parents[3] / "MyoPSSegmenter"
 PANEL_WIDTH = 480
-FAKED = ("app", "modules", "mrmlScene")
+FAKED = ("app", "modules", "mrmlScene", "qMRMLNodeComboBox")
 
 
 class Application:
@@ -116,6 +116,7 @@ def desktop(scene: Any) -> Iterator[Windows]:
     described = SimpleNamespace(path=str(MODULE_FOLDER / "MyoPSSegmenter.py"))
     slicer.app, slicer.mrmlScene = Application(), scene
     slicer.modules = SimpleNamespace(myopssegmenter=described)
+    slicer.qMRMLNodeComboBox = widgets.qMRMLNodeComboBox
     try:
         yield windows
     finally:
