@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from myops.quantify.conventional import rule_title
+from myops.quantify.conventional import report_rules, rule_title
 from myops.report.words import DASH, number
 
 from .TableNodes import TABLE_ATTRIBUTE, emptyTable, fillTable, findNode, tableNode
@@ -38,8 +38,7 @@ SLICE_TISSUES: Mapping[str, str] = {
     "mvo": "MVO",
 }
 SLICE_METHODS: Mapping[str, str] = {
-    "fwhm_half_of_maximum_volume": "FWHM, half of maximum",
-    "fwhm_remote_referenced_volume": "FWHM, remote-referenced",
+    rule.result_name("volume"): rule.title for rule in report_rules()
 }
 # Less would be shown as 0.0.
 LEAST_GRAMS = 0.05

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..quantify.conventional import RULES
 from .colors import COLORS, NAMES
 from .lettering import fitted, plain_figure
 from .mosaic import BACKGROUND, LINES, Cell, corner_mm, draw, mosaic_mm, tile_mm
@@ -86,8 +87,7 @@ def legend_names(tiles: TileStack) -> dict[str, str]:
         drawn.discard("mvo")
     names = {region: NAMES[region] for region in LINES if region in drawn}
     if tiles.fwhm_rule is not None and "fwhm" in names:
-        half = tiles.fwhm_rule.startswith("fwhm_half")
-        names["fwhm"] = "FWHM, half of maximum" if half else "FWHM, remote-referenced"
+        names["fwhm"] = RULES[tiles.fwhm_rule].title
     return names
 
 

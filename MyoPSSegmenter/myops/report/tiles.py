@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import labels as regions
+from ..quantify.conventional import report_rules
 from .colors import SEQUENCE_NAMES
 from .review import Mark
 
@@ -62,7 +63,7 @@ class TileStack:
         columns: name -> column, from left to right: "bssfp", "t2" and "lge" where present,
             "automatic", "corrected" and "fwhm" on the LGE, "uncertainty".
         pixel_mm: (x, y) size of a pixel.
-        fwhm_rule: name of the rule drawn as "fwhm", None without one.
+        fwhm_rule: name in `RULES` of the rule drawn as "fwhm", None without one.
         spacing_known: False when `pixel_mm` is made up: a bar of 20 mm would be too.
     """
 
@@ -165,11 +166,15 @@ def heart_box(labels: np.ndarray, pixel_mm: tuple[float, float]) -> tuple[slice,
 
 
 def drawn_rule(measurements: Measurements) -> tuple[str | None, np.ndarray | None]:
-    """The conventional rule to outline: remote-referenced where valid, it stands an offset."""
-    for name in ("fwhm_remote_referenced_volume", "fwhm_half_of_maximum_volume"):
-        scar = measurements.fwhm.get(name)
+    """The report's rule to outline: the first valid one, those that an offset leaves alone first.
+
+    Returns:
+        Its name, and bool (z, y, x); None and None without one.
+    """
+    for rule in sorted(report_rules(), key=lambda rule: "unsigned" in rule.needs):
+        scar = measurements.fwhm.get(rule.result_name("volume"))
         if scar is not None and scar.result.mask is not None:
-            return name, scar.result.mask
+            return rule.name, scar.result.mask
     return None, None
 
 

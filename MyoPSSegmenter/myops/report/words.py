@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..quantify.conventional import rule_title
+from ..quantify.conventional import RULES, rule_title
 from ..quantify.mass import TissueMass
 from .colors import SEQUENCE_NAMES
 
@@ -107,15 +107,9 @@ def threshold_words(measurements: Measurements) -> list[str]:
     """Each valid rule for the volume, with the numbers that make its threshold."""
     words = []
     for scar in measurements.fwhm.values():
-        result, limits = scar.result, scar.result.threshold_range
-        if result.scope == "slice" or limits is None or result.peak is None:
-            continue
-        if result.rule == "half_of_maximum":
-            formula = f"I ≥ {number(result.peak)} / 2 = {number(limits[0])}"
-        elif measurements.remote is not None:
-            mean = number(measurements.remote.mean)
-            formula = f"I > {mean} + ({number(result.peak)} − {mean}) / 2 = {number(limits[0])}"
-        words.append(f"{rule_title(scar.result)}: {formula}")
+        formula = RULES[scar.result.rule].with_numbers(scar.result, number)
+        if formula is not None:
+            words.append(f"{rule_title(scar.result)}: {formula}")
     return words
 
 
