@@ -17,8 +17,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from myops.geometry_masks import Neighbors, label_components, largest_component
 from myops.quantify.fwhm import REMOTE_REFERENCED, halves
-from myops.quantify.islands import label_stack
 from myops.quantify.threshold import (
     Scope,
     above,
@@ -72,13 +72,13 @@ def hyperenhanced_region(given: RuleInput) -> np.ndarray:
     bright = _bright(given)
     if bright is None or not bright.any():
         raise NotApplicableError(NO_REGION)
-    parts, _ = label_stack(bright, "volume")
-    return parts == np.bincount(parts[bright]).argmax()
+    return largest_component(bright, "corners")
 
 
 def grow(region: np.ndarray, bright: np.ndarray, scope: Scope) -> np.ndarray:
     """The connected parts of `bright` that share a voxel with `region`, bool (z, y, x)."""
-    parts, count = label_stack(bright, scope)
+    neighbors: Neighbors = "corners" if scope == "volume" else "corners_in_plane"
+    parts, count = label_components(bright, neighbors)
     reached = np.zeros(count + 1, bool)
     reached[parts[region & bright]] = True
     reached[0] = False

@@ -12,10 +12,10 @@ import numpy as np
 
 from myops import labels as regions
 from myops.errors import InputError
+from myops.geometry_masks import bounding_box
 from myops.quantify import core_grey_zone, fwhm, thresholds
 from myops.quantify.amado import AMADO
 from myops.quantify.islands import (
-    bounding_box,
     enclosed_holes,
     epicardial_border,
     without_islands,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import labels as regions
+from ..geometry_masks import bounding_box
 from ..quantify.conventional import report_rules
 from .colors import SEQUENCE_NAMES
 from .review import Mark
@@ -153,14 +154,14 @@ def heart_box(labels: np.ndarray, pixel_mm: tuple[float, float]) -> tuple[slice,
     seen = np.any(labels > 0, axis=0)
     if not seen.any():
         return slice(0, labels.shape[1]), slice(0, labels.shape[2])
-    bounds = [np.flatnonzero(np.any(seen, axis=axis)) for axis in (1, 0)]
+    bounds = bounding_box(seen)
     size_mm = (pixel_mm[1], pixel_mm[0])
-    extents = [(b[-1] - b[0] + 1) * mm for b, mm in zip(bounds, size_mm, strict=True)]
+    extents = [(b.stop - b.start) * mm for b, mm in zip(bounds, size_mm, strict=True)]
     side_mm = max(*extents, LEAST_SIDE_MM - 2 * MARGIN_MM) + 2 * MARGIN_MM
     box = []
     for bound, mm, length in zip(bounds, size_mm, labels.shape[1:], strict=True):
         count = min(round(side_mm / mm), length)
-        start = int(np.clip(round((bound[0] + bound[-1] + 1 - count) / 2), 0, length - count))
+        start = int(np.clip(round((bound.start + bound.stop - count) / 2), 0, length - count))
         box.append(slice(start, start + count))
     return box[0], box[1]
 
