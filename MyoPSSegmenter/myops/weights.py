@@ -14,13 +14,13 @@ from torch import nn
 
 from myops.checksum import file_sha256
 from myops.errors import InputError
-from myops.io import write_atomic
+from myops.io import write_atomic, write_json
 from myops.learned import learned_in
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import resolve_device
 from myops.models.dssnet import build_dssnet
 from myops.readable import is_utf8
-from myops.text_files import read_json, write_text
+from myops.text_files import read_json
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 MANIFEST = "manifest.json"
@@ -281,8 +281,7 @@ def install_weights(
     checksum = save_weights(module, folder / file, {"network": name, **metadata})
     entry = {"name": name, "file": file, "sha256": checksum, **metadata}
     ordered = [(entries | {name: entry})[key] for key in BUILDERS if key in entries | {name: entry}]
-    text = json.dumps({"networks": ordered}, indent=2) + "\n"
-    write_text(folder / MANIFEST, text)
+    write_json(folder / MANIFEST, {"networks": ordered})
     return entry
 
 

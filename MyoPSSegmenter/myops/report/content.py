@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..case import UNNAMED
 from ..coverage import hidden_tissues
+from ..number_text import number
 from .blocks import Block, Content, Legend, Line, Picture, Pictures, Section, Strip, Text
 from .colors import COLORS, SEQUENCE_NAMES
 from .figures import legend_names, shown_slices, strip
@@ -24,7 +25,7 @@ from .sections import (
     quality_section,
     slices,
 )
-from .words import number, slice_caption, slice_order, status_sentence, summary_sentence
+from .words import slice_caption, slice_order, status_sentence, summary_sentence
 
 if TYPE_CHECKING:
     from ..case import Case

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..number_text import number
 from ..quantify.conventional import RULES, rule_title
 from ..quantify.mass import TissueMass
 from .colors import SEQUENCE_NAMES
@@ -15,17 +16,6 @@ if TYPE_CHECKING:
     from .review import Review
 
 NOT_ASSESSED = "not assessed"
-DASH = "–"
-
-
-def number(value: float | None, digits: int = 1, missing: str = DASH) -> str:
-    """A number as shown in the report, or the words for a missing one."""
-    return missing if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """A difference with its sign."""
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def status_sentence(review: Review | None) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 
 from myops import labels as regions
 from myops.geometry_masks import bounding_box
-from myops.io import write_atomic
-from myops.report.lettering import plain_figure, shortened
+from myops.io import write_bytes
+from myops.report.chart import new_chart, png
+from myops.report.lettering import shortened
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.rows import Table
 
@@ -36,15 +37,12 @@ def draw(path: Path, table: Table, answers: Answers) -> Path:
         table: names the rows' order.
         answers: what is drawn: LV outline blue, edema yellow, scar red.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     test = answers.test
     index = int(regions.scar(test.truth).sum(axis=(1, 2)).argmax())
     shown = [("truth", test.truth)]
     shown += [(row.name, answers.labels[row.name]) for row in table.rows if row.measures]
     lines = -(-len(shown) // COLUMNS)
-    figure = plain_figure(figsize=(3 * COLUMNS, 3.3 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_chart(3 * COLUMNS, 3.3 * lines, layout="constrained")
     column_mm, row_mm, _ = test.case.geometry.spacing_mm
     margins = [round(MARGIN_MM / pixel_mm) for pixel_mm in (row_mm, column_mm)]
     window = bounding_box(regions.lv_region(test.truth)[index], margins)
@@ -61,5 +59,4 @@ def draw(path: Path, table: Table, answers: Answers) -> Path:
         axis.set_axis_off()
     name = shortened(test.name, 40)
     figure.suptitle(f"{name}, LGE: left ventricle blue, edema yellow, scar red", fontsize=9)
-    write_atomic(path, lambda beside: figure.savefig(beside, format="png", dpi=110))
-    return path
+    return write_bytes(path, png(figure))

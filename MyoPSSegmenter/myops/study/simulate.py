@@ -26,6 +26,7 @@ from ..datasets import LabeledCase, phantom_case
 from ..errors import InputError
 from ..geometry_masks import largest_component
 from ..labels import MYOPS
+from ..number_text import number, signed
 from ..quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from ..refine.clicking import RULES, Corrector
 from ..refine.prompts import Point, Prompts
@@ -153,10 +154,11 @@ def _with_scar(first_seed: int) -> Iterator[LabeledCase]:
 
 def _words(config: SimulationConfig, corrector_name: str) -> str:
     habits = "; ".join(
-        f"{h.name}: borders {h.bias_mm:+.1f} ± {h.jitter_mm:.1f} mm, clicks ± {h.aim_mm:.1f} mm, "
+        f"{h.name}: borders {signed(h.bias_mm)} ± {number(h.jitter_mm)} mm, "
+        f"clicks ± {number(h.aim_mm)} mm, "
         f"at most {h.clicks} in a slice, errors below {h.enough_mm2:.0f} mm² left"
         for h in HABITS[: config.readers]
-    ).replace("-", "−")
+    )
     return (
         f"Programmed readers clicked on {config.patients} synthetic hearts (seeds from "
         f"{config.first_seed}), answered by {corrector_name}. Habits, all assumed: {habits}. "
