@@ -105,7 +105,7 @@ def heart_box(
     component = largest_component(probability > 0.5)
     check_heart_size(component, spacing_mm, spacing_known)
     weights = np.where(component, probability, 0).sum(axis=0, dtype=np.float64)
-    rows, columns = bounding_box(component.any(axis=0))
+    _, rows, columns = bounding_box(component)
     center = (
         float(weights.sum(axis=1) @ np.arange(weights.shape[0]) / weights.sum()),
         float(weights.sum(axis=0) @ np.arange(weights.shape[1]) / weights.sum()),
