@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import slicer
 
+from myops import number_text
 from myops.quantify.segments import SEGMENT_NAMES
 from myops.report.bullseye import (
     NOT_ASSESSED_COLOR,
@@ -23,7 +24,6 @@ from myops.report.bullseye import (
     segment_value,
 )
 from myops.report.chart import INK, PAPER, SOFT_INK
-from myops.report.words import DASH
 
 from .Strokes import strokePoints
 from .TableNodes import PLOT_ATTRIBUTE, SERIES_ATTRIBUTE, fillTable, findNode, nodeFor, tableNode
@@ -231,7 +231,7 @@ def _write(scene: slicer.vtkMRMLScene, values: dict[int, float | None]) -> None:
     for number, value in values.items():
         x, y = _middle(number)
         ink = "light" if value is not None and value > WHITE_TEXT_ABOVE_PERCENT else "dark"
-        text = DASH if value is None else f"{value:.0f}"
+        text = number_text.number(value, 0)
         inks[ink].append(strokePoints(text, (x, y + 0.035), VALUE_HEIGHT, TEXT_STEP))
         inks[ink].append(strokePoints(str(number), (x, y - 0.065), NUMBER_HEIGHT, TEXT_STEP))
     _writeLines(_digits(scene), {name: np.concatenate(parts) for name, parts in inks.items()})

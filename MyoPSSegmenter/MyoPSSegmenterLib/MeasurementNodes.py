@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from myops.quantify.conventional import rule_title
-from myops.report.words import DASH, number
+from myops.number_text import DASH, number, number_range, significant
+from myops.quantify.conventional import report_rules, rule_title
 from myops.structures import DISEASE, MEASURED, STRUCTURES
 
 from .TableNodes import TABLE_ATTRIBUTE, emptyTable, fillTable, findNode, tableNode
@@ -28,8 +28,7 @@ SLICE_TISSUES: Mapping[str, str] = {
     **{name: STRUCTURES[name].short for name in DISEASE},
 }
 SLICE_METHODS: Mapping[str, str] = {
-    "fwhm_half_of_maximum_volume": "FWHM, half of maximum",
-    "fwhm_remote_referenced_volume": "FWHM, remote-referenced",
+    rule.result_name("volume"): rule.title for rule in report_rules()
 }
 # Less would be shown as 0.0.
 LEAST_GRAMS = 0.05
@@ -86,8 +85,8 @@ def updateMethodsTable(scene: slicer.vtkMRMLScene, measurements: Measurements) -
             "Mass (g)": [number(scar.mass.mass_g) for scar in found],
             "% of LV mass": [number(scar.mass.percent_of_lv_mass) for scar in found],
             "Dice with mask": [number(scar.dice_with_scar, 2) for scar in found],
-            "Threshold": [_range(scar.result.threshold_range) for scar in found],
-            "Peak": [_signal(scar.result.peak) for scar in found],
+            "Threshold": [number_range(scar.result.threshold_range, significant) for scar in found],
+            "Peak": [significant(scar.result.peak) for scar in found],
             "Remote, mean ± SD": [_remote(scar) for scar in found],
             "Note": [_methodNote(scar) for scar in found],
         },
@@ -171,21 +170,9 @@ def _transmurality(segment: Segment) -> float | None:
     return None if found is None else found.mean_percent
 
 
-def _signal(value: float | None) -> str:
-    """An intensity: four digits, as their units are arbitrary."""
-    return DASH if value is None else f"{value:.4g}".replace("-", "−")
-
-
-def _range(limits: tuple[float, float] | None) -> str:
-    if limits is None:
-        return DASH
-    low, high = (_signal(limit) for limit in limits)
-    return low if low == high else f"{low} to {high}"
-
-
 def _remote(scar: ThresholdedScar) -> str:
     remote = scar.result.remote
-    return DASH if remote is None else f"{_signal(remote.mean)} ± {_signal(remote.sd)}"
+    return DASH if remote is None else f"{significant(remote.mean)} ± {significant(remote.sd)}"
 
 
 def _methodNote(scar: ThresholdedScar) -> str:

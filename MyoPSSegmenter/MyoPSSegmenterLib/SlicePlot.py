@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from myops.structures import ASSESSABLE, STRUCTURES
@@ -16,11 +17,9 @@ if TYPE_CHECKING:
 
 KIND = "slices"
 BARS = {name: STRUCTURES[name].on_paper for name in ASSESSABLE}
-# Dark enough for the light ground of a chart.
-LINES = {
-    "fwhm_half_of_maximum_volume": "#8a2fb0",
-    "fwhm_remote_referenced_volume": "#2f4ba8",
-}
+# Dark enough for the light ground of a chart; in the order of the methods, then from the first on.
+LINE_COLORS = ("#8a2fb0", "#2f4ba8", "#a8572f", "#2f7d4b")
+LINES = dict(zip(SLICE_METHODS, cycle(LINE_COLORS), strict=False))
 
 
 def slicePlot(

@@ -28,6 +28,7 @@ import numpy as np
 
 from myops.case import Case
 from myops.errors import InputError
+from myops.geometry_masks import bounding_box
 
 MAX_SHIFT_MM = 15.0
 # Radius of the disc that is compared: a heart with its surroundings.
@@ -163,7 +164,9 @@ def _pair(case: Case, sequence: str, center: tuple[float, float, float] | None) 
             f"expected {sequence} and {case.reference} to share the field around the heart, found "
             "that they hardly do; check that both are short-axis stacks of one study"
         )
-    near = _bounds(disc, pixel_mm)
+    # Wider by the largest shift and the blur.
+    margins = [int(np.ceil((MAX_SHIFT_MM + 3 * BLUR_MM) / length)) + 1 for length in pixel_mm]
+    near = bounding_box(disc, (0, *margins))
     fixed, moving = case.images[case.reference][near], case.images[sequence][near]
     disc, covered = disc[near], covered[near]
     return _Pair(
@@ -185,16 +188,6 @@ def _disc(case: Case, center: tuple[float, float, float] | None) -> np.ndarray:
     down = (np.arange(rows) - row)[:, None] * height_mm
     disc = np.hypot(down, (np.arange(columns) - column) * width_mm) <= RADIUS_MM
     return np.array(np.broadcast_to(disc, case.geometry.array_shape))
-
-
-def _bounds(disc: np.ndarray, pixel_mm: tuple[float, float]) -> tuple[slice, ...]:
-    """The disc's bounding box, wider by the largest shift and the blur, inside the image."""
-    bounds: list[slice] = [slice(None)]
-    for axis, length in zip((1, 2), pixel_mm, strict=True):
-        held = np.flatnonzero(disc.any(axis=tuple({0, 1, 2} - {axis})))
-        margin = int(np.ceil((MAX_SHIFT_MM + 3 * BLUR_MM) / length)) + 1
-        bounds.append(slice(max(held[0] - margin, 0), held[-1] + margin + 1))
-    return tuple(bounds)
 
 
 def _blurred(image: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:

@@ -19,7 +19,6 @@ from myops.cropping import (
     crop_stack,
     finder_box,
     finder_input,
-    grow,
     heart_box,
     prsn_input,
     tissue_box,
@@ -35,6 +34,7 @@ from myops.decision import (
     uncertainty,
     weigh_tissues,
 )
+from myops.geometry_masks import grow_in_plane
 from myops.models.device import inference_precision, precision_now
 from myops.plausibility import doubts
 from myops.segmentation import Segmentation
@@ -227,7 +227,7 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     crops, present = crop_case(case, box, size)
     network = run.models.prsn
     margin = int(getattr(network, "margin", 0))
-    inside = grow(crop_stack(region.astype(np.float32), box, size) > 0.5, margin)
+    inside = grow_in_plane(crop_stack(region.astype(np.float32), box, size) > 0.5, margin)
     images = with_neighbors(prsn_input(crops, inside), _planes(network))
     logits = _predict(run, "PRSN", network, images, present)[:, : len(CLASSES)]
     tissue = move_unassessable(_softmax(logits), present) * inside[:, None]

@@ -20,6 +20,7 @@ import numpy as np
 from .canonical import canonical_grid, to_canonical
 from .errors import InputError
 from .geometry import ML_PER_MM3, Geometry
+from .geometry_masks import bounding_box
 from .label_maps import anatomy_warnings, on_grid, read_label_file
 from .labels import DEFAULT_CONVENTION, lv_region
 from .quantify.human_heart import doubt_of_labels
@@ -266,7 +267,7 @@ def surface_distances_mm(
     if not first.any() or not second.any():
         raise ValueError("expected two masks with voxels, found an empty one; count it apart")
     # The box around both masks holds every surface and every nearest neighbor.
-    box = _bounding_box(first | second)
+    box = bounding_box(first | second)
     surfaces = [_surface(first[box]), _surface(second[box])]
     sampling = spacing_mm[::-1]
     distances = [distance_transform_edt(~surface, sampling=sampling) for surface in surfaces]
@@ -323,12 +324,3 @@ def _surface(mask: np.ndarray) -> np.ndarray:
     from scipy.ndimage import binary_erosion
 
     return mask & ~binary_erosion(mask)
-
-
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    spans = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        filled = np.flatnonzero(mask.any(axis=others))
-        spans.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return tuple(spans)

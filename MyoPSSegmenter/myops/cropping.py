@@ -16,6 +16,7 @@ import numpy as np
 
 from myops.coverage import empty_slices
 from myops.errors import InputError
+from myops.geometry_masks import bounding_box, largest_component
 from myops.labels import lv_region
 from myops.normalize import CLIP_HALF_RANGES, normalize
 from myops.sequences import NETWORK_SEQUENCES, channel
@@ -105,14 +106,14 @@ def heart_box(
     component = largest_component(probability > 0.5)
     check_heart_size(component, spacing_mm, spacing_known)
     weights = np.where(component, probability, 0).sum(axis=0, dtype=np.float64)
-    rows, columns = np.nonzero(component.any(axis=0))
+    _, rows, columns = bounding_box(component)
     center = (
         float(weights.sum(axis=1) @ np.arange(weights.shape[0]) / weights.sum()),
         float(weights.sum(axis=0) @ np.arange(weights.shape[1]) / weights.sum()),
     )
     height_mm, width_mm = (
-        (np.ptp(found) + 1) * spacing
-        for found, spacing in ((rows, spacing_mm[1]), (columns, spacing_mm[0]))
+        (side.stop - side.start) * spacing
+        for side, spacing in ((rows, spacing_mm[1]), (columns, spacing_mm[0]))
     )
     side_mm = float(np.clip(side_per_extent * max(height_mm, width_mm), *side_limits_mm))
     return SquareBox(center, side_mm, (spacing_mm[1], spacing_mm[0]))
@@ -142,18 +143,6 @@ def check_heart_size(
             f"no heart found: expected a left ventricle of at least {expected}, found {found}; "
             "use a short-axis stack that shows the left ventricle"
         )
-
-
-def largest_component(mask: np.ndarray) -> np.ndarray:
-    """Keep the largest face-connected component of a bool array; empty stays empty."""
-    from scipy import ndimage
-
-    labels, count = ndimage.label(mask)
-    if count < 2:
-        return mask
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return labels == sizes.argmax()
 
 
 def crop_stack(array: np.ndarray, box: SquareBox, size: int, outside: float = 0.0) -> np.ndarray:
@@ -329,20 +318,6 @@ def prsn_input(crops: Mapping[str, np.ndarray], region: np.ndarray) -> np.ndarra
         shown = candidate_image(normalize(crop, mask=inside), region)
         candidates[name] = np.where(np.isfinite(crop), shown, 0)
     return _channels(candidates)
-
-
-def grow(region: np.ndarray, pixels: int) -> np.ndarray:
-    """A bool stack (z, S, S) grown in its plane by so many pixels; the same if 0."""
-    if not pixels:
-        return region
-    from scipy import ndimage
-
-    return np.stack(
-        [
-            ndimage.distance_transform_edt(~plane) <= pixels if plane.any() else plane
-            for plane in region
-        ]
-    )
 
 
 def with_neighbors(images: np.ndarray, planes: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from myops.cropping import largest_component
+from myops.geometry_masks import component_sizes, label_components, largest_component
 from myops.labels import MYOPS
 from myops.structures import NETWORK_TISSUES
 
@@ -73,13 +73,11 @@ def drop_specks(
     Returns:
         uint16 (z, y, x).
     """
-    from scipy import ndimage
-
     scar = labels == MYOPS["scar"]
     if smallest_ml <= 0 or not scar.any():
         return labels
-    islands, _ = ndimage.label(scar, np.ones((3, 3, 3)))
-    volumes_ml = np.bincount(islands.ravel()) * voxel_volume_ml
+    islands, count = label_components(scar, "corners")
+    volumes_ml = component_sizes(islands, count) * voxel_volume_ml
     specks = scar & (volumes_ml < smallest_ml)[islands]
     others = [k for k, name in enumerate(CLASSES) if name != "scar"]
     values = np.array([MYOPS[CLASSES[k]] for k in others], np.uint16)

@@ -7,7 +7,6 @@ patients.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops import labels as regions
+from myops.number_text import number
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, dice
 from myops.refine.prompts import Point
 from myops.refine.reader import next_click
@@ -150,18 +150,14 @@ def scar_mass_g(labels: np.ndarray, case: Case) -> float:
 
 def table(demo: Demo) -> list[tuple[str, str, str, str]]:
     """What happened, Dice, scar mass and time of every stage, in words; a line for the truth."""
-    rows = [("automatic", _number(demo.stages[0].dice), f"{demo.stages[0].scar_mass_g:.1f}", "")]
-    for number, stage in enumerate(demo.stages[1:], start=1):
+    rows = [("automatic", number(demo.stages[0].dice, 2), number(demo.stages[0].scar_mass_g), "")]
+    for click, stage in enumerate(demo.stages[1:], start=1):
         assert stage.click is not None and stage.slice_index is not None
         sign = "+" if stage.click.positive else "−"
-        title = f"click {number}: {sign} in slice {stage.slice_index + 1}"
+        title = f"click {click}: {sign} in slice {stage.slice_index + 1}"
         time = f"{1000 * stage.seconds:.0f} ms"
-        rows.append((title, _number(stage.dice), f"{stage.scar_mass_g:.1f}", time))
-    return [*rows, ("truth", "", f"{demo.true_mass_g:.1f}", "")]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+        rows.append((title, number(stage.dice, 2), number(stage.scar_mass_g), time))
+    return [*rows, ("truth", "", number(demo.true_mass_g), "")]
 
 
 def _make_patient(folder: Path, seed: int) -> tuple[Case, np.ndarray]:
@@ -211,8 +207,7 @@ def _stage(
 
 
 def _write_session(folder: Path, session: Session) -> None:
+    from myops.io import write_json
     from myops.refine.record import SESSION_FILE, to_record
-    from myops.text_files import write_text
 
-    text = json.dumps(to_record(session), indent=2, ensure_ascii=False) + "\n"
-    write_text(folder / SESSION_FILE, text)
+    write_json(folder / SESSION_FILE, to_record(session))

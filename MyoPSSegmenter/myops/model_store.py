@@ -6,7 +6,6 @@ system's place for a user's data; `models.json` in it records every model with i
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from myops.checksum import file_sha256
 from myops.errors import InputError
-from myops.io import write_atomic
+from myops.io import write_atomic, write_json
 from myops.known_models import KNOWN_MODELS, recognize
-from myops.text_files import read_json, write_text
+from myops.text_files import read_json
 from myops.weight_packs import PREFERRED
 
 if TYPE_CHECKING:
@@ -313,8 +312,7 @@ def _copy(path: Path, place: Path, sha256: str, progress: Progress | None) -> No
 
 def _record(models: Iterable[StoredModel]) -> None:
     entries = [{**asdict(model), "path": str(model.path)} for model in models]
-    text = json.dumps({"models": entries}, indent=2) + "\n"
-    write_text(models_folder() / RECORD, text)
+    write_json(models_folder() / RECORD, {"models": entries})
 
 
 def _from_json(entry: dict[str, object]) -> StoredModel:

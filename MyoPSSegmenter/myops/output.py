@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from .earlier_results import (
     sort_earlier_files,
 )
 from .errors import InputError
+from .io import json_text
 from .io.geometry_notes import MARK_KEY
 from .itk_files import save_image
 from .readable import encoded
@@ -91,10 +91,10 @@ def write_results(
         if "html" in formats or "pdf" in formats:
             _write_report(stage, case, segmentation, measurements, review, formats)
         for name, values in (documents or {}).items():
-            _write_json(stage / name, values)
+            _write(stage / name, json_text(values))
         names = sorted(path.name for path in stage.iterdir())
         kept, stale = sort_earlier_files(target, measurements.labels_sha256, names)
-        _write_json(stage / RESULTS_FILE, _results_note(measurements, [*names, *kept]))
+        _write(stage / RESULTS_FILE, json_text(_results_note(measurements, [*names, *kept])))
     for path in stale:
         path.unlink(missing_ok=True)
     return {name: target / name for name in names}
@@ -256,19 +256,19 @@ def _write_measurements(
         **measurements.to_dict(),
     }
     if "json" in formats:
-        _write_json(stage / "measurements.json", document)
+        _write(stage / "measurements.json", json_text(document))
     if "csv" not in formats:
         return
     tables = {"measurements.csv": measurements.to_rows()}
     if measurements.regional is not None:
         tables["regional.csv"] = measurements.regional.to_rows(measurements.case_name)
     for name, rows in tables.items():
-        (stage / name).write_bytes(encoded(csv_text(rows)))
+        _write(stage / name, csv_text(rows))
 
 
-def _write_json(path: Path, values: Any) -> None:
-    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_bytes(encoded(text + "\n"))
+def _write(path: Path, text: str) -> None:
+    """In UTF-8; the folder as a whole is moved when it is complete."""
+    path.write_bytes(encoded(text))
 
 
 def _write_report(
@@ -290,7 +290,7 @@ def _write_report(
         from .report.html import render_report
 
         (stage / "overview.png").write_bytes(overview(tiles, content.title))
-        (stage / "report.html").write_bytes(encoded(render_report(content)))
+        _write(stage / "report.html", render_report(content))
     if "pdf" in formats:
         from .report.pdf import write_pdf
 

@@ -14,10 +14,13 @@ import numpy as np
 
 from myops import labels as regions
 from myops.case import Case
+from myops.geometry_masks import bounding_box
 
 # A band of so many pixels stays away from a region's border, where tissues mix.
 BORDER_PX = 1
 LEAST_PIXELS = 30
+# Of the box that is looked at around the ventricle: slices, rows, columns.
+BOX_MARGIN = (0, 5, 5)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def plausibility(case: Case, labels: np.ndarray, lv: np.ndarray) -> dict[tuple[s
     there are none in mm and mL.
     """
     region = regions.lv_region(labels)
-    box = _bounds(region)
+    box = bounding_box(region, BOX_MARGIN)
     found = {
         (name, ""): value
         for name, value in _outline(case, labels, lv, box).items()
@@ -194,12 +197,3 @@ def _image(image: np.ndarray, labels: np.ndarray, inside: np.ndarray) -> dict[st
         difference = abs(float(np.median(blood) - np.median(muscle)))
         found["contrast"] = difference / spread if spread > 0 else np.inf
     return found
-
-
-def _bounds(region: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds a region, a little wider in the plane."""
-    margin = (0, 5, 5)
-    return tuple(
-        slice(max(int(places.min()) - m, 0), int(places.max()) + 1 + m)
-        for places, m in zip(np.nonzero(region), margin, strict=True)
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .io import write_atomic
+from .io import write_bytes
 from .readable import encoded
 
 # UTF-32 begins with the mark of UTF-16, so it is asked for first.
@@ -77,4 +77,4 @@ def parse_json(content: bytes, name: str) -> Any:
 
 def write_text(path: str | Path, text: str) -> Path:
     """Write text in UTF-8, in one step; raises InputError like `write_atomic`."""
-    return write_atomic(path, lambda beside: beside.write_bytes(encoded(text)))
+    return write_bytes(path, encoded(text))

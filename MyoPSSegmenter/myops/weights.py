@@ -14,13 +14,13 @@ from torch import nn
 
 from myops.checksum import file_sha256
 from myops.errors import InputError
-from myops.io import write_atomic
+from myops.io import write_atomic, write_json
 from myops.learned import learned_in
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import resolve_device
 from myops.models.dssnet import build_dssnet
 from myops.readable import is_utf8
-from myops.text_files import read_json, write_text
+from myops.text_files import read_json
 from myops.weight_packs import (
     FREE_PACK,
     MANIFEST,
@@ -328,7 +328,7 @@ def install_weights(
     ordered = [(entries | {name: entry})[key] for key in BUILDERS if key in entries | {name: entry}]
     content = _content(folder) if (folder / MANIFEST).is_file() else {}
     content |= {"version": MANIFEST_VERSION, "networks": ordered}
-    write_text(folder / MANIFEST, json.dumps(content, indent=2) + "\n")
+    write_json(folder / MANIFEST, content)
     return entry
 
 

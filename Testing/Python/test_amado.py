@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from applied_rules import applying
 
-from myops.quantify.amado import amado
+from myops.quantify.amado import AMADO
 from myops.quantify.remote import RemoteRegion
+
+amado = applying(AMADO)
 
 # Two bright parts: 60, 100, 55 and, past dark muscle, a small spot of 120 with 70 beside it.
 LGE = np.array([[[10, 12, 60, 100, 55, 11, 120, 70, 9, 10]]], np.float32)

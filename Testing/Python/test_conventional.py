@@ -12,14 +12,14 @@ from myops.case import case_from_images
 from myops.errors import InputError
 from myops.geometry import from_sitk
 from myops.quantify.conventional import (
-    METHODS,
-    SCOPES,
+    RULES,
     ConventionalSettings,
     conventional_methods,
     rule_title,
 )
 from myops.quantify.measure import measure
 from myops.quantify.remote import Sector
+from myops.quantify.threshold_rule import SCOPES
 
 ALL = ConventionalSettings(manual_threshold=450.0)
 TWO_PART = ("grey_zone_schmidt", "grey_zone_yan", "grey_zone_40_60")
@@ -42,7 +42,7 @@ def random_heart(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_every_method_has_a_volume_and_a_slice_variant_but_manual():
     labels = circle_labels()
     found = conventional_methods(circle_lge(labels), labels, SPACING_MM, ALL)
-    expected = [f"{name}_{scope}" for name in METHODS if name != "manual" for scope in SCOPES]
+    expected = [f"{name}_{scope}" for name in RULES if name != "manual" for scope in SCOPES]
     assert list(found) == [*expected, "manual"]
     assert len({rule_title(result) for result in found.values()}) == len(found)
 

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from applied_rules import applying
 
-from myops.quantify.core_grey_zone import percent_40_60, schmidt, yan
+from myops.quantify.core_grey_zone import PERCENT_40_60, SCHMIDT, YAN
 from myops.quantify.remote import RemoteRegion
+
+percent_40_60, schmidt, yan = (applying(rule) for rule in (PERCENT_40_60, SCHMIDT, YAN))
 
 # Remote 8, 10, 12 (SD 1.633, peak 12), then 13.5, 15, 38, 40, 50, 60, 100.
 REMOTE_VALUES = [8.0, 10.0, 12.0] * 5

@@ -10,7 +10,6 @@ from myops.cropping import (
     crop_stack,
     finder_box,
     finder_input,
-    grow,
     heart_box,
     present_flags,
     prsn_input,
@@ -179,14 +178,6 @@ def test_a_slice_with_its_neighbors_holds_the_channels_planes_side_by_side():
     )
     assert with_neighbors(stack, 1) is stack
     np.testing.assert_array_equal(with_neighbors(stack[:1], 3)[0, :, 0, 0], [0, 0, 0, 1, 1, 1])
-
-
-def test_a_region_grows_in_its_own_plane_by_so_many_pixels():
-    region = np.zeros((2, 9, 9), bool)
-    region[0, 4, 4] = True
-    # All pixels within two of the one: 13, the lattice points of a disc of radius 2.
-    assert grow(region, 2).sum(axis=(1, 2)).tolist() == [13, 0]
-    assert grow(region, 0) is region
 
 
 def test_without_a_spacing_voxels_are_counted_for_the_smallest_heart():

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+from applied_rules import applying
 
-from myops.quantify.fwhm import (
-    between_minimum_and_maximum,
-    half_of_maximum,
-    remote_referenced,
-)
+from myops.quantify.fwhm import BETWEEN_MINIMUM_AND_MAXIMUM, HALF_OF_MAXIMUM, REMOTE_REFERENCED
 from myops.quantify.remote import RemoteRegion
+
+half_of_maximum = applying(HALF_OF_MAXIMUM)
+between_minimum_and_maximum = applying(BETWEEN_MINIMUM_AND_MAXIMUM)
+remote_referenced = applying(REMOTE_REFERENCED)
 
 WALL = np.ones((2, 1, 5), bool)
 # Two slices; the second one's peak is lower. Values chosen so that each rule cuts elsewhere.

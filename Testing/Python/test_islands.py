@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from myops.quantify.islands import enclosed_holes, epicardial_border, label_stack, without_islands
+from myops.quantify.islands import enclosed_holes, epicardial_border, without_islands
 
 SPACING_MM = (1.5, 2.0, 10.0)
 
@@ -90,8 +90,3 @@ def test_volume_islands_are_those_of_simpleitk(seed):
     expected = sitk.GetArrayFromImage(relabeled) > 0
     found = without_islands(mask, (10.0, 10.0, 10.0), smallest_ml=4)
     np.testing.assert_array_equal(found, expected)
-
-
-def test_an_empty_mask_has_no_parts():
-    parts, count = label_stack(np.zeros((2, 3, 3), bool), "volume")
-    assert count == 0 and not parts.any()

@@ -155,7 +155,7 @@ def test_the_dictionary_is_plain_json_without_nan_or_arrays():
     text = json.dumps(measured().to_dict(), allow_nan=False)
     again = json.loads(text)
     assert again["tissues"]["scar"]["mass_g"] == pytest.approx(8.859375)
-    assert again["fwhm"]["fwhm_remote_referenced_volume"]["rule"] == "remote_referenced"
+    assert again["fwhm"]["fwhm_remote_referenced_volume"]["rule"] == "fwhm_remote_referenced"
     assert again["remote"]["clock_hour"] == 5
     assert "mask" not in again["remote"]
 

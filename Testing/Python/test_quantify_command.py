@@ -20,7 +20,7 @@ from myops.case import case_from_images, load_case
 from myops.cli import cli
 from myops.errors import InputError
 from myops.geometry import to_sitk
-from myops.quantify.conventional import METHODS
+from myops.quantify.conventional import RULES
 from myops.quantify.label_map import measure_label_map, read_label_map
 from myops.quantify.tables import write_tables
 
@@ -87,7 +87,7 @@ def test_regional_numbers_of_an_earlier_label_map_do_not_stay(folder):
 def test_json_and_csv_hold_the_same_numbers(folder):
     document = found_by(folder, "--manual-threshold", 450)
     found = {**document["fwhm"], **document["conventional"]}
-    assert len(found) == 2 * (len(METHODS) - 1) + 1
+    assert len(found) == 2 * (len(RULES) - 1) + 1
     assert found["otsu_volume"]["mass_g"] == pytest.approx(SCAR_G)
     assert found["manual"]["mass_g"] == pytest.approx(SCAR_G)
     table = (folder / "out" / "quantification.csv").read_text("utf-8")

@@ -8,6 +8,7 @@ import pytest
 from circle_heart import circle_case, circle_labels, circle_segmentation, spacing_unknown
 from matplotlib.image import imread
 
+from myops.number_text import number
 from myops.quantify.measure import measure
 from myops.report.colors import COLORS, NAMES, rgb
 from myops.report.content import make_content
@@ -15,7 +16,7 @@ from myops.report.figures import legend_names, overview, shown_slices, strip
 from myops.report.html import render_report
 from myops.report.mosaic import LINES
 from myops.report.tiles import heart_box, make_tiles
-from myops.report.words import number, summary_sentence
+from myops.report.words import summary_sentence
 
 WHEN = datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)
 

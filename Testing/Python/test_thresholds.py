@@ -1,13 +1,21 @@
 import numpy as np
 import pytest
+from applied_rules import applying
 
+from myops.quantify.conventional import RULES
 from myops.quantify.remote import RemoteRegion
-from myops.quantify.thresholds import manual, otsu, otsu_threshold, standard_deviations
+from myops.quantify.thresholds import MANUAL, OTSU, otsu_threshold
+
+otsu, manual = applying(OTSU), applying(MANUAL)
 
 # Remote muscle of 8, 10, 12 (mean 10, SD sqrt(8/3) = 1.633) and five voxels to judge.
 REMOTE_VALUES = [8.0, 10.0, 12.0] * 5
 LGE = np.array([[[*REMOTE_VALUES, 12, 14, 15, 16, 20]]], np.float32)
 WALL = np.ones(LGE.shape, bool)
+
+
+def standard_deviations(*given, deviations: int = 5):
+    return applying(RULES[f"sd{deviations}"])(*given)
 
 
 def remote(lge: np.ndarray = LGE) -> RemoteRegion:
@@ -30,7 +38,9 @@ def test_n_sd_marks_what_lies_n_deviations_above_remote(n, above):
 def test_each_slice_has_its_own_remote_statistics_in_the_per_slice_variant():
     lge = np.concatenate([LGE, LGE + 100])
     region = remote(lge)
-    result = standard_deviations(lge, np.ones(lge.shape, bool), lge > 14, region, "slice", 2)
+    result = standard_deviations(
+        lge, np.ones(lge.shape, bool), lge > 14, region, "slice", deviations=2
+    )
     np.testing.assert_allclose(np.diff(result.thresholds), 100, atol=1e-4)
     assert [plane.sum() for plane in result.mask] == [4, 4]
 
@@ -39,7 +49,9 @@ def test_a_slice_with_too_little_remote_is_not_judged_and_named():
     lge = np.concatenate([LGE, LGE])
     region = remote(lge)
     region.mask[1, 0, 5:] = False
-    result = standard_deviations(lge, np.ones(lge.shape, bool), lge > 14, region, "slice", 2)
+    result = standard_deviations(
+        lge, np.ones(lge.shape, bool), lge > 14, region, "slice", deviations=2
+    )
     assert result.thresholds[1] is None
     assert not result.mask[1].any()
     assert any("slice 2 not judged" in doubt for doubt in result.warnings)
@@ -95,7 +107,7 @@ def test_constant_myocardium_is_refused_by_rules_that_compare():
 
 
 def test_a_manual_threshold_includes_itself_and_judges_every_slice():
-    result = manual(LGE, WALL, 15)
+    result = manual(LGE, WALL, WALL, None, threshold=15)
     assert result.mask.sum() == 3
     assert result.threshold_range == (15, 15)
     assert result.scope == "volume"

@@ -1,6 +1,13 @@
 """Image files in, results out: reading with every check, writing whole or not at all."""
 
-from .atomic import set_aside, write_atomic, write_image, write_json
+from .atomic import (
+    json_text,
+    set_aside,
+    write_atomic,
+    write_bytes,
+    write_image,
+    write_json,
+)
 from .checks import MAX_AXIS_COSINE, SUFFIXES
 from .images import check_grid, quiet_simpleitk, read_image
 
@@ -8,10 +15,12 @@ __all__ = [
     "MAX_AXIS_COSINE",
     "SUFFIXES",
     "check_grid",
+    "json_text",
     "quiet_simpleitk",
     "read_image",
     "set_aside",
     "write_atomic",
+    "write_bytes",
     "write_image",
     "write_json",
 ]

@@ -58,14 +58,27 @@ def write_image(image: sitk.Image, path: str | Path) -> Path:
     return write_atomic(path, lambda beside: save_image(image, beside))
 
 
-def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
-    """Write JSON in UTF-8, in one step; raises InputError like `write_atomic`.
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write bytes in one step; raises InputError like `write_atomic`."""
+    return write_atomic(path, lambda beside: beside.write_bytes(content))
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """Values as the text of a JSON file, the same for every file that the program writes.
 
     Raises:
         ValueError: a number that JSON does not know (NaN, infinity).
     """
-    text = json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return write_atomic(path, lambda beside: beside.write_bytes(encoded(text)))
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
+    """Write JSON in UTF-8, in one step; raises InputError like `write_atomic`.
+
+    Raises:
+        ValueError: see `json_text`.
+    """
+    return write_bytes(path, encoded(json_text(values)))
 
 
 def set_aside(path: str | Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Callable
@@ -12,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..io import write_json
 from ..itk_files import save_image
 from ..sequences import SEQUENCES
-from ..text_files import write_text
 from .contrast import PHYSICAL
 from .patient import PhantomConfig, PhantomPatient, generate_patient
 
@@ -84,7 +83,7 @@ def _write_files(patient: PhantomPatient, folder: Path, name: str) -> None:
         _write(image.astype(np.int16), patient, direction, folder / f"{name}_{SUFFIXES[sequence]}")
     _write(patient.labels, patient, direction, folder / f"{name}_gd")
     _write(patient.mvo.astype(np.uint8), patient, direction, folder / f"{name}_mvo")
-    write_text(folder / f"{name}_truth.json", json.dumps(_truth(patient), indent=2) + "\n")
+    write_json(folder / f"{name}_truth.json", _truth(patient))
 
 
 def write_cohort(
@@ -114,7 +113,7 @@ def write_cohort(
             progress(index / count, name)
         written.append(write_patient(generate_patient(seed, config), folder / name))
     settings = {"first_seed": first_seed, "count": count, "config": asdict(config)}
-    write_text(folder / COHORT_FILE, json.dumps(settings, indent=2) + "\n")
+    write_json(folder / COHORT_FILE, settings)
     return written
 
 

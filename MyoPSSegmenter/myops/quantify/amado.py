@@ -13,89 +13,87 @@ rule is invalid on signed or offset (PSIR) images.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from .fwhm import remote_referenced
-from .islands import label_stack
-from .remote import RemoteRegion
-from .threshold import (
+from myops.geometry_masks import Neighbors, label_components, largest_component
+from myops.quantify.fwhm import REMOTE_REFERENCED, halves
+from myops.quantify.threshold import (
     Scope,
-    ThresholdResult,
     above,
-    invalid_result,
     judged_levels,
-    no_contrast,
     not_judged,
     offset_doubt,
-    signed_data,
     unjudged,
 )
+from myops.quantify.threshold_rule import NotApplicableError, Rule, RuleInput, Thresholds
 
-RULE = "amado"
 NO_REGION_THERE = "no hyper-enhanced region"
 # Fewer of the bright voxels of labeled scar outside the result are rim and noise.
 LEAST_MISSED_SHARE = 0.05
 NO_REGION = "no hyper-enhanced region: nothing was drawn, and there is no remote region to find one"
+OUTSIDE = "the hyper-enhanced region lies outside the myocardium"
 
 
-def amado(
-    lge: np.ndarray,
-    myocardium: np.ndarray,
-    scar: np.ndarray,
-    remote: RemoteRegion | None,
-    scope: Scope = "volume",
-    hyperenhanced: np.ndarray | None = None,
-    labeled: np.ndarray | None = None,
-) -> ThresholdResult:
+def amado(given: RuleInput) -> Thresholds:
     """Half of the maximum of a hyper-enhanced region, grown inside the myocardium.
 
     Growing goes to all 8 neighbors in a slice; the volume variant also to the 9 voxels of each
-    neighboring slice.
-
-    Args:
-        lge: float (z, y, x), raw intensities.
-        myocardium: bool (z, y, x).
-        scar: bool (z, y, x), says which slices the per-slice variant judges.
-        remote: remote region, for the automatic hyper-enhanced region.
-        scope: one peak for the volume, or one per slice.
-        hyperenhanced: bool (z, y, x), the region as drawn; found automatically if None.
-        labeled: bool (z, y, x), labeled scar, to say how much of it the automatic region misses;
-            `scar` if None.
+    neighboring slice. The region is the drawn one, else found automatically.
     """
-    slices = lge.shape[0]
-    invalid = no_contrast(lge, myocardium) or signed_data(lge, myocardium)
-    if invalid:
-        return invalid_result(RULE, scope, slices, invalid)
-    drawn = hyperenhanced is not None
-    region = hyperenhanced & myocardium if hyperenhanced is not None else None
-    if region is None and remote is not None:
-        region = brightest_region(lge, myocardium, remote)
-    if region is None or not region.any():
-        reason = "the hyper-enhanced region lies outside the myocardium" if drawn else NO_REGION
-        return invalid_result(RULE, scope, slices, reason)
-    peaks = judged_levels(lge, region, region if drawn else scar, scope)
-    skipped = unjudged(scar, peaks)
+    drawn = given.hyperenhanced is not None
+    region = hyperenhanced_region(given)
+    peaks = judged_levels(given.lge, region, region if drawn else given.scar, given.scope)
+    skipped = unjudged(given.scar, peaks)
     if skipped and all(peak is None for peak in peaks):
-        return invalid_result(RULE, scope, slices, f"{NO_REGION_THERE} in any judged slice")
-    thresholds = tuple(None if p is None else p / 2 for p in peaks)
-    mask = grow(region, above(lge, myocardium, thresholds, inclusive=True), scope)
-    doubts = offset_doubt(lge, myocardium, remote) + not_judged(skipped, NO_REGION_THERE)
-    if not drawn and remote is not None:
-        doubts += _missed_doubt(lge, myocardium, scar if labeled is None else labeled, remote, mask)
-    return ThresholdResult(
-        RULE, scope, peaks, thresholds, mask, None, doubts, None if drawn else remote
-    )
+        raise NotApplicableError(f"{NO_REGION_THERE} in any judged slice")
+    levels = halves(peaks)
+    bright = above(given.lge, given.myocardium, levels, inclusive=True)
+    mask = grow(region, bright, given.scope)
+    doubts = not_judged(skipped, NO_REGION_THERE)
+    if not drawn:
+        doubts += _missed_doubt(given, mask)
+    remote = None if drawn else given.remote
+    return Thresholds(peaks, levels, inclusive=True, remote=remote, mask=mask, warnings=doubts)
 
 
-def _missed_doubt(
-    lge: np.ndarray,
-    myocardium: np.ndarray,
-    labeled: np.ndarray,
-    remote: RemoteRegion,
-    mask: np.ndarray,
-) -> tuple[str, ...]:
+def hyperenhanced_region(given: RuleInput) -> np.ndarray:
+    """The region as drawn, inside the wall, else the largest bright part: bool (z, y, x).
+
+    Raises:
+        NotApplicableError: there is none.
+    """
+    if given.hyperenhanced is not None:
+        region = given.hyperenhanced & given.myocardium
+        if not region.any():
+            raise NotApplicableError(OUTSIDE)
+        return region
+    bright = _bright(given)
+    if bright is None or not bright.any():
+        raise NotApplicableError(NO_REGION)
+    return largest_component(bright, "corners")
+
+
+def grow(region: np.ndarray, bright: np.ndarray, scope: Scope) -> np.ndarray:
+    """The connected parts of `bright` that share a voxel with `region`, bool (z, y, x)."""
+    neighbors: Neighbors = "corners" if scope == "volume" else "corners_in_plane"
+    parts, count = label_components(bright, neighbors)
+    reached = np.zeros(count + 1, bool)
+    reached[parts[region & bright]] = True
+    reached[0] = False
+    return reached[parts]
+
+
+def _bright(given: RuleInput) -> np.ndarray | None:
+    """The myocardium above the remote-referenced half maximum of the volume."""
+    return REMOTE_REFERENCED.apply(replace(given, scar=given.myocardium, scope="volume")).mask
+
+
+def _missed_doubt(given: RuleInput, mask: np.ndarray) -> tuple[str, ...]:
     """Doubt about an automatic region that leaves another infarct out."""
-    bright = remote_referenced(lge, myocardium, myocardium, remote).mask
+    labeled = given.scar if given.labeled is None else given.labeled
+    bright = _bright(given)
     if bright is None:
         return ()
     expected = int(np.count_nonzero(labeled & bright))
@@ -109,21 +107,13 @@ def _missed_doubt(
     )
 
 
-def brightest_region(
-    lge: np.ndarray, myocardium: np.ndarray, remote: RemoteRegion
-) -> np.ndarray | None:
-    """The largest connected part of the myocardium above the remote-referenced half maximum."""
-    bright = remote_referenced(lge, myocardium, myocardium, remote).mask
-    if bright is None or not bright.any():
-        return None
-    parts, _ = label_stack(bright, "volume")
-    return parts == np.bincount(parts[bright]).argmax()
-
-
-def grow(region: np.ndarray, bright: np.ndarray, scope: Scope) -> np.ndarray:
-    """The connected parts of `bright` that share a voxel with `region`, bool (z, y, x)."""
-    parts, count = label_stack(bright, scope)
-    reached = np.zeros(count + 1, bool)
-    reached[parts[region & bright]] = True
-    reached[0] = False
-    return reached[parts]
+AMADO = Rule(
+    name="fwhm_amado",
+    title="FWHM, Amado",
+    formula="half of the peak of a hyper-enhanced region, and connected with it",
+    source="Amado et al., J Am Coll Cardiol 2004;44:2383",
+    needs=frozenset({"contrast", "unsigned"}),
+    compute=amado,
+    numbers="I ≥ {peak} / 2 = {threshold}, connected with the hyper-enhanced region",
+    warn=(offset_doubt,),
+)

@@ -6,50 +6,34 @@ treats every mask in the same way afterwards: dark cores are filled in, small is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .. import labels as regions
-from ..errors import InputError
-from .amado import amado
-from .core_grey_zone import percent_40_60, schmidt, yan
-from .fwhm import between_minimum_and_maximum, half_of_maximum, remote_referenced
-from .islands import bounding_box, enclosed_holes, epicardial_border, without_islands
-from .remote import RemoteRegion, Sector, find_remote, given_remote
-from .threshold import Scope, ThresholdResult
-from .thresholds import manual, otsu, standard_deviations
+from myops import labels as regions
+from myops.errors import InputError
+from myops.geometry_masks import bounding_box
+from myops.quantify import core_grey_zone, fwhm, thresholds
+from myops.quantify.amado import AMADO
+from myops.quantify.islands import (
+    enclosed_holes,
+    epicardial_border,
+    without_islands,
+)
+from myops.quantify.remote import RemoteRegion, Sector, find_remote, given_remote
+from myops.quantify.threshold import ThresholdResult
+from myops.quantify.threshold_rule import Rule, RuleInput
 
-SCOPES: tuple[Scope, ...] = ("volume", "slice")
-DEVIATIONS = (2, 3, 4, 5, 6)
-# Called with (lge, myocardium, scar that says which slices are judged, remote, scope).
-Rule = Callable[[np.ndarray, np.ndarray, np.ndarray, RemoteRegion | None, Scope], ThresholdResult]
-RULES: Mapping[str, Rule] = {
-    "fwhm_half_of_maximum": half_of_maximum,
-    "fwhm_between_minimum_and_maximum": between_minimum_and_maximum,
-    "fwhm_remote_referenced": remote_referenced,
-    "fwhm_amado": amado,
-    **{f"sd{n}": partial(standard_deviations, deviations=n) for n in DEVIATIONS},
-    "otsu": otsu,
-    "grey_zone_schmidt": schmidt,
-    "grey_zone_yan": yan,
-    "grey_zone_40_60": percent_40_60,
-}
-# A manual threshold is one for the volume, and is there only when the reader gave it.
-METHODS: tuple[str, ...] = (*RULES, "manual")
-RULE_TITLES: Mapping[str, str] = {
-    "half_of_maximum": "FWHM, half of maximum",
-    "between_minimum_and_maximum": "FWHM, between minimum and maximum",
-    "remote_referenced": "FWHM, remote-referenced",
-    "amado": "FWHM, Amado",
-    **{f"sd{n}": f"{n} SD above remote" for n in DEVIATIONS},
-    "otsu": "Otsu",
-    "grey_zone_schmidt": "Core + grey zone, Schmidt",
-    "grey_zone_yan": "Core + grey zone, Yan",
-    "grey_zone_40_60": "Core + grey zone, 40/60 %",
-    "manual": "Manual threshold",
+# Every rule by name, in the order of the tables. A new rule is a row in the file of its kind.
+RULES: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        *fwhm.RULES,
+        AMADO,
+        *thresholds.RULES,
+        *core_grey_zone.RULES,
+        thresholds.MANUAL,
+    )
 }
 
 
@@ -58,7 +42,7 @@ class ConventionalSettings:
     """Which rules are applied, and what happens to their masks.
 
     Attributes:
-        methods: names out of `METHODS`; "manual" is left out unless there is a threshold.
+        methods: names out of `RULES`; "manual" is left out unless there is a threshold.
         manual_threshold: a reader's own threshold in the units of the image.
         all_slices: the per-slice variants judge every slice with myocardium; else only those that
             hold scar in the label map, as a reader does.
@@ -67,7 +51,7 @@ class ConventionalSettings:
         smallest_island_ml: least volume of an island in the stack; None keeps all.
     """
 
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = field(default_factory=lambda: tuple(RULES))
     manual_threshold: float | None = None
     all_slices: bool = False
     fill_dark_cores: bool = True
@@ -75,15 +59,16 @@ class ConventionalSettings:
     smallest_island_ml: float | None = None
 
 
-# What a report shows beside the automatic scar.
-REPORT_METHODS = ("fwhm_half_of_maximum", "fwhm_remote_referenced")
+def report_rules() -> tuple[Rule, ...]:
+    """The rules that a report compares with the scar found, in the order of the tables."""
+    return tuple(rule for rule in RULES.values() if rule.in_report)
 
 
 def conventional_methods(
     lge: np.ndarray,
     labels: np.ndarray,
     spacing_mm: tuple[float, float, float] | None,
-    settings: ConventionalSettings = ConventionalSettings(),
+    settings: ConventionalSettings | None = None,
     remote_override: np.ndarray | Sector | None = None,
     hyperenhanced: np.ndarray | None = None,
 ) -> dict[str, ThresholdResult]:
@@ -94,7 +79,7 @@ def conventional_methods(
         labels: uint16 (z, y, x), MyoPS values. The wall comes from it; scar and edema keep the
             automatic remote region away and say which slices the per-slice variants judge.
         spacing_mm: (x, y, z); None when unknown, which islands cannot be measured without.
-        settings: rules and what happens to their masks.
+        settings: rules and what happens to their masks; every rule if not given.
         remote_override: remote region as bool (z, y, x) or a sector; automatic if None.
         hyperenhanced: bool (z, y, x), drawn region of the Amado rule; automatic if None.
 
@@ -106,21 +91,24 @@ def conventional_methods(
         InputError: other shapes, values that are not finite in the myocardium, an unknown method,
             an unusable remote region, or island sizes that cannot be judged.
     """
+    settings = settings or ConventionalSettings()
     _check(lge, labels, spacing_mm, settings, hyperenhanced)
-    remote = remote_region(lge, labels, spacing_mm or (1.0, 1.0, 1.0), remote_override)
-    wall = regions.myocardium(labels)
-    judged = wall if settings.all_slices else regions.scar(labels)
+    wall, scar = regions.myocardium(labels), regions.scar(labels)
+    given = RuleInput(
+        lge,
+        wall,
+        scar=wall if settings.all_slices else scar,
+        remote=remote_region(lge, labels, spacing_mm or (1.0, 1.0, 1.0), remote_override),
+        hyperenhanced=hyperenhanced,
+        labeled=scar,
+        threshold=settings.manual_threshold,
+    )
     results: dict[str, ThresholdResult] = {}
-    for method in settings.methods:
-        if method == "manual":
-            if settings.manual_threshold is not None:
-                results[method] = manual(lge, wall, settings.manual_threshold)
+    for rule in (RULES[name] for name in settings.methods):
+        if "threshold" in rule.needs and given.threshold is None:
             continue
-        rule = RULES[method]
-        if method == "fwhm_amado":
-            labeled = regions.scar(labels)
-            rule = partial(amado, hyperenhanced=hyperenhanced, labeled=labeled)
-        results |= {f"{method}_{scope}": rule(lge, wall, judged, remote, scope) for scope in SCOPES}
+        for scope in rule.scopes:
+            results[rule.result_name(scope)] = rule.apply(replace(given, scope=scope))
     tissue = _Tissue(labels)
     return {name: _finished(found, tissue, spacing_mm, settings) for name, found in results.items()}
 
@@ -149,7 +137,7 @@ def remote_region(
 def rule_title(result: ThresholdResult) -> str:
     """Words for a rule: "FWHM, half of maximum (volume)"."""
     scope = "per slice" if result.scope == "slice" else "volume"
-    return f"{RULE_TITLES[result.rule]} ({scope})"
+    return f"{RULES[result.rule].title} ({scope})"
 
 
 class _Tissue:
@@ -219,10 +207,10 @@ def _check(
             "expected finite LGE values in the myocardium, found NaN or infinite ones; "
             "export the image again"
         )
-    unknown = [name for name in settings.methods if name not in METHODS]
+    unknown = [name for name in settings.methods if name not in RULES]
     if unknown:
         raise InputError(
-            f"expected methods out of {', '.join(METHODS)}, found {', '.join(unknown)}; "
+            f"expected methods out of {', '.join(RULES)}, found {', '.join(unknown)}; "
             "correct the name"
         )
     _check_sizes(spacing_mm, settings)

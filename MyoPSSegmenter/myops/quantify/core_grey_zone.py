@@ -15,110 +15,81 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from .remote import RemoteRegion
-from .threshold import (
-    NO_REMOTE,
-    Levels,
-    Scope,
-    ThresholdResult,
-    above,
-    invalid_result,
-    judged_levels,
-    lone_peak_doubt,
-    no_contrast,
-    offset_doubt,
-    signed_data,
-)
-from .thresholds import standard_deviations
+from myops.quantify.threshold import Levels, lone_peak_doubt, offset_doubt
+from myops.quantify.threshold_rule import Rule, RuleInput, Thresholds
+from myops.quantify.thresholds import standard_deviations
 
 SCHMIDT_CORE_SHARE = 0.5
 LOW_SHARE, HIGH_SHARE = 0.4, 0.6
 YAN_DEVIATIONS = (2, 3)
 
 
-def schmidt(
-    lge: np.ndarray,
-    myocardium: np.ndarray,
-    scar: np.ndarray,
-    remote: RemoteRegion | None,
-    scope: Scope = "volume",
-) -> ThresholdResult:
-    """Core from half of the maximum, grey zone from the highest remote signal.
+def schmidt(given: RuleInput) -> Thresholds:
+    """Core from half of the maximum, grey zone from the highest remote signal of the volume.
 
     Where remote myocardium reaches half of the maximum there is no grey zone.
-
-    Args:
-        lge: float (z, y, x), raw intensities.
-        myocardium: bool (z, y, x).
-        scar: bool (z, y, x), says which slices the per-slice variant judges.
-        remote: remote region; without one the result is invalid.
-        scope: one maximum for the volume, or one per slice; the remote peak is the volume's.
     """
-    rule = "grey_zone_schmidt"
-    invalid = no_contrast(lge, myocardium) or signed_data(lge, myocardium)
-    invalid = invalid or (NO_REMOTE if remote is None else None)
-    if invalid or remote is None:
-        return invalid_result(rule, scope, lge.shape[0], invalid or "")
-    peaks = judged_levels(lge, myocardium, scar, scope)
+    remote, peaks = given.remote_region, given.peaks
     cores = _share(peaks, SCHMIDT_CORE_SHARE)
-    remote_peak = float(lge[remote.mask].max())
+    remote_peak = float(given.lge[remote.mask].max())
     lows = tuple(None if core is None else min(remote_peak, core) for core in cores)
-    core = above(lge, myocardium, cores, inclusive=True)
-    mask = core | above(lge, myocardium, lows, inclusive=False)
-    doubts = lone_peak_doubt(lge, myocardium, remote) + offset_doubt(lge, myocardium, remote)
-    if any(c is not None and remote_peak >= c for c in cores):
-        doubts += (f"remote myocardium reaches the core's threshold ({remote_peak:.4g})",)
-    return ThresholdResult(rule, scope, peaks, lows, mask, None, doubts, remote, cores, core)
-
-
-def percent_40_60(
-    lge: np.ndarray,
-    myocardium: np.ndarray,
-    scar: np.ndarray,
-    remote: RemoteRegion | None,
-    scope: Scope = "volume",
-) -> ThresholdResult:
-    """Core from 60 %, grey zone from 40 % of the maximum.
-
-    Args: as `schmidt`; the remote region is used to warn only.
-    """
-    rule = "grey_zone_40_60"
-    invalid = no_contrast(lge, myocardium) or signed_data(lge, myocardium)
-    if invalid:
-        return invalid_result(rule, scope, lge.shape[0], invalid)
-    peaks = judged_levels(lge, myocardium, scar, scope)
-    lows, cores = _share(peaks, LOW_SHARE), _share(peaks, HIGH_SHARE)
-    mask, core = (above(lge, myocardium, levels, inclusive=True) for levels in (lows, cores))
-    doubts = lone_peak_doubt(lge, myocardium, remote) + offset_doubt(lge, myocardium, remote)
-    return ThresholdResult(
-        rule, scope, peaks, lows, mask, warnings=doubts, core_thresholds=cores, core=core
+    doubts: tuple[str, ...] = ()
+    if any(core is not None and remote_peak >= core for core in cores):
+        doubts = (f"remote myocardium reaches the core's threshold ({remote_peak:.4g})",)
+    return Thresholds(
+        peaks, lows, core_levels=cores, core_inclusive=True, remote=remote, warnings=doubts
     )
 
 
-def yan(
-    lge: np.ndarray,
-    myocardium: np.ndarray,
-    scar: np.ndarray,
-    remote: RemoteRegion | None,
-    scope: Scope = "volume",
-) -> ThresholdResult:
-    """Core above 3 SD, grey zone above 2 SD of remote myocardium; valid on signed images too.
+def percent_40_60(given: RuleInput) -> Thresholds:
+    """Core from 60 %, grey zone from 40 % of the maximum, both included."""
+    peaks = given.peaks
+    return Thresholds(
+        peaks,
+        _share(peaks, LOW_SHARE),
+        inclusive=True,
+        core_levels=_share(peaks, HIGH_SHARE),
+        core_inclusive=True,
+    )
 
-    Args: as `schmidt`; the per-slice variant takes each slice's own remote statistics.
-    """
-    low, high = (
-        standard_deviations(lge, myocardium, scar, remote, scope, deviations)
-        for deviations in YAN_DEVIATIONS
-    )
-    return replace(
-        low,
-        rule="grey_zone_yan",
-        core_thresholds=None if high.mask is None else high.thresholds,
-        core=high.mask,
-    )
+
+def yan(given: RuleInput) -> Thresholds:
+    """Core above 3 SD, grey zone above 2 SD of remote myocardium."""
+    low, high = (standard_deviations(given, deviations) for deviations in YAN_DEVIATIONS)
+    return replace(low, core_levels=high.levels)
 
 
 def _share(peaks: Levels, share: float) -> Levels:
     return tuple(None if peak is None else share * peak for peak in peaks)
+
+
+SCHMIDT = Rule(
+    name="grey_zone_schmidt",
+    title="Core + grey zone, Schmidt",
+    formula="core I ≥ max / 2; grey zone above the highest remote signal",
+    source="Schmidt et al., Circulation 2007;115:2006",
+    needs=frozenset({"contrast", "unsigned", "remote"}),
+    compute=schmidt,
+    numbers="core I ≥ {peak} / 2 = {core}; grey zone I > {threshold}",
+    warn=(lone_peak_doubt, offset_doubt),
+)
+YAN = Rule(
+    name="grey_zone_yan",
+    title="Core + grey zone, Yan",
+    formula="core above 3 SD, grey zone above 2 SD of remote",
+    source="Yan et al., Circulation 2006;114:32",
+    needs=frozenset({"contrast", "remote"}),
+    compute=yan,
+    numbers="core I > {mean} + 3 × {sd} = {core}; grey zone I > {mean} + 2 × {sd} = {threshold}",
+)
+PERCENT_40_60 = Rule(
+    name="grey_zone_40_60",
+    title="Core + grey zone, 40/60 %",
+    formula="core I ≥ 0.6 max, grey zone from 0.4 max",
+    source="Andreu et al., Circ Arrhythm Electrophysiol 2011;4:674",
+    needs=frozenset({"contrast", "unsigned"}),
+    compute=percent_40_60,
+    numbers="core I ≥ 0.6 × {peak} = {core}; grey zone I ≥ 0.4 × {peak} = {threshold}",
+    warn=(lone_peak_doubt, offset_doubt),
+)
+RULES = (SCHMIDT, YAN, PERCENT_40_60)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import labels as regions
-from .islands import grown_box
+from ..geometry_masks import bounding_box
 from .remote import lv_angles_deg
 
 # Beyond this distance from the endocardium lie muscle and blood as such (walls are 6-12 mm thick).
@@ -73,7 +73,7 @@ def _sectors(
 
     if not regions.blood_pool(plane).any() or not regions.normal_myocardium(plane).any():
         return []
-    box = grown_box(regions.lv_region(plane))
+    box = bounding_box(regions.lv_region(plane), margin=1)
     image, plane = image[box].astype(np.float64), plane[box]
     blood, muscle = regions.blood_pool(plane), regions.normal_myocardium(plane)
     sampling = (spacing_mm[1], spacing_mm[0])

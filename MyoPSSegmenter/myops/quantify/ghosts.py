@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .islands import bounding_box
+from ..geometry_masks import bounding_box
 
 # Copies nearer than the heart's own size overlap with it.
 LEAST_SHIFTS = 20

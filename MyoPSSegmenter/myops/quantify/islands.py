@@ -11,28 +11,11 @@ threshold's mask is filled in, slice by slice, and what was filled is reported a
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
-FULL = np.ones((3, 3, 3), bool)
-IN_PLANE = np.stack([np.zeros((3, 3), bool), np.ones((3, 3), bool), np.zeros((3, 3), bool)])
-FACES_IN_PLANE = np.array([np.zeros((3, 3)), [[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.zeros((3, 3))])
+from myops.geometry_masks import Neighbors, component_sizes, label_components
+
 MM3_PER_ML = 1e3
-
-
-def label_stack(mask: np.ndarray, scope: Literal["volume", "slice"]) -> tuple[np.ndarray, int]:
-    """Number the connected parts of a mask (8 neighbors per slice; 26 in the volume).
-
-    Returns:
-        int32 (z, y, x) with 0 outside the mask and parts from 1 on, and their number.
-    """
-    from scipy.ndimage import label
-
-    box = bounding_box(mask)
-    parts = np.zeros(mask.shape, np.int32)
-    parts[box], count = label(mask[box], FULL if scope == "volume" else IN_PLANE)
-    return parts, int(count)
 
 
 def epicardial_border(myocardium: np.ndarray, blood_pool: np.ndarray) -> np.ndarray:
@@ -63,11 +46,9 @@ def enclosed_holes(mask: np.ndarray, myocardium: np.ndarray, epicardium: np.ndar
     Returns:
         bool (z, y, x), voxels of `myocardium` outside `mask`.
     """
-    from scipy.ndimage import label
-
     dark = myocardium & ~mask
-    parts, count = label(dark, FACES_IN_PLANE)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    parts, count = label_components(dark, "faces_in_plane")
+    sizes = component_sizes(parts, count)
     slice_of = np.zeros(count + 1, int)
     slice_of[parts[dark]] = np.nonzero(dark)[0]
     enclosed = sizes <= mask.sum(axis=(1, 2))[slice_of]
@@ -96,30 +77,15 @@ def without_islands(
     x_mm, y_mm, z_mm = spacing_mm
     kept = mask
     if smallest_mm2 is not None:
-        kept = _at_least(kept, "slice", smallest_mm2 / (x_mm * y_mm))
+        kept = _at_least(kept, "corners_in_plane", smallest_mm2 / (x_mm * y_mm))
     if smallest_ml is not None:
-        kept = _at_least(kept, "volume", smallest_ml * MM3_PER_ML / (x_mm * y_mm * z_mm))
+        kept = _at_least(kept, "corners", smallest_ml * MM3_PER_ML / (x_mm * y_mm * z_mm))
     return kept
 
 
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Slices of every axis around a mask; of nothing when it is empty."""
-    box = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        found = np.flatnonzero(mask.any(axis=others))
-        box.append(slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0))
-    return tuple(box)
-
-
-def grown_box(plane: np.ndarray) -> tuple[slice, ...]:
-    """The bounding box of a mask (y, x) and one pixel around it, as far as the image goes."""
-    return tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in bounding_box(plane))
-
-
-def _at_least(mask: np.ndarray, scope: Literal["volume", "slice"], voxels: float) -> np.ndarray:
-    parts, count = label_stack(mask, scope)
+def _at_least(mask: np.ndarray, neighbors: Neighbors, voxels: float) -> np.ndarray:
+    parts, count = label_components(mask, neighbors)
     # A size of exactly the limit stays, whatever the rounding of the division above.
-    large = np.bincount(parts.ravel(), minlength=count + 1) >= voxels * (1 - 1e-9)
+    large = component_sizes(parts, count) >= voxels * (1 - 1e-9)
     large[0] = False
     return large[parts]

@@ -17,7 +17,7 @@ from ..label_maps import read_mask_on_case, read_on_case
 from ..labels import DEFAULT_CONVENTION
 from ..segmentation import Segmentation
 from ..structures import ASSESSABLE, STRUCTURES, assessed_by
-from .conventional import METHODS, ConventionalSettings
+from .conventional import RULES, ConventionalSettings
 from .measure import Measurements, measure
 from .remote import Sector
 
@@ -48,7 +48,7 @@ def measure_label_map(
     Args:
         case: the images that the label map belongs to.
         path: label file.
-        methods: names out of `conventional.METHODS`; none, or "all", means all of them.
+        methods: names out of `conventional.RULES`; none, or "all", means all of them.
         convention: out of `labels.CONVENTIONS`.
         remote_mask: file of a drawn remote region.
         remote_sector: middle and width of a remote sector in degrees, see `Sector`.
@@ -68,7 +68,7 @@ def measure_label_map(
         raise InputError("expected one remote region, found a mask and a sector; leave one out")
     _check_threshold(methods, manual_threshold)
     settings = ConventionalSettings(
-        methods=METHODS if not methods or "all" in methods else tuple(dict.fromkeys(methods)),
+        methods=tuple(RULES if not methods or "all" in methods else dict.fromkeys(methods)),
         manual_threshold=manual_threshold,
         all_slices=all_slices,
         fill_dark_cores=not no_fill,

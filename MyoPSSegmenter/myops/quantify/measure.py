@@ -14,11 +14,11 @@ from ..checksum import array_sha256
 from ..coverage import hidden_slices, hidden_tissues
 from ..structures import ASSESSABLE, STRUCTURES
 from .conventional import (
-    REPORT_METHODS,
-    RULE_TITLES,
+    RULES,
     ConventionalSettings,
     conventional_methods,
     remote_region,
+    report_rules,
 )
 from .human_heart import doubt_of_labels
 from .mass import (
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 UNJUDGED = "not judged: nothing to set this rule's threshold by in this slice"
 NO_LGE = STRUCTURES["scar"].not_assessed
-REPORT_SETTINGS = ConventionalSettings(methods=REPORT_METHODS)
 
 CONVENTIONS: Mapping[str, str] = {
     "lv_mass": "normal myocardium + edema + scar, in the phase that was imaged",
@@ -110,7 +109,7 @@ class Measurements:
         tissues: by the names of `structures.MEASURED`.
         slices: the same for every slice.
         remote: remote myocardium; None with `remote_reason`.
-        fwhm: the two rules of the report by name, such as "fwhm_half_of_maximum_volume"; empty with
+        fwhm: the rules of the report by name, such as "fwhm_half_of_maximum_volume"; empty with
             `fwhm_reason` when there is no LGE image.
         mean_uncertainty: mean voxel uncertainty inside the myocardium, 0..1; None without one.
         warnings: doubts about the case, the segmentation and the numbers.
@@ -168,7 +167,7 @@ class Measurements:
 def measure(
     case: Case,
     segmentation: Segmentation,
-    settings: ConventionalSettings = REPORT_SETTINGS,
+    settings: ConventionalSettings | None = None,
     remote_override: np.ndarray | Sector | None = None,
     hyperenhanced: np.ndarray | None = None,
     papillary_in_lv_mass: bool = False,
@@ -198,6 +197,7 @@ def measure(
     scale = Scale.of(case, weighed, segmentation.assessed, hidden)
     wall = regions.myocardium(labels)
     on_lge = _without(labels, hidden_slices(hidden, "scar", wall))
+    settings = settings or ConventionalSettings(tuple(rule.name for rule in report_rules()))
     results = _conventional(case, on_lge, settings, remote_override, hyperenhanced)
     scars = {name: _thresholded(r, on_lge, weighed, scale) for name, r in results.items()}
     remote, remote_reason = _remote(case, on_lge, remote_override)
@@ -211,7 +211,7 @@ def measure(
         slices=_slices(weighed, results, scale),
         remote=remote,
         remote_reason=remote_reason,
-        fwhm=_of_report(scars, True),
+        fwhm=_of_report(scars, results, True),
         fwhm_reason=None if "lge" in case.images else NO_LGE,
         mean_uncertainty=float(segmentation.uncertainty[wall].mean()) if uncertain else None,
         warnings=(
@@ -219,7 +219,7 @@ def measure(
             *(remote.doubts if remote is not None else ()),
             *((note,) if note else ()),
         ),
-        conventional=_of_report(scars, False),
+        conventional=_of_report(scars, results, False),
         quality=_quality(case, on_lge, remote),
         regional=replace(
             regional(
@@ -280,9 +280,11 @@ def _quality(case: Case, labels: np.ndarray, remote: RemoteRegion | None) -> Ima
     return image_quality(lge, labels, known_spacing_mm(case), remote)
 
 
-def _of_report(parts: Mapping[str, Any], wanted: bool) -> dict[str, Any]:
+def _of_report(
+    parts: Mapping[str, Any], results: Mapping[str, ThresholdResult], wanted: bool
+) -> dict[str, Any]:
     """The entries of the report's rules, or those of all others."""
-    return {name: part for name, part in parts.items() if name.startswith(REPORT_METHODS) == wanted}
+    return {n: part for n, part in parts.items() if RULES[results[n].rule].in_report == wanted}
 
 
 def _thresholded(
@@ -325,7 +327,7 @@ def _slices(
             reason = reason or _unjudged(results[name], labels[index], index)
             count = None if found is None or reason else int(found[index])
             by_rule[name] = scale.mass(count, lv_voxels, reason)
-        parts = (_of_report(by_rule, True), _of_report(by_rule, False))
+        parts = (_of_report(by_rule, results, shown) for shown in (True, False))
         rows.append(SliceMeasurement(index + 1, tissues, *parts))
     return tuple(rows)
 
@@ -365,7 +367,7 @@ def _warnings(
     for result in results.values():
         doubts = (result.invalid,) if result.invalid else result.warnings
         for doubt in doubts:
-            rules_by_doubt.setdefault(doubt, {})[RULE_TITLES[result.rule]] = None
+            rules_by_doubt.setdefault(doubt, {})[RULES[result.rule].title] = None
     found += [f"{'; '.join(rules)}: {doubt}." for doubt, rules in rules_by_doubt.items()]
     return tuple(dict.fromkeys(found))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import labels as regions
+from ..geometry_masks import component_sizes, label_components
 from ..labels import MYOPS
 
 # Samples along a ray are this share of a pixel apart.
@@ -61,9 +62,8 @@ def clean_ventricle(labels: np.ndarray) -> np.ndarray:
         region = regions.lv_region(plane)
         if not region.any():
             continue
-        pieces, _ = ndimage.label(region)
-        sizes = np.bincount(pieces.ravel())
-        sizes[0] = 0
+        pieces, count = label_components(region)
+        sizes = component_sizes(pieces, count)
         plane[region & (sizes < SPECK_SHARE * sizes.max())[pieces]] = 0
         enclosed = ndimage.binary_fill_holes(regions.lv_region(plane)) & (plane == 0)
         plane[enclosed] = MYOPS["blood_pool"]

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import labels as regions
+from ..geometry_masks import bounding_box
 from .edges import edge_width_mm
 from .ghosts import ghosting_percent
-from .islands import bounding_box
 from .remote import RemoteRegion
 
 # A standard deviation from a median absolute deviation, for Gaussian noise.

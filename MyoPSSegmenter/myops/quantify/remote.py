@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import InputError
+from ..geometry_masks import grow_in_plane
 
 SECTOR_WIDTH_DEG = 60
 ANGLE_STEP_DEG = 5
@@ -306,23 +307,13 @@ def _candidates(
     myocardium: np.ndarray, diseased: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray, str]]:
     """(wall, its healthy part, words): the strictest choice first, then what a thin wall leaves."""
-    near_disease = _grow_in_plane(diseased)
-    inner = myocardium & ~_grow_in_plane(~myocardium)
+    near_disease = grow_in_plane(diseased)
+    inner = myocardium & ~grow_in_plane(~myocardium)
     return [
         (inner, inner & ~near_disease, "inner wall, one voxel away from scar and edema"),
         (myocardium, myocardium & ~near_disease, "whole wall, one voxel away from scar and edema"),
         (myocardium, myocardium & ~diseased, "whole wall outside scar and edema"),
     ]
-
-
-def _grow_in_plane(mask: np.ndarray) -> np.ndarray:
-    """Dilate by one voxel along rows and columns: slices are too far apart to be neighbors."""
-    grown = mask.copy()
-    grown[:, 1:] |= mask[:, :-1]
-    grown[:, :-1] |= mask[:, 1:]
-    grown[:, :, 1:] |= mask[:, :, :-1]
-    grown[:, :, :-1] |= mask[:, :, 1:]
-    return grown
 
 
 def _darkest_sector(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..csv_files import csv_text as table_text
+from ..io import json_text
 from ..text_files import write_text
 from .conventional import rule_title
 from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
@@ -41,8 +41,7 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
         **plain(measurements),
     }
     files = {
-        QUANTIFICATION_FILE: json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-        + "\n",
+        QUANTIFICATION_FILE: json_text(document),
         "quantification.csv": csv_text(rows(measurements)),
     }
     if measurements.regional is not None:

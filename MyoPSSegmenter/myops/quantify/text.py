@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..number_text import number_range, plain_significant
 from ..structures import MEASURED
 from .conventional import rule_title
 from .quality import QUALITY_UNITS
@@ -61,9 +62,10 @@ def _rule_lines(scar: ThresholdedScar) -> list[str]:
     result = scar.result
     if result.threshold_range is None or result.peak is None:
         return [] if result.invalid else [NO_SLICE_JUDGED]
-    words = [f"threshold {_range(result.threshold_range)}", f"peak {result.peak:.4g}"]
+    threshold = number_range(result.threshold_range, plain_significant)
+    words = [f"threshold {threshold}", f"peak {plain_significant(result.peak)}"]
     if result.core_threshold_range is not None:
-        words.append(f"core from {_range(result.core_threshold_range)}")
+        words.append(f"core from {number_range(result.core_threshold_range, plain_significant)}")
     if result.remote is not None:
         words.append(f"remote {result.remote.mean:.4g} ± {result.remote.sd:.4g}")
     if scar.dice_with_scar is not None:
@@ -76,11 +78,6 @@ def _rule_lines(scar: ThresholdedScar) -> list[str]:
     if result.removed_voxels:
         lines.append(f"{result.removed_voxels} voxels of small islands taken out")
     return lines
-
-
-def _range(levels: tuple[float, float]) -> str:
-    low, high = levels
-    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
 def _remote_line(measurements: Measurements) -> str:

@@ -1,4 +1,4 @@
-"""Thresholds that are no half maximum: n standard deviations of remote, Otsu, a reader's own.
+"""Thresholds other than a half maximum: n standard deviations of remote, Otsu, a reader's own.
 
 - n-SD: I > mean + n SD of remote myocardium, n = 2 to 6 (Bondarenko et al., J Cardiovasc Magn
   Reson 2005;7:481; compared in Flett et al., JACC Cardiovasc Imaging 2011;4:150). The volume
@@ -13,23 +13,15 @@ An offset of the image cancels in all three, so they hold for signed (PSIR) data
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from .remote import RemoteRegion
-from .threshold import (
-    NO_REMOTE,
-    Levels,
-    Scope,
-    ThresholdResult,
-    above,
-    invalid_result,
-    judged_levels,
-    lone_peak_doubt,
-    no_contrast,
-    no_myocardium,
-    not_judged,
-)
+from myops.quantify.remote import RemoteRegion
+from myops.quantify.threshold import Levels, lone_peak_doubt, not_judged
+from myops.quantify.threshold_rule import NotApplicableError, Rule, RuleInput, Thresholds
 
+DEVIATIONS = (2, 3, 4, 5, 6)
 OTSU_BINS = 256
 # Fewer remote voxels than this in a slice give no standard deviation worth multiplying by five.
 LEAST_REMOTE_VOXELS_IN_SLICE = 10
@@ -38,62 +30,35 @@ LEAST_REMOTE_VOXELS_IN_SLICE = 10
 GAUSSIAN_LEAST_SNR = 3.0
 
 
-def standard_deviations(
-    lge: np.ndarray,
-    myocardium: np.ndarray,
-    scar: np.ndarray,
-    remote: RemoteRegion | None,
-    scope: Scope = "volume",
-    deviations: int = 5,
-) -> ThresholdResult:
-    """Threshold n standard deviations above the mean of remote myocardium.
+def standard_deviations(given: RuleInput, deviations: float = 5) -> Thresholds:
+    """A number of standard deviations above the mean of remote myocardium.
 
     Args:
-        lge: float (z, y, x), raw intensities.
-        myocardium: bool (z, y, x).
-        scar: bool (z, y, x), says which slices the per-slice variant judges.
-        remote: remote region; without one the result is invalid.
-        scope: remote statistics of the volume, or of each slice.
-        deviations: n.
+        given: its scope decides whose remote statistics count, the volume's or each slice's.
+        deviations: how many.
     """
-    rule = f"sd{deviations}"
-    invalid = no_contrast(lge, myocardium) or (NO_REMOTE if remote is None else None)
-    if invalid or remote is None:
-        return invalid_result(rule, scope, lge.shape[0], invalid or "")
-    judged = judged_levels(lge, myocardium, scar, scope)
-    means, sds, unjudged = _remote_levels(lge, remote, judged, scope)
+    remote = given.remote_region
+    judged = given.peaks
+    means, sds, poor = _remote_levels(given, remote, judged)
     if all(mean is None for mean in means) and any(peak is not None for peak in judged):
-        reason = f"no judged slice holds {LEAST_REMOTE_VOXELS_IN_SLICE} voxels of remote myocardium"
-        return invalid_result(rule, scope, lge.shape[0], reason)
-    peaks = tuple(None if m is None else p for m, p in zip(means, judged, strict=True))
-    thresholds = tuple(
-        None if mean is None or sd is None else mean + deviations * sd
-        for mean, sd in zip(means, sds, strict=True)
+        raise NotApplicableError(
+            f"no judged slice holds {LEAST_REMOTE_VOXELS_IN_SLICE} voxels of remote myocardium"
+        )
+    return Thresholds(
+        peaks=tuple(None if m is None else p for m, p in zip(means, judged, strict=True)),
+        levels=tuple(
+            None if mean is None or sd is None else mean + deviations * sd
+            for mean, sd in zip(means, sds, strict=True)
+        ),
+        remote=remote,
+        warnings=not_judged(poor, "too little remote myocardium")
+        + _magnitude_doubt(given.lge, remote),
     )
-    mask = above(lge, myocardium, thresholds, inclusive=False)
-    doubts = unjudged + _magnitude_doubt(lge, remote)
-    return ThresholdResult(rule, scope, peaks, thresholds, mask, None, doubts, remote)
 
 
-def otsu(
-    lge: np.ndarray,
-    myocardium: np.ndarray,
-    scar: np.ndarray,
-    remote: RemoteRegion | None,
-    scope: Scope = "volume",
-) -> ThresholdResult:
-    """Otsu's threshold of the myocardium's values; what lies above it is scar.
-
-    Args: as `standard_deviations`; the remote region is used to warn only.
-    """
-    invalid = no_contrast(lge, myocardium)
-    if invalid:
-        return invalid_result("otsu", scope, lge.shape[0], invalid)
-    peaks = judged_levels(lge, myocardium, scar, scope)
-    thresholds = judged_levels(lge, myocardium, scar, scope, otsu_threshold)
-    mask = above(lge, myocardium, thresholds, inclusive=False)
-    doubts = lone_peak_doubt(lge, myocardium, remote)
-    return ThresholdResult("otsu", scope, peaks, thresholds, mask, warnings=doubts)
+def otsu(given: RuleInput) -> Thresholds:
+    """Otsu's threshold of the myocardium's values; what lies above it is scar."""
+    return Thresholds(given.peaks, given.levels(otsu_threshold))
 
 
 def otsu_threshold(values: np.ndarray) -> float:
@@ -108,34 +73,23 @@ def otsu_threshold(values: np.ndarray) -> float:
     return float(otsu_filter.GetThreshold())
 
 
-def manual(lge: np.ndarray, myocardium: np.ndarray, threshold: float) -> ThresholdResult:
-    """A reader's own threshold for the volume: I >= threshold.
-
-    Args:
-        lge: float (z, y, x), raw intensities.
-        myocardium: bool (z, y, x).
-        threshold: in the units of the image.
-    """
-    slices = lge.shape[0]
-    invalid = no_myocardium(myocardium)
-    if invalid:
-        return invalid_result("manual", "volume", slices, invalid)
-    peaks = judged_levels(lge, myocardium, myocardium, "volume")
-    thresholds = (float(threshold),) * slices
-    mask = above(lge, myocardium, thresholds, inclusive=True)
-    return ThresholdResult("manual", "volume", peaks, thresholds, mask)
+def manual(given: RuleInput) -> Thresholds:
+    """A reader's own threshold, itself included."""
+    peaks = given.peaks
+    level = None if given.threshold is None else float(given.threshold)
+    return Thresholds(peaks, (level,) * len(peaks), inclusive=True)
 
 
 def _remote_levels(
-    lge: np.ndarray, remote: RemoteRegion, judged: Levels, scope: Scope
-) -> tuple[Levels, Levels, tuple[str, ...]]:
-    """Mean and SD of remote for each judged slice, and a word on slices that hold too little."""
-    if scope == "volume":
-        return (remote.mean,) * len(judged), (remote.sd,) * len(judged), ()
+    given: RuleInput, remote: RemoteRegion, judged: Levels
+) -> tuple[Levels, Levels, list[int]]:
+    """Mean and SD of remote for each judged slice, and the slices that hold too little of it."""
+    if given.scope == "volume":
+        return (remote.mean,) * len(judged), (remote.sd,) * len(judged), []
     means: list[float | None] = []
     sds: list[float | None] = []
     poor: list[int] = []
-    for index, (image, region, peak) in enumerate(zip(lge, remote.mask, judged, strict=True)):
+    for index, (image, region, peak) in enumerate(zip(given.lge, remote.mask, judged, strict=True)):
         values = image[region].astype(np.float64)
         enough = values.size >= LEAST_REMOTE_VOXELS_IN_SLICE
         if peak is not None and not enough:
@@ -143,7 +97,7 @@ def _remote_levels(
         used = peak is not None and enough
         means.append(float(values.mean()) if used else None)
         sds.append(float(values.std()) if used else None)
-    return tuple(means), tuple(sds), not_judged(poor, "too little remote myocardium")
+    return tuple(means), tuple(sds), poor
 
 
 def _magnitude_doubt(lge: np.ndarray, remote: RemoteRegion) -> tuple[str, ...]:
@@ -156,3 +110,38 @@ def _magnitude_doubt(lge: np.ndarray, remote: RemoteRegion) -> tuple[str, ...]:
         f"remote myocardium ({remote.mean:.4g}) is below 3 of its SD ({remote.sd:.4g}): noise in "
         "a magnitude image is not Gaussian there, and n SD reach less far than on PSIR",
     )
+
+
+SD_RULES = tuple(
+    Rule(
+        name=f"sd{n}",
+        title=f"{n} SD above remote",
+        formula=f"I > mean + {n} SD of remote",
+        source="Bondarenko et al., J Cardiovasc Magn Reson 2005;7:481",
+        needs=frozenset({"contrast", "remote"}),
+        compute=partial(standard_deviations, deviations=n),
+        numbers=f"I > {{mean}} + {n} × {{sd}} = {{threshold}}",
+    )
+    for n in DEVIATIONS
+)
+OTSU = Rule(
+    name="otsu",
+    title="Otsu",
+    formula="the cut with the largest variance between both sides, 256 bins",
+    source="Otsu, IEEE Trans Syst Man Cybern 1979;9:62",
+    needs=frozenset({"contrast"}),
+    compute=otsu,
+    numbers="I > {threshold}",
+    warn=(lone_peak_doubt,),
+)
+MANUAL = Rule(
+    name="manual",
+    title="Manual threshold",
+    formula="I ≥ `--manual-threshold`",
+    source="",
+    needs=frozenset({"threshold"}),
+    compute=manual,
+    numbers="I ≥ {threshold}",
+    scopes=("volume",),
+)
+RULES = (*SD_RULES, OTSU)

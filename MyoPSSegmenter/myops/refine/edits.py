@@ -16,6 +16,7 @@ import numpy as np
 
 from myops import labels as regions
 from myops.errors import InputError
+from myops.geometry_masks import label_components
 from myops.refine.prompts import STRUCTURES
 from myops.refine.rules import REGIONS, Rules, apply_mask
 from myops.structures import DISEASE, missing_image
@@ -212,12 +213,10 @@ def _chance(plane: np.ndarray, structure: str, here: Probabilities) -> np.ndarra
 
 def _near_ventricle(mask: np.ndarray, plane: np.ndarray) -> np.ndarray:
     """The parts of a mask (bool (y, x)) that touch the present ventricle: the heart has one."""
-    from scipy import ndimage
-
     present = regions.lv_region(plane)
     if not present.any():
         return mask
-    parts, _ = ndimage.label(mask | present)
+    parts, _ = label_components(mask | present)
     return mask & np.isin(parts, np.unique(parts[present]))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from myops.csv_files import csv_text
-from myops.io import write_atomic
+from myops.io import json_text, write_bytes
+from myops.number_text import DASH, plain
 from myops.readable import readable
 from myops.refine.clicking import EvaluationConfig
 from myops.refine.evaluation import PatientResult
 from myops.refine.evaluation_summary import GOAL_DICE, MIN_PIXELS, Mean, Row
-from myops.report.lettering import plain_figure, shortened
+from myops.report.chart import new_chart, png
+from myops.report.lettering import shortened
 from myops.text_files import write_text
 
 if TYPE_CHECKING:
@@ -96,15 +96,15 @@ def _section(rows: Sequence[Row], config: EvaluationConfig) -> list[str]:
 
 
 def _cost(row: Row) -> str:
-    loss = "–" if row.worse_mean is None else f"{-row.worse_mean:.3f}"
-    time = "–"
+    loss = None if row.worse_mean is None else -row.worse_mean
+    time = DASH
     if row.seconds_p50 is not None and row.seconds_p95 is not None:
         time = f"{1000 * row.seconds_p50:.0f} / {1000 * row.seconds_p95:.0f} ms"
     cells = (
         _cell(row.clicks_to_goal, 1),
         _percent(row.never_share),
         f"{_percent(row.worse_share)} of {row.clicks}",
-        loss,
+        plain(loss, 3),
         _percent(row.patient_worse_share),
         time,
     )
@@ -122,16 +122,16 @@ def _notes(results: Sequence[PatientResult]) -> list[str]:
 
 
 def _cell(mean: Mean, digits: int) -> str:
+    text = plain(mean.mean, digits)
     if mean.mean is None:
-        return "–"
-    text = f"{mean.mean:.{digits}f}"
+        return text
     if mean.low is not None and mean.high is not None:
-        text += f" ({mean.low:.{digits}f}–{mean.high:.{digits}f})"
+        text += f" ({plain(mean.low, digits)}–{plain(mean.high, digits)})"
     return text + (f" [{mean.undefined} empty]" if mean.undefined else "")
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.0f} %"
+    return DASH if share is None else f"{plain(100 * share, 0)} %"
 
 
 def write_evaluation(
@@ -154,17 +154,13 @@ def write_evaluation(
         "patients": [asdict(result) for result in results],
     }
     texts = {
-        "interactive.json": json.dumps(content, indent=1, ensure_ascii=False) + "\n",
+        "interactive.json": json_text(content),
         "interactive.csv": _csv(results),
         "interactive.md": as_markdown(rows, results, config, machine),
     }
     for name, text in texts.items():
         write_text(folder / name, text)
-    _write(folder / "interactive.png", picture(rows, config))
-
-
-def _write(path: Path, data: bytes) -> None:
-    write_atomic(path, lambda beside: beside.write_bytes(data))
+    write_bytes(folder / "interactive.png", picture(rows, config))
 
 
 def _weights(results: Sequence[PatientResult]) -> dict[str, str]:
@@ -192,11 +188,8 @@ def _csv(results: Sequence[PatientResult]) -> str:
 
 def picture(rows: Sequence[Row], config: EvaluationConfig) -> bytes:
     """Dice against clicks, as PNG: a row for each data set, slices left and patients right."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     datasets = list(dict.fromkeys(row.dataset for row in rows))
-    figure = plain_figure(figsize=(11, 4.2 * max(len(datasets), 1)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_chart(11, 4.2 * max(len(datasets), 1), layout="constrained")
     axes = figure.subplots(max(len(datasets), 1), 2, squeeze=False, sharey=True)
     for dataset, pair in zip(datasets, axes):
         own = [row for row in rows if row.dataset == dataset]
@@ -206,9 +199,7 @@ def picture(rows: Sequence[Row], config: EvaluationConfig) -> bytes:
                 f"{shortened(readable(dataset), 30)}: {config.structure}, {MEASURES[measure][0]}",
                 fontsize=10,
             )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _in_table(name: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops import labels as regions
+from myops.geometry_masks import label_components
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.prompts import Prompts
 from myops.refine.wall import innermost
@@ -144,11 +145,9 @@ def _distance_mm(
 
 def _regions(doubt: np.ndarray, scar: np.ndarray) -> list[tuple[np.ndarray, bool]]:
     """Connected doubtful regions of a slice, bool (y, x), and whether scar may be missing there."""
-    from scipy.ndimage import label
-
     found = []
     for side, positive in ((~scar, True), (scar, False)):
-        parts, count = label((doubt >= LEAST_DOUBT) & side)
+        parts, count = label_components((doubt >= LEAST_DOUBT) & side)
         found += [(parts == number, positive) for number in range(1, count + 1)]
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from myops.geometry_masks import bounding_box, largest_component
 from myops.refine.prompts import Point
 
 # A reader aims at the middle of an error but does not hit it: any place at least this deep,
@@ -25,30 +26,19 @@ def next_click(mask: np.ndarray, truth: np.ndarray, rng: np.random.Generator) ->
         None where the mask is right.
     """
     errors = [(truth & ~mask, True), (mask & ~truth, False)]
-    found = [(*largest_region(error), positive) for error, positive in errors if error.any()]
+    found = [(largest_component(error), positive) for error, positive in errors if error.any()]
     if not found:
         return None
-    region, _, positive = max(found, key=lambda entry: entry[1])
+    region, positive = max(found, key=lambda entry: np.count_nonzero(entry[0]))
     row, column = place_inside(region, rng)
     return Point(float(row), float(column), positive)
 
 
-def largest_region(error: np.ndarray) -> tuple[np.ndarray, int]:
-    """The largest edge-connected region of a bool slice that is not empty, and its pixels."""
-    labels, count = ndimage.label(error)
-    if count == 1:
-        return error, int(np.count_nonzero(error))
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return labels == sizes.argmax(), int(sizes.max())
-
-
 def place_inside(region: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
     """A random pixel of a region (bool, not empty) that is not close to its border."""
-    rows, columns = np.nonzero(region)
-    top, left = int(rows.min()), int(columns.min())
-    window = region[top : rows.max() + 1, left : columns.max() + 1]
+    rows, columns = bounding_box(region)
+    window = region[rows, columns]
     depth = ndimage.distance_transform_edt(np.pad(window, 1))[1:-1, 1:-1]
     deep_rows, deep_columns = np.nonzero(depth >= SHALLOWEST * depth.max())
     chosen = rng.integers(len(deep_rows))
-    return top + int(deep_rows[chosen]), left + int(deep_columns[chosen])
+    return rows.start + int(deep_rows[chosen]), columns.start + int(deep_columns[chosen])

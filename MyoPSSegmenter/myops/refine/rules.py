@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from myops.geometry_masks import grow_in_plane, label_components
 from myops.labels import BACKGROUND, MYOPS
 from myops.structures import ASSESSABLE, CORRECTED, STRUCTURES
 
@@ -142,17 +143,17 @@ def _given_to(
 
 def _remove_wall(labels: np.ndarray, removed: np.ndarray) -> None:
     """Turn removed myocardium to blood pool or background in place, part by part in each slice."""
-    from scipy import ndimage
+    from scipy.ndimage import find_objects
 
     if labels.ndim == 3:  # slices are 8-10 mm apart: each is judged by itself
         for plane, gone in zip(labels, removed, strict=True):
             _remove_wall(plane, gone)
         return
-    parts, _ = ndimage.label(removed)
-    for number, (rows, columns) in enumerate(ndimage.find_objects(parts), start=1):
+    parts, _ = label_components(removed)
+    for number, (rows, columns) in enumerate(find_objects(parts), start=1):
         around = (_one_wider(rows), _one_wider(columns))
         part = parts[around] == number
-        ring = labels[around][ndimage.binary_dilation(part) & ~part]
+        ring = labels[around][grow_in_plane(part) & ~part]
         outside = np.isin(ring, (BACKGROUND, RIGHT))
         touches_blood = np.count_nonzero(ring == BLOOD) > np.count_nonzero(outside)
         labels[around][part] = BLOOD if touches_blood else BACKGROUND

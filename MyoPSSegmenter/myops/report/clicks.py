@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +9,12 @@ import numpy as np
 
 from .. import __version__
 from .. import labels as regions
+from ..number_text import number, signed
 from ..quantify.mass import dice
 from ..readable import encoded
+from .chart import new_chart, png
 from .colors import COLORS
 from .figures import DPI, INK
-from .lettering import plain_figure
 from .mosaic import BACKGROUND, LineStyle
 from .pages import embedded, page_template
 from .tiles import heart_box, window
@@ -44,13 +43,13 @@ def write_demo(folder: Path, demo: Demo) -> None:
         folder: exists; files of these names are replaced.
         demo: the corrected patient.
     """
-    from ..io import write_atomic
+    from ..io import write_bytes
 
     pictures = [click_picture(demo, number) for number in range(1, len(demo.stages))]
     files = {f"click_{number}.png": picture for number, picture in enumerate(pictures, start=1)}
     files["demo.html"] = encoded(render_demo(demo, pictures))
     for name, content in files.items():
-        write_atomic(folder / name, partial(Path.write_bytes, data=content))
+        write_bytes(folder / name, content)
 
 
 def click_picture(demo: Demo, number: int) -> bytes:
@@ -81,7 +80,7 @@ def click_picture(demo: Demo, number: int) -> bytes:
         axes.set_title(name + overlap, color=INK, size=11, pad=6)
     _legend(figure)
     figure.text(0.012, 0.955, f"Synthetic patient {demo.seed}", color=INK, size=12, weight="bold")
-    return _png(figure)
+    return png(figure)
 
 
 def render_demo(demo: Demo, pictures: list[bytes]) -> str:
@@ -97,18 +96,15 @@ def render_demo(demo: Demo, pictures: list[bytes]) -> str:
         seed=demo.seed,
         version=__version__,
         rows=table(demo),
-        errors=[f"{stage.scar_mass_g - demo.true_mass_g:+.1f}" for stage in demo.stages],
+        errors=[signed(stage.scar_mass_g - demo.true_mass_g) for stage in demo.stages],
         pictures=[embedded(picture) for picture in pictures],
     )
 
 
 def _canvas() -> tuple[Figure, list[Axes]]:
     """Three square panels side by side on a dark ground."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     width, height = 3 * PANEL_INCHES, PANEL_INCHES + HEADER_INCHES + FOOTER_INCHES
-    figure = plain_figure(figsize=(width, height), dpi=DPI, facecolor=BACKGROUND)
-    FigureCanvasAgg(figure)
+    figure = new_chart(width, height, DPI, BACKGROUND)
     tall = PANEL_INCHES / height
     panels = []
     for column in range(3):
@@ -176,7 +172,7 @@ def _mark(axes: Axes, demo: Demo, stages: tuple[Stage, ...], index: int) -> None
 
 def _dice(demo: Demo, stage: Stage, index: int) -> str:
     found = dice(regions.scar(stage.labels[index]), regions.scar(demo.truth[index]))
-    return "–" if found is None else f"{found:.2f}"
+    return number(found, 2)
 
 
 def _legend(figure: Figure) -> None:
@@ -191,10 +187,3 @@ def _legend(figure: Figure) -> None:
     figure.legend(
         handles=handles, loc="lower center", ncols=3, frameon=False, labelcolor=INK, fontsize=10
     )
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # No creation date or software name in the file: the same patient gives the same bytes.
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()

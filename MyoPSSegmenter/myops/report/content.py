@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..case import UNNAMED
 from ..coverage import hidden_tissues
+from ..number_text import number
 from ..sequences import SEQUENCE_TITLES
 from ..structures import ASSESSABLE, STRUCTURES
 from .blocks import Block, Content, Legend, Line, Picture, Pictures, Section, Strip, Text
@@ -26,7 +27,7 @@ from .sections import (
     quality_section,
     slices,
 )
-from .words import number, slice_caption, slice_order, status_sentence, summary_sentence
+from .words import slice_caption, slice_order, status_sentence, summary_sentence
 
 if TYPE_CHECKING:
     from ..case import Case

@@ -5,16 +5,17 @@ Figures are made without pyplot, which holds global state.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..quantify.conventional import RULES
 from ..structures import STRUCTURES
+from .chart import new_chart, png
 from .colors import COLORS, NAMES
-from .lettering import fitted, plain_figure
+from .lettering import fitted
 from .mosaic import BACKGROUND, LINES, Cell, corner_mm, draw, mosaic_mm, tile_mm
 from .tiles import TileStack
 
@@ -56,7 +57,7 @@ def overview(tiles: TileStack, title: str, tile_px: int = 220) -> bytes:
     title = fitted(title, 0.984 * figure.get_figwidth() * 72, 13, bold=True)
     figure.text(0.008, 1 - 20 / height_px, title, color=INK, size=13, weight="bold", va="center")
     _legend(figure, tiles)
-    return _png(figure)
+    return png(figure)
 
 
 def strip(tiles: TileStack, index: int, tile_px: int = 230) -> bytes:
@@ -69,7 +70,7 @@ def strip(tiles: TileStack, index: int, tile_px: int = 230) -> bytes:
         left_mm, top_mm = corner_mm(tiles, 0, column)
         _label(axes, left_mm, top_mm, tiles.columns[name].title, scale)
     _scale_bar(axes, tiles, 1, scale)
-    return _png(figure)
+    return png(figure)
 
 
 def shown_slices(count: int) -> list[int]:
@@ -86,8 +87,7 @@ def legend_names(tiles: TileStack) -> dict[str, str]:
     drawn = {region for region, mask in outlines if not _is_optional(region) or mask.any()}
     names = {region: NAMES[region] for region in LINES if region in drawn}
     if tiles.fwhm_rule is not None and "fwhm" in names:
-        half = tiles.fwhm_rule.startswith("fwhm_half")
-        names["fwhm"] = "FWHM, half of maximum" if half else "FWHM, remote-referenced"
+        names["fwhm"] = RULES[tiles.fwhm_rule].title
     return names
 
 
@@ -125,14 +125,11 @@ def _canvas(
     tiles: TileStack, grid: list[list[Cell]], tile_px: int, header_px: int, footer_px: int
 ) -> tuple[Figure, Axes]:
     """A figure of exact pixel size with one axes in mm, row 0 on top."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     right_mm, bottom_mm = mosaic_mm(tiles, grid)
     width_px = len(grid[0]) * tile_px
     body_px = width_px * bottom_mm / right_mm
     height_px = body_px + header_px + footer_px
-    figure = plain_figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor=BACKGROUND)
-    FigureCanvasAgg(figure)
+    figure = new_chart(width_px / DPI, height_px / DPI, DPI, BACKGROUND)
     axes = figure.add_axes((0.0, footer_px / height_px, 1.0, body_px / height_px))
     axes.set_axis_off()
     return figure, axes
@@ -230,10 +227,3 @@ def _legend_px(tiles: TileStack, grid: list[list[Cell]], tile_px: int) -> int:
     entries = len(legend_names(tiles))
     rows = -(-entries // _legend_columns(len(grid[0]) * tile_px))
     return 24 + 20 * rows
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # No creation date or software name in the file: the same case gives the same bytes.
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()

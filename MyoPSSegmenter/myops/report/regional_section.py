@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..number_text import number
 from .blocks import Block, Picture, Pictures, Section, Table, Text
 from .bullseye import QUANTITIES, bullseye
 from .ruler import ruler_picture
 from .slice_plot import slice_plot
-from .words import number
 
 if TYPE_CHECKING:
     from ..case import Case

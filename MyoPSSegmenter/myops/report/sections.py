@@ -8,6 +8,7 @@ from ..case import images_sha256
 from ..coverage import NOTHING_HIDDEN, Hidden, reasons_of_heart
 from ..labels import myocardium
 from ..moments import moment
+from ..number_text import DASH, number, number_range, signed
 from ..quantify.conventional import rule_title
 from ..quantify.mass import TissueMass, tissue_masses
 from ..quantify.measure import CONVENTIONS, ThresholdedScar
@@ -17,14 +18,11 @@ from ..sequences import SEQUENCE_TITLES
 from ..structures import ASSESSABLE, MEASURED, STRUCTURES
 from .blocks import Block, Card, Section, Table, Text
 from .words import (
-    DASH,
     NOT_ASSESSED,
     geometry_words,
     machine_words,
-    number,
     reading_words,
     remote_words,
-    signed,
     threshold_words,
     weights_words,
 )
@@ -175,10 +173,7 @@ def _rule_row(scar: ThresholdedScar, found: TissueMass) -> tuple[str, ...]:
 
 
 def _threshold(scar: ThresholdedScar) -> str:
-    if scar.result.threshold_range is None:
-        return DASH
-    low, high = (number(level, 0) for level in scar.result.threshold_range)
-    return low if low == high else f"{low} to {high}"
+    return number_range(scar.result.threshold_range, lambda level: number(level, 0))
 
 
 def quality_section(measurements: Measurements) -> Section | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from .. import __version__
+from ..number_text import DASH, number, number_range, signed
 from ..quantify.agreement import Estimate, PairedTest
 from ..study.reading import Study
 from ..study.results import Analysis, GroupAgreement, MethodTest, PairAgreement, Results
@@ -22,8 +23,9 @@ from .study_plots import (
     pair_title,
     time_plot,
 )
-from .words import DASH, number
 
+# `number` or `signed`.
+Write = Callable[[float | None, int], str]
 INTER, INTRA = "inter-observer", "intra-observer"
 SECTIONS = {
     INTER: "Between readers",
@@ -94,7 +96,7 @@ def _summary_rows(results: Results, analysis: Analysis) -> list[dict[str, str]]:
                 "inter_cv": _range([g.variation.value for g in inter], 1),
                 "intra_ccc": _range([p.ccc.value for g in intra for p in g.pairs], 3),
                 "intra_cv": _range([g.variation.value for g in intra], 1),
-                "bias": _range([p.difference.bias.value for p in known], 1, signed=True),
+                "bias": _range([p.difference.bias.value for p in known], 1, signed),
                 "time": _mean_sd(total.mean_s, total.sd_s, total.median_s),
             }
         )
@@ -137,9 +139,9 @@ def _pair_row(group: GroupAgreement, pair: PairAgreement) -> dict[str, str]:
         "cases": str(pair.ccc.count),
         "ccc": _interval(pair.ccc),
         "icc": DASH,
-        "bias": _interval(pair.difference.bias, 2, signed=True),
-        "lower": _interval(pair.difference.lower, 2, signed=True),
-        "upper": _interval(pair.difference.upper, 2, signed=True),
+        "bias": _interval(pair.difference.bias, 2, signed),
+        "lower": _interval(pair.difference.lower, 2, signed),
+        "upper": _interval(pair.difference.upper, 2, signed),
         "cv": number(pair.variation.value),
         "note": pair.ccc.reason or pair.variation.reason,
     }
@@ -152,7 +154,7 @@ def _test_row(found: MethodTest) -> dict[str, str]:
         "who": f"{found.first} − {found.second}",
         "cases": str(test.count),
         "means": f"{number(found.mean_first, 2)} / {number(found.mean_second, 2)}",
-        "difference": _signed(test.mean_difference),
+        "difference": signed(test.mean_difference, 2),
         "wilcoxon": _p(test.wilcoxon_p),
         "t": _p(test.t_p),
         "note": test.reason,
@@ -246,29 +248,18 @@ def _groups(analysis: Analysis, kind: str, method: str) -> list[GroupAgreement]:
     return [g for g in analysis.groups if g.kind == kind and g.method == method]
 
 
-def _interval(estimate: Estimate, digits: int = 3, signed: bool = False) -> str:
-    if estimate.value is None:
-        return DASH
-    shown = _signed if signed else number
-    value = shown(estimate.value, digits)
-    if estimate.low is None or estimate.high is None:
+def _interval(estimate: Estimate, digits: int = 3, write: Write = number) -> str:
+    value = write(estimate.value, digits)
+    if estimate.value is None or estimate.low is None or estimate.high is None:
         return value
-    return f"{value} [{shown(estimate.low, digits)}, {shown(estimate.high, digits)}]"
+    return f"{value} [{write(estimate.low, digits)}, {write(estimate.high, digits)}]"
 
 
-def _signed(value: float | None, digits: int = 2) -> str:
-    # Adding 0 turns a rounded −0 into 0.
-    return DASH if value is None else f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
-
-
-def _range(values: Sequence[float | None], digits: int, signed: bool = False) -> str:
+def _range(values: Sequence[float | None], digits: int, write: Write = number) -> str:
     """Lowest to highest of the known values."""
-    shown = _signed if signed else number
     known = sorted(value for value in values if value is not None)
-    if not known:
-        return DASH
-    ends = [shown(known[0], digits), shown(known[-1], digits)]
-    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    limits = (known[0], known[-1]) if known else None
+    return number_range(limits, lambda value: write(value, digits))
 
 
 def _mean_sd(mean: float | None, sd: float | None, median: float | None) -> str:

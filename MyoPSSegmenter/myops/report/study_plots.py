@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..number_text import signed
 from ..quantify.agreement import BlandAltman
 from ..study.reading import Reading
 from ..study.results import GroupAgreement, PairAgreement
-from .lettering import drawable, fitted, plain_figure, shortened, width_of
+from .chart import INK, RULE, new_chart, png
+from .chart import SOFT_INK as SOFT
+from .lettering import drawable, fitted, shortened, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette, darkest first: readable on white with any color vision.
 METHOD_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c00")
-INK, SOFT, RULE = "#1a2230", "#5b6677", "#d9dfe8"
-DPI = 130
 WIDTH_IN = 10.5
 # More panels than this in a row cannot be read; the tables have all pairs.
 MOST_COLUMNS = 4
@@ -62,7 +62,7 @@ def bland_altman_panels(
         axes_row[0].set_ylabel(f"{shown_name(method)}\ndifference (g)", fontsize=8.5, color=INK)
     for axes in grid[-1]:
         axes.set_xlabel("mean of the two (g)", fontsize=8.5, color=INK)
-    return _png(figure)
+    return png(figure)
 
 
 def _bland_altman(axes: Axes, pair: PairAgreement, color: str) -> None:
@@ -84,8 +84,7 @@ def _in_words(difference: BlandAltman) -> str:
     bias, lower, upper = difference.bias.value, difference.lower.value, difference.upper.value
     if bias is None or lower is None or upper is None:
         return difference.bias.reason
-    bias, lower, upper = (round(value, 1) + 0.0 for value in (bias, lower, upper))
-    return f"{bias:+.1f} g ({lower:+.1f} to {upper:+.1f})".replace("-", "−")
+    return f"{signed(bias)} g ({signed(lower)} to {signed(upper)})"
 
 
 def concordance_plot(groups: Sequence[GroupAgreement], colors: dict[str, str]) -> bytes:
@@ -113,7 +112,7 @@ def concordance_plot(groups: Sequence[GroupAgreement], colors: dict[str, str]) -
     axes.axvline(1, color=RULE, zorder=0)
     axes.set_xlabel("CCC (1 = the same), 95 % interval", fontsize=8.5, color=INK)
     _plain(axes)
-    return _png(figure)
+    return png(figure)
 
 
 def pair_title(group: GroupAgreement, pair: PairAgreement) -> str:
@@ -161,11 +160,11 @@ def time_plot(readings: Sequence[Reading], colors: dict[str, str]) -> bytes:
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds per patient; the line is the median", fontsize=8.5, color=INK)
     _plain(axes)
-    return _png(figure)
+    return png(figure)
 
 
 def _figure(height_in: float) -> Figure:
-    return plain_figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
+    return new_chart(WIDTH_IN, height_in, layout="constrained")
 
 
 def _plain(axes: Axes) -> None:
@@ -174,11 +173,3 @@ def _plain(axes: Axes) -> None:
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(RULE)
-
-
-def _png(figure: Figure) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return buffer.getvalue()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import labels as regions
+from ..geometry_masks import bounding_box
+from ..quantify.conventional import report_rules
 from ..sequences import SEQUENCE_TITLES, SEQUENCES
 from ..structures import SHOWN_BY, STRUCTURES
 from .review import Mark
@@ -57,7 +59,7 @@ class TileStack:
         columns: name -> column, from left to right: the present sequences, the LGE last of them;
             "automatic", "corrected" and "fwhm" on the LGE; "uncertainty".
         pixel_mm: (x, y) size of a pixel.
-        fwhm_rule: name of the rule drawn as "fwhm", None without one.
+        fwhm_rule: name in `RULES` of the rule drawn as "fwhm", None without one.
         spacing_known: False when `pixel_mm` is made up: a bar of 20 mm would be too.
     """
 
@@ -142,24 +144,28 @@ def heart_box(labels: np.ndarray, pixel_mm: tuple[float, float]) -> tuple[slice,
     seen = np.any(labels > 0, axis=0)
     if not seen.any():
         return slice(0, labels.shape[1]), slice(0, labels.shape[2])
-    bounds = [np.flatnonzero(np.any(seen, axis=axis)) for axis in (1, 0)]
+    bounds = bounding_box(seen)
     size_mm = (pixel_mm[1], pixel_mm[0])
-    extents = [(b[-1] - b[0] + 1) * mm for b, mm in zip(bounds, size_mm, strict=True)]
+    extents = [(b.stop - b.start) * mm for b, mm in zip(bounds, size_mm, strict=True)]
     side_mm = max(*extents, LEAST_SIDE_MM - 2 * MARGIN_MM) + 2 * MARGIN_MM
     box = []
     for bound, mm, length in zip(bounds, size_mm, labels.shape[1:], strict=True):
         count = min(round(side_mm / mm), length)
-        start = int(np.clip(round((bound[0] + bound[-1] + 1 - count) / 2), 0, length - count))
+        start = int(np.clip(round((bound.start + bound.stop - count) / 2), 0, length - count))
         box.append(slice(start, start + count))
     return box[0], box[1]
 
 
 def drawn_rule(measurements: Measurements) -> tuple[str | None, np.ndarray | None]:
-    """The conventional rule to outline: remote-referenced where valid, it stands an offset."""
-    for name in ("fwhm_remote_referenced_volume", "fwhm_half_of_maximum_volume"):
-        scar = measurements.fwhm.get(name)
+    """The report's rule to outline: the first valid one, those that an offset leaves alone first.
+
+    Returns:
+        Its name, and bool (z, y, x); None and None without one.
+    """
+    for rule in sorted(report_rules(), key=lambda rule: "unsigned" in rule.needs):
+        scar = measurements.fwhm.get(rule.result_name("volume"))
         if scar is not None and scar.result.mask is not None:
-            return name, scar.result.mask
+            return rule.name, scar.result.mask
     return None, None
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..quantify.conventional import rule_title
+from ..number_text import number
+from ..quantify.conventional import RULES, rule_title
 from ..quantify.mass import TissueMass
 from ..sequences import SEQUENCE_TITLES
 from ..structures import ASSESSABLE, STRUCTURES
@@ -16,17 +17,6 @@ if TYPE_CHECKING:
     from .review import Review
 
 NOT_ASSESSED = "not assessed"
-DASH = "–"
-
-
-def number(value: float | None, digits: int = 1, missing: str = DASH) -> str:
-    """A number as shown in the report, or the words for a missing one."""
-    return missing if value is None else f"{value:.{digits}f}".replace("-", "−")
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """A difference with its sign."""
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def status_sentence(review: Review | None) -> str:
@@ -108,15 +98,9 @@ def threshold_words(measurements: Measurements) -> list[str]:
     """Each valid rule for the volume, with the numbers that make its threshold."""
     words = []
     for scar in measurements.fwhm.values():
-        result, limits = scar.result, scar.result.threshold_range
-        if result.scope == "slice" or limits is None or result.peak is None:
-            continue
-        if result.rule == "half_of_maximum":
-            formula = f"I ≥ {number(result.peak)} / 2 = {number(limits[0])}"
-        elif measurements.remote is not None:
-            mean = number(measurements.remote.mean)
-            formula = f"I > {mean} + ({number(result.peak)} − {mean}) / 2 = {number(limits[0])}"
-        words.append(f"{rule_title(scar.result)}: {formula}")
+        formula = RULES[scar.result.rule].with_numbers(scar.result, number)
+        if formula is not None:
+            words.append(f"{rule_title(scar.result)}: {formula}")
     return words
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from myops import labels as regions
-from myops.io import write_atomic
-from myops.report.lettering import plain_figure, shortened
+from myops.geometry_masks import bounding_box
+from myops.io import write_bytes
+from myops.report.chart import new_chart, png
+from myops.report.lettering import shortened
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.rows import Table
 from myops.structures import ASSESSABLE, STRUCTURES
@@ -36,16 +38,15 @@ def draw(path: Path, table: Table, answers: Answers) -> Path:
         table: names the rows' order.
         answers: what is drawn: LV outline, scar and edema in the colors of the table.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     test = answers.test
     index = int(regions.scar(test.truth).sum(axis=(1, 2)).argmax())
     shown = [("truth", test.truth)]
     shown += [(row.name, answers.labels[row.name]) for row in table.rows if row.measures]
     lines = -(-len(shown) // COLUMNS)
-    figure = plain_figure(figsize=(3 * COLUMNS, 3.3 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
-    window = _window(regions.lv_region(test.truth)[index], test.case.geometry.spacing_mm)
+    figure = new_chart(3 * COLUMNS, 3.3 * lines, layout="constrained")
+    column_mm, row_mm, _ = test.case.geometry.spacing_mm
+    margins = [round(MARGIN_MM / pixel_mm) for pixel_mm in (row_mm, column_mm)]
+    window = bounding_box(regions.lv_region(test.truth)[index], margins)
     image = test.case.images["lge"][index][window]
     for place, (name, labels) in enumerate(shown, start=1):
         axis = figure.add_subplot(lines, COLUMNS, place)
@@ -59,15 +60,4 @@ def draw(path: Path, table: Table, answers: Answers) -> Path:
         axis.set_axis_off()
     name = shortened(test.name, 40)
     figure.suptitle(f"{name}, LGE: left ventricle blue, edema yellow, scar orange", fontsize=9)
-    write_atomic(path, lambda beside: figure.savefig(beside, format="png", dpi=110))
-    return path
-
-
-def _window(region: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple[slice, slice]:
-    """The rows and columns of a region (bool (y, x)) with a margin."""
-    found = []
-    for axis, pixel_mm in ((1, spacing_mm[1]), (0, spacing_mm[0])):
-        places = np.flatnonzero(region.any(axis=axis))
-        margin = round(MARGIN_MM / pixel_mm)
-        found.append(slice(max(int(places[0]) - margin, 0), int(places[-1]) + margin + 1))
-    return found[0], found[1]
+    return write_bytes(path, png(figure))

@@ -11,6 +11,7 @@ import numpy as np
 from myops.compare import Agreement
 from myops.csv_files import csv_rows, csv_text
 from myops.errors import InputError
+from myops.number_text import DASH, plain
 from myops.quantify.agreement import concordance, paired_test
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.evaluation_summary import mean_interval
@@ -141,7 +142,7 @@ def table_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
                 _cell(list(per_patient(scores, row.name, structure, measure).values()), measure)
                 for measure in MEASURES
             ]
-            published = row.published.get(structure, "–")
+            published = row.published.get(structure, DASH)
             lines.append(f"| {row.name} | {NAMES[structure]} | {' | '.join(cells)} | {published} |")
     return [*lines, "", f"Published: {table.source}; other patients, so no comparison of numbers."]
 
@@ -149,7 +150,7 @@ def table_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
 def _cell(values: Sequence[float | None], measure: str) -> str:
     known = [value for value in values if value is not None]
     if not known:
-        return "–"
+        return DASH
     digits = 1 if measure == "hd_mm" else 3
     spread = float(np.std(known, ddof=1)) if len(known) > 1 else 0.0
     text = f"{np.mean(known):.{digits}f} ± {spread:.{digits}f}"
@@ -193,8 +194,8 @@ def _claim_line(claim: Claim, scores: Sequence[CaseScore]) -> str:
     seeds = []
     for seed in sorted({score.seed for score in scores}):
         own = [one - two for one, two in _pairs(claim, [s for s in scores if s.seed == seed])]
-        seeds.append(f"{np.mean(own):+.{digits}f}" if own else "–")
-    p = "–" if test.wilcoxon_p is None else f"{test.wilcoxon_p:.3f}"
+        seeds.append(f"{np.mean(own):+.{digits}f}" if own else DASH)
+    p = plain(test.wilcoxon_p, 3)
     return f"| {claim.words} | {measure} | {text} | {', '.join(seeds)} | {p} | {holds} |"
 
 
@@ -257,9 +258,9 @@ def mass_cells(measured: Sequence[float], true: Sequence[float]) -> str:
     errors = np.array(measured) - np.array(true)
     quartiles = np.percentile(np.abs(errors), (25, 50, 75))
     ccc, test = concordance(measured, true), paired_test(measured, true)
-    agreement = "–" if ccc.value is None else f"{ccc.value:.3f}"
+    agreement = plain(ccc.value, 3)
     if ccc.value is not None and ccc.low is not None:
         agreement += f" ({ccc.low:.3f}–{ccc.high:.3f})"
-    p = "–" if test.wilcoxon_p is None else f"{test.wilcoxon_p:.3f}"
+    p = plain(test.wilcoxon_p, 3)
     middle = f"{quartiles[1]:.2f} ({quartiles[0]:.2f}–{quartiles[2]:.2f})"
     return f"{middle} | {errors.mean():+.2f} | {agreement} | {p}"

@@ -24,11 +24,13 @@ from .. import labels as regions
 from ..case import Case
 from ..datasets import LabeledCase, phantom_case
 from ..errors import InputError
+from ..geometry_masks import largest_component
 from ..labels import MYOPS
+from ..number_text import number, signed
 from ..quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from ..refine.clicking import RULES, Corrector
 from ..refine.prompts import Point, Prompts
-from ..refine.reader import largest_region, next_click
+from ..refine.reader import next_click
 from ..refine.rules import apply_mask
 from ..segmentation import Segmentation
 from .analysis import INTERACTIVE
@@ -152,10 +154,11 @@ def _with_scar(first_seed: int) -> Iterator[LabeledCase]:
 
 def _words(config: SimulationConfig, corrector_name: str) -> str:
     habits = "; ".join(
-        f"{h.name}: borders {h.bias_mm:+.1f} ± {h.jitter_mm:.1f} mm, clicks ± {h.aim_mm:.1f} mm, "
+        f"{h.name}: borders {signed(h.bias_mm)} ± {number(h.jitter_mm)} mm, "
+        f"clicks ± {number(h.aim_mm)} mm, "
         f"at most {h.clicks} in a slice, errors below {h.enough_mm2:.0f} mm² left"
         for h in HABITS[: config.readers]
-    ).replace("-", "−")
+    )
     return (
         f"Programmed readers clicked on {config.patients} synthetic hearts (seeds from "
         f"{config.first_seed}), answered by {corrector_name}. Habits, all assumed: {habits}. "
@@ -297,7 +300,8 @@ def _next(
     """The reader's next click, badly aimed; None where the errors left are small enough."""
     errors = [error for error in (wanted & ~mask, mask & ~wanted) if error.any()]
     row_mm, column_mm = patient.pixel_mm
-    largest_mm2 = max((largest_region(e)[1] for e in errors), default=0) * row_mm * column_mm
+    pixels = max((np.count_nonzero(largest_component(e)) for e in errors), default=0)
+    largest_mm2 = pixels * row_mm * column_mm
     point = next_click(mask, wanted, rng) if largest_mm2 >= habit.enough_mm2 else None
     if point is None:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 from .. import __version__
 from ..csv_files import csv_text
+from ..io import json_text
+from ..number_text import plain as plain_number
 from ..quantify.agreement import Estimate
 from ..text_files import write_text
 from .reading import ALL_CASES, NAMES, Study, in_order
@@ -71,9 +72,9 @@ def write_study(folder: str | Path, results: Results, page: str) -> list[Path]:
         f"{name}.csv": _csv([{**row, "data": data} for row in rows] or [{"data": data}])
         for name, rows in tables.items()
     }
-    texts["study.json"] = json.dumps(plain(results), indent=1, allow_nan=False) + "\n"
+    texts["study.json"] = json_text(plain(results))
     texts["study.html"] = page
-    return [_write(folder / name, text) for name, text in texts.items()]
+    return [write_text(folder / name, text) for name, text in texts.items()]
 
 
 def plain(results: Results) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _who(row: Mapping[str, Any]) -> str:
 
 
 def _cell(value: float | None, width: int, digits: int) -> str:
-    return f"{'-' if value is None else format(value, f'.{digits}f'):>{width}}"
+    return f"{plain_number(value, digits, '-'):>{width}}"
 
 
 def reading_rows(study: Study) -> list[dict[str, Any]]:
@@ -215,7 +216,3 @@ def _rounded(value: Any) -> Any:
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return csv_text(list(rows[0]), rows)
-
-
-def _write(path: Path, text: str) -> Path:
-    return write_text(path, text)

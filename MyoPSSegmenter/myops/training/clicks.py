@@ -14,6 +14,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from myops.geometry_masks import grow_in_plane
 from myops.models.refiner import PromptBatch
 from myops.refine.prompts import STRUCTURES
 from myops.refine.reader import next_click, place_inside
@@ -73,10 +74,10 @@ def spoil(mask: np.ndarray, wall: np.ndarray, rng: np.random.Generator) -> np.nd
         if kind == 0 and mask.any():
             mask = mask & ~_disc(mask.shape, place_inside(mask, rng), rng.uniform(2, 9))
         elif kind == 1 and wall.any():
-            near = ndimage.binary_dilation(wall, iterations=2)
+            near = grow_in_plane(wall, 2)
             mask = mask | (_disc(mask.shape, place_inside(wall, rng), rng.uniform(1.5, 7)) & near)
         elif kind == 2:
-            mask = ndimage.binary_dilation(mask, iterations=int(rng.integers(1, 3)))
+            mask = grow_in_plane(mask, int(rng.integers(1, 3)))
         elif kind == 3:
             mask = ndimage.binary_erosion(mask, iterations=1)
         else:

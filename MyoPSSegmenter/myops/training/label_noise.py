@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from myops.errors import InputError
+from myops.geometry_masks import component_sizes, label_components
 from myops.labels import MYOPS, edema, myocardium, normal_myocardium, scar
 
 KINDS = ("border", "islands", "threshold", "mixed")
@@ -183,8 +184,8 @@ def _kept_islands(
     drawn: np.ndarray, pixel_mm: tuple[float, ...], chance: float, rng: np.random.Generator
 ) -> np.ndarray:
     """The mask (y, x) without the islands that are forgotten; pixels that touch are connected."""
-    islands, count = ndimage.label(drawn, structure=np.ones((3, 3)))
-    area_mm2 = np.bincount(islands.ravel(), minlength=count + 1)[1:] * np.prod(pixel_mm)
+    islands, count = label_components(drawn, "corners")
+    area_mm2 = component_sizes(islands, count)[1:] * np.prod(pixel_mm)
     forgotten = rng.random(count) < chance * np.where(area_mm2 < SMALL_MM2, 2, 1)
     return drawn & ~np.isin(islands, 1 + np.flatnonzero(forgotten))
 

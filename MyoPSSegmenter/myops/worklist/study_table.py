@@ -14,6 +14,7 @@ from statistics import median
 
 from ..csv_files import csv_text
 from ..errors import InputError
+from ..number_text import plain
 from ..study.analysis import INTERACTIVE
 from ..study.readings import OTHER_METHOD, STAGE, WORK_LIST
 from ..text_files import write_text
@@ -84,33 +85,29 @@ def _row(case: CaseFile) -> dict[str, str]:
         "reader": case.reader,
         "session": case.session,
         "method": INTERACTIVE,
-        "mass_g": _number(scar_g, 3),
-        "seconds": _number(sum(seconds.values()) if seconds else None, 1),
-        **{f"{STAGE}{stage}": _number(seconds.get(stage), 1) for stage in STAGES},
+        "mass_g": plain(scar_g, 3, ""),
+        "seconds": plain(sum(seconds.values()) if seconds else None, 1, ""),
+        **{f"{STAGE}{stage}": plain(seconds.get(stage), 1, "") for stage in STAGES},
         "note": case.note or ("" if scar_g is not None else NO_SCAR),
         "status": case.status,
         "status_at": case.changes[-1].at if case.changes else "",
-        "idle_s": _number(float(case.clock["idle_seconds"]), 1),
+        "idle_s": plain(float(case.clock["idle_seconds"]), 1, ""),
         "clicks": str(len(case.clicks)),
         "undos": str(case.undos),
         "redos": str(case.redos),
-        "latency_ms_p50": _number(median(latencies) if latencies else None, 1),
-        "latency_ms_p95": _number(_percentile_95(latencies), 1),
-        "lv_mass_g": _number(case.masses_g.get("lv_myocardium"), 3),
-        "edema_g": _number(case.masses_g.get("edema"), 3),
-        "mvo_g": _number(case.masses_g.get("mvo"), 3),
+        "latency_ms_p50": plain(median(latencies) if latencies else None, 1, ""),
+        "latency_ms_p95": plain(_percentile_95(latencies), 1, ""),
+        "lv_mass_g": plain(case.masses_g.get("lv_myocardium"), 3, ""),
+        "edema_g": plain(case.masses_g.get("edema"), 3, ""),
+        "mvo_g": plain(case.masses_g.get("mvo"), 3, ""),
         **_method_cells(case.methods_g),
     }
 
 
 def _method_cells(methods_g: Mapping[str, float | None]) -> dict[str, str]:
-    return {OTHER_METHOD + name: _number(grams, 3) for name, grams in methods_g.items()}
+    return {OTHER_METHOD + name: plain(grams, 3, "") for name, grams in methods_g.items()}
 
 
 def _percentile_95(ordered: list[float]) -> float | None:
     """The nearest rank: a latency that did occur."""
     return ordered[-(-95 * len(ordered) // 100) - 1] if ordered else None
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return "" if value is None else f"{value:.{decimals}f}"
