@@ -16,7 +16,7 @@ from myops.errors import InputError
 from myops.output import FORMATS, check_writable, missing_packages, write_results
 
 if TYPE_CHECKING:
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
     from myops.report.review import Review
 
     from .BackgroundWork import BackgroundWork, Progress, Task

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import slicer
 
     from myops.quantify.mass import TissueMass
-    from myops.quantify.measure import Measurements, SliceMeasurement, ThresholdedScar
+    from myops.quantify.measurements import Measurements, SliceMeasurement, ThresholdedScar
     from myops.quantify.regional import Segment
 
 # In the order of the rows; LV mass first, for the shares refer to it.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import slicer
 
     from myops.case import Case
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
     from myops.quantify.orientation import Landmarks
     from myops.report.bullseye import Quantity
 

@@ -256,7 +256,7 @@ def test_an_unknown_status_is_refused(logic):
 
 
 def test_the_study_command_reads_what_was_written(logic, folder, segmentedCase):
-    from myops.study.readings import read_study
+    from myops.study.read import read_study
 
     openStudy(logic, folder)
     for _ in NAMES:
