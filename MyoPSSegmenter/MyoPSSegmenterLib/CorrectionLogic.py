@@ -73,10 +73,12 @@ class CorrectionLogic(CorrectionState):
         Raises:
             InputError: they do not belong together.
         """
-        if saved is None:
+        if saved is not None:
+            session = restore(saved, case, NoRefiner())
+        elif segmentation is not None:
             session = Session(NoRefiner(), case, segmentation, self.rules)
         else:
-            session = restore(saved, case, NoRefiner())
+            raise ValueError("expected a segmentation or a saved session, found neither")
         shown = LabelNode(node, case, session.labels)
         self._end()
         self._editor.open(session, case, shown, byHand)
@@ -85,7 +87,7 @@ class CorrectionLogic(CorrectionState):
         self._prompting = Prompting(self._scene, case, self._editor, self._queue, self._choice)
         self._choice.nodes = self._prompting.nodes
         self._redraw()
-        self._encode()
+        self._encode(case, session)
         self._editor.tell("labels", "prompts", "history", "proposal")
 
     def clear(self) -> None:
@@ -108,8 +110,8 @@ class CorrectionLogic(CorrectionState):
         """
         if (device, model) != self._model or self.refinerState == "missing":
             self._model = (device, model)
-            if self.session is not None:
-                self._encode()
+            if self.session is not None and self.case is not None:
+                self._encode(self.case, self.session)
                 self._editor.tell("prompts")
 
     @property
@@ -140,7 +142,8 @@ class CorrectionLogic(CorrectionState):
         if self.session is not None and 0 <= int(index) < len(self.session.labels):
             self._choice.currentSlice = int(index)
             self._encoding.look(self.currentSlice)
-            self._prompting.showBox()
+            if self._prompting is not None:
+                self._prompting.showBox()
 
     def setRules(self, keepInside: bool, allowBloodPool: bool) -> None:
         """Choose what the next corrections may touch; see `myops.refine.rules.Rules`."""
@@ -272,10 +275,8 @@ class CorrectionLogic(CorrectionState):
         if not isClosing:
             self._events.message("The segmentation that was corrected was deleted.", "warning")
 
-    def _encode(self) -> None:
-        self._encoding.begin(
-            self.case, self.session.start, self._model, self._prepared, self._unprepared
-        )
+    def _encode(self, case: Case, session: Session) -> None:
+        self._encoding.begin(case, session.start, self._model, self._prepared, self._unprepared)
         self._encoding.look(self.currentSlice)
 
     def _prepared(self, refiner: Any) -> None:

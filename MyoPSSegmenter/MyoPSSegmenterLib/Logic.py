@@ -30,7 +30,7 @@ class MyoPSLogic:
 
     What no panel calls is for scripts and for a browser, which have no markups to click with and no
     timer: `correction.addClick`, `addBox`, `moveClick`, `deleteClick`; `quantify.setSettings`,
-    `setLandmarks` and `remoteNode`; `study.recover`; `work.waitFor` and `waitForAll`.
+    `setLandmarks` and `remoteNode`; `study.recover` and `caseFolder`; `work.waitFor`, `waitForAll`.
 
     Attributes:
         scene: as given.

@@ -106,21 +106,20 @@ class PromptQueue:
         while self._waiting and self._isReady(self._waiting[0]) and time.monotonic() < end:
             self._do(self._waiting.popleft())
 
-    def find(self, clickId: str) -> Step | None:
-        """The step of a click that waits; None if it does not."""
-        steps = (step for step in self._waiting if step.click and step.click.clickId == clickId)
-        return next(steps, None)
+    def find(self, clickId: str) -> Click | None:
+        """A click that waits; None if it does not."""
+        return next((click for click in self.clicks if click.clickId == clickId), None)
 
-    def replace(self, old: Step, new: Step) -> None:
-        """Another step takes the place of one that waits."""
-        self._waiting[self._waiting.index(old)] = new
+    def replace(self, click: Click, step: Step) -> None:
+        """A step takes the place of a click that waits."""
+        self._waiting[self._place(click)] = step
 
-    def takeBack(self, step: Step | None = None) -> None:
-        """Forget a step that waits; the last one if None."""
-        if step is None:
+    def takeBack(self, click: Click | None = None) -> None:
+        """Forget a click that waits; the last step of any kind if None."""
+        if click is None:
             self._waiting.pop()
         else:
-            self._waiting.remove(step)
+            del self._waiting[self._place(click)]
         self._redraw()
 
     def giveBack(self) -> None:
@@ -173,6 +172,9 @@ class PromptQueue:
         if status != DONE:  # its point goes, or goes back to where it was
             self._redraw()
         return status
+
+    def _place(self, click: Click) -> int:
+        return [step.click for step in self._waiting].index(click)
 
     def _isReady(self, step: Step) -> bool:
         return step.sliceIndex is None or step.sliceIndex in self._encoding.encoded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,18 +110,14 @@ class Prompting:
 
     def move(self, clickId: str, ras: Sequence[float]) -> str:
         """Drag a click within its slice; it and the later ones act anew."""
-        waiting, place = self._queue.find(clickId), self._ids.place(clickId)
-        voxel = self._voxel(ras)
-        if waiting is None and place is None:
+        waiting, k, voxel = self._queue.find(clickId), self._sliceOf(clickId), self._voxel(ras)
+        if k is None:
             return self._ignored(CLOSED)
-        k = waiting.sliceIndex if waiting is not None else place[0]
         if voxel is None or voxel[0] != k:
             self.show()
             return self._ignored("a click can be moved within its slice only")
         if waiting is not None:
-            click = waiting.click
-            moved = Click(click.clickId, click.structure, click.positive, voxel)
-            self._queue.replace(waiting, self._clickStep(moved))
+            self._queue.replace(waiting, self._clickStep(replace(waiting, voxel=voxel)))
             return QUEUED
 
         def moveClick(session: Session) -> None:
@@ -130,19 +127,19 @@ class Prompting:
 
     def delete(self, clickId: str) -> str:
         """Take a click away, and what it did."""
-        waiting, place = self._queue.find(clickId), self._ids.place(clickId)
+        waiting, k = self._queue.find(clickId), self._sliceOf(clickId)
+        if k is None:
+            return self._ignored(CLOSED)
         if waiting is not None:
             self._queue.takeBack(waiting)
             return DONE
-        if place is None:
-            return self._ignored(CLOSED)
 
         def deleteClick(session: Session) -> None:
             found = self._openPlace(clickId)
             session.delete_click(*found)
             self._ids.remove(*found)
 
-        return self._queue.inTurn(Step(deleteClick, place[0], self._record(place[0], "delete")))
+        return self._queue.inTurn(Step(deleteClick, k, self._record(k, "delete")))
 
     # Markups
 
@@ -204,6 +201,13 @@ class Prompting:
 
         return Step(placeClick, k, ClickRecord(click.structure, k, click.positive), click)
 
+    def _sliceOf(self, clickId: str) -> int | None:
+        """Slice of a click that waits or is open; None if it is closed."""
+        waiting, place = self._queue.find(clickId), self._ids.place(clickId)
+        if waiting is not None:
+            return waiting.voxel[0]
+        return None if place is None else place[0]
+
     def _openPlace(self, clickId: str) -> tuple[int, int]:
         """Slice and index of an open click, looked up when its step has its turn."""
         place = self._ids.place(clickId)
@@ -212,7 +216,9 @@ class Prompting:
         return place
 
     def _record(self, k: int, kind: str) -> ClickRecord:
-        return ClickRecord(self._editor.session.corrections[k].structure, k, kind=kind)
+        session = self._editor.session
+        assert session is not None, "an open click belongs to an open case"
+        return ClickRecord(session.corrections[k].structure, k, kind=kind)
 
     def _voxel(self, ras: Sequence[float]) -> Voxel | None:
         """Slice, row and column of a place; None outside the images."""

@@ -39,6 +39,14 @@ class SessionEditor:
         clickTimings: one `ClickRecord` for each prompt since the case was opened.
     """
 
+    session: Session | None
+    case: Case | None
+    shown: LabelNode | None
+    status: str
+    startedByHand: bool
+    lastTiming: dict[str, float]
+    clickTimings: list[ClickRecord]
+
     def __init__(self, events: Events, follow: Callable[[], object]) -> None:
         """Begin without a case.
 
@@ -108,7 +116,8 @@ class SessionEditor:
                 logger.error("A correction failed", exc_info=error)
             return self.ignored(inWords(error))
         times.append(time.perf_counter())
-        self._follow(before, times)
+        self._write(session.labels, before)
+        self._follow(times)
         self.status = ""
         if record is not None:
             self._time(record, began, times)
@@ -171,16 +180,17 @@ class SessionEditor:
 
     # What follows a change
 
-    def _follow(self, before: np.ndarray | None = None, times: list[float] | None = None) -> None:
-        """Show the session's labels and prompts, and tell all who follow them.
+    def _write(self, labels: np.ndarray, before: np.ndarray) -> None:
+        if self.shown is not None:
+            self.shown.write(labels, before)
+
+    def _follow(self, times: list[float] | None = None) -> None:
+        """Tell all who follow that the node shows other labels.
 
         Args:
-            before: the labels that the node shows; None where it shows the session's already.
             times: gets the moments after writing and after measuring.
         """
         moments = [] if times is None else times
-        if before is not None:
-            self.shown.write(self.session.labels, before)
         moments.append(time.perf_counter())
         self.tell("labels")
         moments.append(time.perf_counter())
@@ -196,10 +206,6 @@ class SessionEditor:
         self.lastTiming = dict(zip(names, (*spent, record.total_ms), strict=True))
 
     def _forget(self) -> None:
-        self.session: Session | None = None
-        self.case: Case | None = None
-        self.shown: LabelNode | None = None
-        self.startedByHand = False
-        self.status = ""
-        self.lastTiming: dict[str, float] = {}
-        self.clickTimings: list[ClickRecord] = []
+        self.session = self.case = self.shown = None
+        self.startedByHand, self.status = False, ""
+        self.lastTiming, self.clickTimings = {}, []
