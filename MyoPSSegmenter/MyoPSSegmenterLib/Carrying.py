@@ -38,12 +38,8 @@ class Carrying:
         self.drop()
         session = self._editor.session
         assert session is not None
-        refiner, start, labels, rules = (
-            session.refiner,
-            session.start,
-            session.labels,
-            session.rules,
-        )
+        refiner: Any = session.refiner
+        start, labels, rules = session.start, session.labels, session.rules
         settled = frozenset(session.corrections) - {index}
 
         def find(progress: Any, cancelled: Any) -> Proposal:
