@@ -28,7 +28,7 @@ from .readable import encoded
 
 if TYPE_CHECKING:
     from .case import Case
-    from .quantify.measure import Measurements
+    from .quantify.measurements import Measurements
     from .report.review import Review
     from .segmentation import Segmentation
 
@@ -244,7 +244,7 @@ def _write_measurements(
     formats: Collection[str],
 ) -> None:
     from . import __version__
-    from .quantify.tables import csv_text
+    from .quantify import regional_tables, tables
 
     document = {
         "software": f"myops {__version__}",
@@ -253,17 +253,18 @@ def _write_measurements(
         **({"weights": dict(segmentation.pack)} if segmentation.pack else {}),
         "seconds": dict(segmentation.seconds),
         **({"networks_ran_on": dict(segmentation.machine)} if segmentation.machine else {}),
-        **measurements.to_dict(),
+        **tables.plain(measurements),
     }
     if "json" in formats:
         _write(stage / "measurements.json", json_text(document))
     if "csv" not in formats:
         return
-    tables = {"measurements.csv": measurements.to_rows()}
+    files = {"measurements.csv": tables.rows(measurements)}
     if measurements.regional is not None:
-        tables["regional.csv"] = measurements.regional.to_rows(measurements.case_name)
-    for name, rows in tables.items():
-        _write(stage / name, csv_text(rows))
+        name = measurements.case_name
+        files["regional.csv"] = regional_tables.rows(measurements.regional, name)
+    for name, rows in files.items():
+        _write(stage / name, tables.csv_text(rows))
 
 
 def _write(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from myops.sequences import ASKED_SEQUENCES, SEQUENCE_TITLES, SEQUENCES
 
+from ..PanelLogic import PanelLogic
 from .Panel import Panel, offer
 
 COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""}
@@ -19,7 +20,7 @@ COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""
 class PatientPanel(Panel):
     """Selectors, folder, sample patient, swapping, and findings with their remedies."""
 
-    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._rows: list[Any] = []
         self._rowButtons: list[Any] = []

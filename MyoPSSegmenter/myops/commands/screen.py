@@ -14,7 +14,7 @@ from myops.readable import readable
 from myops.structures import MEASURED
 
 if TYPE_CHECKING:
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
 
 
 def show_every_letter() -> None:

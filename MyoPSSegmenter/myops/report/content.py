@@ -31,7 +31,7 @@ from .words import slice_caption, slice_order, status_sentence, summary_sentence
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from ..segmentation import Segmentation
     from .review import Review
     from .tiles import TileStack

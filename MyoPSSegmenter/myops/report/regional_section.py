@@ -12,7 +12,7 @@ from .slice_plot import slice_plot
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from ..quantify.regional import Regional, Segment
     from ..segmentation import Segmentation
 

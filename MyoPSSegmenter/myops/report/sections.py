@@ -11,7 +11,7 @@ from ..moments import moment
 from ..number_text import DASH, number, number_range, signed
 from ..quantify.conventional import rule_title
 from ..quantify.mass import TissueMass, tissue_masses
-from ..quantify.measure import CONVENTIONS, ThresholdedScar
+from ..quantify.measurements import CONVENTIONS, ThresholdedScar
 from ..quantify.quality import QUALITY_UNITS
 from ..quantify.text import QUALITY_TITLES
 from ..sequences import SEQUENCE_TITLES
@@ -29,7 +29,7 @@ from .words import (
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from ..refine.session import Step
     from ..segmentation import Segmentation
     from .review import Review

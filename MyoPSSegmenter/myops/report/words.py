@@ -13,7 +13,7 @@ from ..structures import ASSESSABLE, STRUCTURES
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from .review import Review
 
 NOT_ASSESSED = "not assessed"
