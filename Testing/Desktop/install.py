@@ -1,6 +1,6 @@
-"""Install what the networks need into desktop Slicer, as the panel's Install button does.
+r"""Install what the networks need into desktop Slicer, as the panel's Install button does.
 
-    Slicer --no-splash --additional-module-paths MyoPSSegmenter \\
+    Slicer --no-splash --additional-module-paths MyoPSSegmenter \
         --python-script Testing/Desktop/install.py
 
 The PyTorch extension is installed first; a user does that in the Extensions Manager and restarts
