@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "MyoPSSegmenter"))
 
 from myops.case import Case
 from myops.datasets import LabeledCase, phantom_readers
+from myops.quantify import tables
 from myops.quantify.conventional import ConventionalSettings, conventional_methods
 from myops.quantify.mass import tissue_masses
 from myops.quantify.measure import measure
@@ -59,7 +60,7 @@ def works(case: Case, segmentation: Segmentation) -> dict[str, tuple[Callable[[]
 
     def everything() -> object:
         found = measure(case, segmentation, ALL)
-        return found.to_dict(), found.to_rows()
+        return tables.plain(found), tables.rows(found)
 
     remote = find_remote(lge, lv, myocardium, diseased, spacing)
     return {

@@ -6,41 +6,40 @@ from typing import TYPE_CHECKING, Any
 
 from myops.refine.rules import REGIONS
 
+from .PromptQueue import PromptQueue, Step
+from .StructureEdits import TITLES
+
 if TYPE_CHECKING:
     from myops.refine.carry import Proposal
-    from myops.refine.session import Session
 
     from .BackgroundWork import BackgroundWork, Task
-    from .CorrectionLogic import CorrectionLogic
+    from .SessionEditor import SessionEditor
 
 
 class Carrying:
-    """The proposal of a `CorrectionLogic`; any other change makes it void.
+    """A proposal for the neighbors of a corrected slice; any other change makes it void.
 
     Attributes:
         proposal: what would change; None if nothing is proposed.
     """
 
-    def __init__(self, work: BackgroundWork, correction: CorrectionLogic) -> None:
-        self._work, self._correction = work, correction
+    def __init__(self, work: BackgroundWork, editor: SessionEditor, queue: PromptQueue) -> None:
+        self._work, self._editor, self._queue = work, editor, queue
         self._task: Task | None = None
         self.proposal: Proposal | None = None
 
-    def propose(self, session: Session, structure: str, index: int) -> Task:
-        """Look for the neighbors' masks from a corrected slice.
+    def propose(self, structure: str, index: int) -> Task:
+        """Look for the neighbors' masks from a corrected slice of the open case.
 
         Args:
-            session: with a refiner that is ready.
-            structure: what is carried.
+            structure: what is carried; the session has a refiner that is ready.
             index: the corrected slice.
         """
         self.drop()
-        refiner, start, labels, rules = (
-            session.refiner,
-            session.start,
-            session.labels,
-            session.rules,
-        )
+        session = self._editor.session
+        assert session is not None
+        refiner: Any = session.refiner  # that of the networks, once it is ready
+        start, labels, rules = session.start, session.labels, session.rules
         settled = frozenset(session.corrections) - {index}
 
         def find(progress: Any, cancelled: Any) -> Proposal:
@@ -51,13 +50,23 @@ class Carrying:
 
         def show(proposal: Proposal) -> None:
             self._task = None
-            if self._correction.session is session and session.labels is labels:
+            if self._editor.session is session and session.labels is labels:
                 self._show(proposal)
 
         self._task = self._work.submit(
             "Carrying to neighboring slices", find, show, replaces="carry", first=True
         )
         return self._task
+
+    def accept(self) -> str:
+        """Take the proposed label map over, as one step."""
+        proposal = self.proposal
+        if proposal is None:
+            return self._editor.ignored("there is no proposal")
+        name = f"carry {proposal.structure} from slice {proposal.slice_index + 1}"
+        return self._queue.inTurn(
+            Step(lambda session: session.accept_labels(proposal.labels, name))
+        )
 
     def drop(self) -> None:
         """There is no proposal any more, and none is being looked for."""
@@ -66,12 +75,14 @@ class Carrying:
             self._task = None
         if self.proposal is not None:
             self.proposal = None
-            self._correction.showProposal(None)
+            if self._editor.shown is not None:
+                self._editor.shown.hideProposal()
+            self._editor.tell("proposal")
 
     def _show(self, proposal: Proposal) -> None:
         if not proposal.slices:
             lower, higher = proposal.stopped
-            self._correction.say(
+            self._editor.say(
                 f"There is nothing to carry (lower slices: {lower}; higher slices: {higher})."
             )
             return
@@ -79,5 +90,7 @@ class Carrying:
         mask = REGIONS[proposal.structure](proposal.labels)
         mask[proposal.slice_index] = False
         # What was said before, perhaps that there is nothing to carry, is no longer so.
-        self._correction.status = ""
-        self._correction.showProposal(mask)
+        self._editor.status = ""
+        if self._editor.shown is not None:
+            self._editor.shown.showProposal(mask, f"Proposal: {TITLES[proposal.structure]}")
+        self._editor.tell("proposal")

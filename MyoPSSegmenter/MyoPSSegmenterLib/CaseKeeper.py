@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from myops.case import Case
     from myops.quantify.mass import TissueMass
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
     from myops.refine.session import Session
 
     from .QuantifyLogic import Snapshot

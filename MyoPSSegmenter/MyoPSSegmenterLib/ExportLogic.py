@@ -16,13 +16,12 @@ from myops.errors import InputError
 from myops.output import FORMATS, check_writable, missing_packages, write_results
 
 if TYPE_CHECKING:
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
     from myops.report.review import Review
 
     from .BackgroundWork import BackgroundWork, Progress, Task
-    from .CorrectionLogic import CorrectionLogic
     from .Events import Events
-    from .PatientLogic import PatientLogic
+    from .PanelLogic import CorrectedCase
     from .QuantifyLogic import QuantifyLogic
     from .Snapshot import Snapshot
 
@@ -100,7 +99,7 @@ def availableFormats() -> dict[str, str | None]:
 
 
 def prepareExport(
-    correction: CorrectionLogic, quantify: QuantifyLogic, formats: Sequence[str] = FORMATS
+    correction: CorrectedCase, quantify: QuantifyLogic, formats: Sequence[str] = FORMATS
 ) -> Export:
     """Gather what an export needs; main thread.
 
@@ -133,55 +132,23 @@ def prepareExport(
     )
 
 
-def exportCase(
-    folder: str | Path,
-    patient: PatientLogic,
-    correction: CorrectionLogic,
-    quantify: QuantifyLogic,
-    formats: Sequence[str] = FORMATS,
-    leftOut: list[str] | None = None,
-) -> dict[str, Path]:
-    """Write the present case at once; for scripts. A panel calls `exportInBackground`.
-
-    Args:
-        folder: made if missing.
-        patient: the case's images.
-        correction: its labels.
-        quantify: its numbers; measured anew where they are stale.
-        formats: out of `myops.output.FORMATS`.
-        leftOut: gets a sentence for each format that could not be written.
-
-    Returns:
-        File name to path.
-
-    Raises:
-        InputError: nothing to export, or the folder cannot be written.
-    """
-    export = prepareExport(correction, quantify, formats)
-    if leftOut is not None:
-        leftOut += export.leftOut
-    return export.write(folder)
-
-
 def exportInBackground(
     work: BackgroundWork,
     events: Events,
     folder: str | Path,
-    patient: PatientLogic,
-    correction: CorrectionLogic,
+    correction: CorrectedCase,
     quantify: QuantifyLogic,
     formats: Sequence[str] = FORMATS,
     done: Callable[[dict[str, Path]], object] | None = None,
 ) -> Task:
-    """The same without holding up the front end; the outcome becomes a message.
+    """Write the present case without holding up the front end; the outcome becomes a message.
 
     Args:
         work: runs it.
         events: gets "message".
         folder: made if missing.
-        patient: the case's images.
         correction: its labels.
-        quantify: its numbers.
+        quantify: its numbers; measured anew where they are stale.
         formats: out of `myops.output.FORMATS`.
         done: called with file name to path.
 
@@ -217,7 +184,7 @@ def _lacking(name: str) -> str | None:
     )
 
 
-def _readersWork(correction: CorrectionLogic) -> tuple[Review | None, dict[str, Any]]:
+def _readersWork(correction: CorrectedCase) -> tuple[Review | None, dict[str, Any]]:
     """What the reader did, for the report and as a record to do it again; nothing without steps."""
     from myops.refine.record import SESSION_FILE, to_record
     from myops.report.review import review_of

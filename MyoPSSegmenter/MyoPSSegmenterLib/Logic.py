@@ -28,6 +28,10 @@ class MyoPSLogic:
     A front end makes one with its scene, calls `poll` from a timer (about every 30 ms), and listens
     to `events`. All methods are for the main thread.
 
+    What no panel calls is for scripts and for a browser, which have no markups to click with and no
+    timer: `correction.addClick`, `addBox`, `moveClick`, `deleteClick`; `quantify.setSettings`,
+    `setLandmarks` and `remoteNode`; `study.recover` and `caseFolder`; `work.waitFor`, `waitForAll`.
+
     Attributes:
         scene: as given.
         events: topics to listen to.
@@ -77,7 +81,6 @@ class MyoPSLogic:
             self.work,
             self.events,
             folder,
-            self.patient,
             self.correction,
             self.quantify,
             done=done,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import slicer
 
     from myops.quantify.mass import TissueMass
-    from myops.quantify.measure import Measurements, SliceMeasurement, ThresholdedScar
+    from myops.quantify.measurements import Measurements, SliceMeasurement, ThresholdedScar
     from myops.quantify.regional import Segment
 
 # In the order of the rows; LV mass first, for the shares refer to it.
@@ -44,7 +44,6 @@ SLICE_METHODS: Mapping[str, str] = {
 # Less would be shown as 0.0.
 LEAST_GRAMS = 0.05
 TABLES = ("mass", "methods", "segments", "slices")
-ROWS_ATTRIBUTE = "MyoPS.rows"
 
 
 def massTable(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLTableNode:
@@ -53,7 +52,7 @@ def massTable(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLTableNode:
 
 
 def methodsTable(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLTableNode:
-    """The conventional methods; see `methodOfRow`."""
+    """The conventional methods, a row for each."""
     return tableNode(scene, "methods", "Conventional methods")
 
 
@@ -88,7 +87,6 @@ def updateMethodsTable(scene: slicer.vtkMRMLScene, measurements: Measurements) -
     found = list(methods.values())
     node = methodsTable(scene)
     wasModified = node.StartModify()
-    node.SetAttribute(ROWS_ATTRIBUTE, ";".join(methods))
     fillTable(
         node,
         {
@@ -111,12 +109,6 @@ def emptyTables(scene: slicer.vtkMRMLScene, kinds: Iterable[str] = TABLES) -> No
         node = findNode(scene, "vtkMRMLTableNode", TABLE_ATTRIBUTE, kind)
         if node is not None:
             emptyTable(node)
-
-
-def methodOfRow(node: slicer.vtkMRMLTableNode, row: int) -> str | None:
-    """Which method a row of the methods' table shows, such as "sd5_slice"; None outside it."""
-    names = (node.GetAttribute(ROWS_ATTRIBUTE) or "").split(";")
-    return names[row] if 0 <= row < len(names) and names[row] else None
 
 
 def updateSegmentsTable(scene: slicer.vtkMRMLScene, measurements: Measurements) -> None:

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     import slicer
 
     from myops.case import Case
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
     from myops.quantify.orientation import Landmarks
     from myops.report.bullseye import Quantity
 
     from .BackgroundWork import BackgroundWork, Task
-    from .CorrectionLogic import CorrectionLogic
     from .Events import Events
+    from .PanelLogic import CorrectedCase
     from .PatientLogic import PatientLogic
 
 # So long after the last change: clicks in a row are measured once.
@@ -85,7 +85,7 @@ class QuantifyLogic:
         events: Events,
         work: BackgroundWork,
         patient: PatientLogic,
-        correction: CorrectionLogic,
+        correction: CorrectedCase,
     ) -> None:
         """Begin without numbers; listens to "labels" and "clear" until `close`."""
         self._scene, self._events, self._work = scene, events, work
@@ -232,18 +232,6 @@ class QuantifyLogic:
         self.bullsEyeQuantity = quantity
         if self.measurements is not None:
             bullsEyePlot(self._scene, self.measurements.regional, quantity)
-
-    def bullsEyePicture(self) -> bytes | None:
-        """The bull's-eye of the report as PNG; None without numbers or without matplotlib."""
-        regional = self.measurements.regional if self.measurements is not None else None
-        if regional is None:
-            return None
-        try:
-            from myops.report.bullseye import bullseye
-
-            return bullseye(regional, self.bullsEyeQuantity)
-        except ImportError:
-            return None
 
     def setLandmarks(self, landmarks: Landmarks | None) -> None:
         """Say where the heart's segments begin, where the images do not tell it."""

@@ -13,7 +13,7 @@ from .TableNodes import PLOT_ATTRIBUTE, SERIES_ATTRIBUTE, findNode, nodeFor
 if TYPE_CHECKING:
     import slicer
 
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
 
 KIND = "slices"
 BARS = {"scar": COLORS["scar"], "edema": EDEMA_BAR}

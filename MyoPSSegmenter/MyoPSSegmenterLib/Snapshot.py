@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from myops.case import Case
     from myops.quantify.conventional import ConventionalSettings
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
     from myops.quantify.orientation import Landmarks
     from myops.quantify.remote import Sector
     from myops.segmentation import Segmentation

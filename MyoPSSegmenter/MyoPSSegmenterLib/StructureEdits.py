@@ -9,13 +9,69 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops.errors import InputError
+from myops.refine.prompts import STRUCTURES
+from myops.refine.session import SEEN_WITH, SEQUENCE_OF
+
+from .PromptQueue import PromptQueue, Step
 
 if TYPE_CHECKING:
     from myops.refine.session import Session
 
+    from .PromptChoice import PromptChoice
+
+TITLES = {
+    "scar": "Scar",
+    "edema": "Edema",
+    "myocardium": "LV myocardium",
+    "blood_pool": "LV blood pool",
+    "mvo": "Microvascular obstruction",
+}
 Edit = Callable[["Session"], object]
 # Values of a slider that follow each other so fast are one step to undo.
 SAME_DRAG_S = 1.5
+
+
+def structures(session: Session | None) -> list[tuple[str, str, str | None]]:
+    """Id, title, and why it cannot be corrected here (None if it can) of each structure."""
+    return [(name, TITLES[name], _whyNot(session, name)) for name in STRUCTURES]
+
+
+def _whyNot(session: Session | None, structure: str) -> str | None:
+    needed = SEEN_WITH.get(structure)
+    if session is None or needed is None or needed in session.start.assessed:
+        return None
+    return f"{TITLES[structure]} cannot be seen without a {SEQUENCE_OF[needed]} image."
+
+
+class StructureEdits:
+    """Edits of the chosen structure, each a step in its turn; all return as `PromptQueue.inTurn`.
+
+    `allSlices` False edits the current slice alone.
+    """
+
+    def __init__(self, queue: PromptQueue, choice: PromptChoice) -> None:
+        self._queue, self._choice = queue, choice
+        self._thresholds = ThresholdEdits()
+
+    def threshold(self, value: float, allSlices: bool) -> str:
+        """Make the structure what is at least this probable to the networks."""
+        slices = self._slices(allSlices)
+        return self._queue.inTurn(
+            Step(self._thresholds.edit(self._choice.structure, value, slices))
+        )
+
+    def grow(self, mm: float, allSlices: bool) -> str:
+        """Expand the structure within the slices (mm above 0), or shrink it."""
+        edit = grownEdit(self._choice.structure, mm, self._slices(allSlices))
+        return self._queue.inTurn(Step(edit))
+
+    def smooth(self, mm: float, allSlices: bool) -> str:
+        """Smooth the structure's border within the slices."""
+        edit = smoothedEdit(self._choice.structure, mm, self._slices(allSlices))
+        return self._queue.inTurn(Step(edit))
+
+    def _slices(self, allSlices: bool) -> list[int] | None:
+        return None if allSlices else [self._choice.currentSlice]
 
 
 class ThresholdEdits:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from myops.errors import InputError
-from myops.worklist.casefile import CASE_FILE, STATUSES, CaseFile, session_folder
+from myops.worklist.casefile import STATUSES, CaseFile, session_folder
 from myops.worklist.names import check_reader, check_session
 from myops.worklist.patients import PatientFiles
 from myops.worklist.study_table import STUDY_TABLE
@@ -178,10 +178,6 @@ class StudyLogic:
             self.studyFolder, self.patients[index].name, self.reader, self.session
         )
 
-    def caseJson(self, index: int) -> Path:
-        """The JSON of a case; raises RuntimeError like `caseFolder`."""
-        return self.caseFolder(index) / CASE_FILE
-
     # The open case
 
     @property
@@ -321,7 +317,7 @@ class StudyLogic:
             problems.append(str(error))
             return
         self._automatic.segmentation = state.segmentation
-        self._correction.clickTimings = list(kept.clicks)
+        self._correction.clickTimings[:] = kept.clicks
         self._kept = self._correction.session
         self._nodes.append(node)
 

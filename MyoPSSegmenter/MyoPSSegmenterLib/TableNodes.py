@@ -104,16 +104,6 @@ def emptyTable(node: slicer.vtkMRMLTableNode) -> None:
     table.Modified()
 
 
-def tableColumns(node: slicer.vtkMRMLTableNode) -> dict[str, list[str] | list[float]]:
-    """The values of a table, column by column."""
-    table = node.GetTable()
-    columns: dict[str, list[str] | list[float]] = {}
-    for place in range(table.GetNumberOfColumns()):
-        array = table.GetColumn(place)
-        columns[array.GetName()] = [array.GetValue(i) for i in range(array.GetNumberOfValues())]
-    return columns
-
-
 def _isText(values: Values) -> bool:
     return len(values) == 0 or isinstance(values[0], str)
 

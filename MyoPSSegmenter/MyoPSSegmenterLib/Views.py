@@ -109,20 +109,6 @@ def currentSlice(scene: slicer.vtkMRMLScene, case: Case) -> int | None:
     return index if 0 <= index < case.geometry.array_shape[0] else None
 
 
-def sliceViewNormal(scene: slicer.vtkMRMLScene, viewName: str) -> np.ndarray | None:
-    """Unit normal (3,) in RAS of the plane of a slice view; None if there is no such view.
-
-    Args:
-        scene: of the view.
-        viewName: its layout name, such as "Red" or one of `VIEWS`.
-    """
-    node = _sliceNodeNamed(scene, viewName)
-    if node is None:
-        return None
-    normal = arrayOfMatrix(node.GetSliceToRAS())[:3, 2]
-    return normal / np.linalg.norm(normal)
-
-
 # Layout
 
 

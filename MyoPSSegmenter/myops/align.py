@@ -18,6 +18,11 @@ median and 0.8 mm at most with the disc in the middle of the image (12 patients)
 around the known heart (6 patients); nothing was proposed where nothing had been moved. Of what a
 shift in the slice plane cannot mend - slices that moved one by one, another phase of the heart,
 turned stacks - it gives a compromise. Not measured on real patients.
+
+Whether two sequences lie on each other is asked twice. `estimate_shift_mm` compares edges, takes
+some milliseconds and says where to look: `myops info` and the panel's notes on a patient both show
+it, so they agree. On two of these phantoms it was off by less than a pixel. `find_alignment` is for
+moving; it may refuse what the edges suggested.
 """
 
 from __future__ import annotations
@@ -29,7 +34,10 @@ import numpy as np
 from myops.case import Case
 from myops.errors import InputError
 
+# Both searches end here: more than breathing and motion do.
 MAX_SHIFT_MM = 15.0
+# The heart is in the middle of a cardiac image; edges elsewhere are not compared.
+HEART_SHARE = 0.5
 # Radius of the disc that is compared: a heart with its surroundings.
 RADIUS_MM = 65.0
 # Noise is averaged over this length (standard deviation), less than a wall is thick.
@@ -133,6 +141,33 @@ def find_alignment(
     )
     x, y, z = (float(value) for value in translation)
     return Alignment(sequence, (x, y, z), moved_mm, before, after, note)
+
+
+def estimate_shift_mm(
+    fixed: np.ndarray, moving: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Estimate how far one sequence lies from another in-plane, whatever their contrast.
+
+    Cross-correlation of the edges (gradient magnitude) in the middle of the image, summed over
+    the slices: tissue borders are shared by sequences whose gray values are not. Whole pixels.
+
+    Args:
+        fixed: (z, y, x) on the same grid.
+        moving: (z, y, x).
+        spacing_mm: voxel spacing (x, y, z).
+
+    Returns:
+        Shift (x, y) of `moving` against `fixed` in mm; positive is towards larger indices.
+    """
+    edges = [_edges(_middle(image), spacing_mm) for image in (fixed, moving)]
+    spectra = [np.fft.rfft2(edge) for edge in edges]
+    shape = edges[0].shape[1:]
+    correlation = np.fft.irfft2(np.conj(spectra[0]) * spectra[1], s=shape).sum(axis=0)
+    rows, columns = (np.fft.fftfreq(count, 1 / count) for count in shape)
+    distance_mm = np.hypot(rows[:, None] * spacing_mm[1], columns * spacing_mm[0])
+    correlation[distance_mm > MAX_SHIFT_MM] = -np.inf
+    row, column = np.unravel_index(np.argmax(correlation), shape)
+    return (float(columns[column] * spacing_mm[0]), float(rows[row] * spacing_mm[1]))
 
 
 def _refusal(
@@ -260,3 +295,20 @@ def _between(before: float, peak: float, after: float) -> float:
     """Where a parabola through three neighboring values has its top, -0.5 to 0.5."""
     bend = before - 2 * peak + after
     return float(0.5 * (before - after) / bend) if bend < 0 else 0.0
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    rows, columns = image.shape[1:]
+    top, left = (round(count * (1 - HEART_SHARE) / 2) for count in (rows, columns))
+    return image[:, top : rows - top, left : columns - left]
+
+
+def _edges(image: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Gradient magnitude per slice, zero mean and tapered towards the border of the window."""
+    down, right = np.gradient(image.astype(np.float32), spacing_mm[1], spacing_mm[0], axis=(1, 2))
+    edges = np.hypot(down, right)
+    # The square root keeps one bright vessel from outvoting the heart.
+    edges = np.sqrt(edges / max(float(edges.max()), np.finfo(np.float32).tiny))
+    edges -= edges.mean(axis=(1, 2), keepdims=True)
+    window = np.hanning(image.shape[1])[:, None] * np.hanning(image.shape[2])
+    return edges * window

@@ -36,6 +36,7 @@ from myops.decision import (
     uncertainty,
     weigh_tissues,
 )
+from myops.errors import Cancelled
 from myops.models.device import inference_precision, precision_now
 from myops.plausibility import doubts
 from myops.segmentation import Segmentation
@@ -44,10 +45,6 @@ from myops.weights import Models
 LARGEST_LOGIT = 6.0
 # Where each step begins on the progress bar.
 PROGRESS = {"heart finder": 0.0, "ASSN": 0.2, "PRSN": 0.5, "labels": 0.95}
-
-
-class Cancelled(Exception):  # noqa: N818 - the user's wish, not an error
-    """The caller's `cancelled` answered True; nothing was produced."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The one error that means: the input is at fault, not the program."""
+"""What a caller may have to answer: input that is at fault, and work that was called off."""
 
 from __future__ import annotations
 
@@ -14,3 +14,7 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(visible(" ".join(str(message).split())))
+
+
+class Cancelled(Exception):  # noqa: N818 - the user's wish, not an error
+    """The caller's `cancelled` answered True; nothing was produced."""

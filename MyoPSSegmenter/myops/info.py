@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .align import estimate_shift_mm
 from .canonical import canonical_grid
 from .case import Case
 from .geometry import Geometry
@@ -16,9 +17,6 @@ SHIFT_HINT_MM = 4.0
 TILT_HINT_DEGREES = 5.0
 # Slices further apart than this share of their spacing see another part of the heart.
 SLICE_OFFSET_HINT_SHARE = 0.25
-# The heart is in the middle of a cardiac image; the chest wall does not move with it.
-HEART_SHARE = 0.5
-MAX_SHIFT_MM = 15.0
 
 
 def describe(case: Case) -> dict[str, Any]:
@@ -55,33 +53,6 @@ def as_text(description: dict[str, Any]) -> str:
     lines += [f"  Hint: {hint}" for hint in description["hints"]]
     lines += [f"  Warning: {warning}" for warning in description["warnings"]]
     return "\n".join(lines)
-
-
-def estimate_shift_mm(
-    fixed: np.ndarray, moving: np.ndarray, spacing_mm: tuple[float, float, float]
-) -> tuple[float, float]:
-    """Estimate how far one sequence lies from another in-plane, whatever their contrast.
-
-    Cross-correlation of the edges (gradient magnitude) in the middle of the image, summed over
-    the slices: tissue borders are shared by sequences whose gray values are not. Whole pixels.
-
-    Args:
-        fixed: (z, y, x) on the same grid.
-        moving: (z, y, x).
-        spacing_mm: voxel spacing (x, y, z).
-
-    Returns:
-        Shift (x, y) of `moving` against `fixed` in mm; positive is towards larger indices.
-    """
-    edges = [_edges(_middle(image), spacing_mm) for image in (fixed, moving)]
-    spectra = [np.fft.rfft2(edge) for edge in edges]
-    shape = edges[0].shape[1:]
-    correlation = np.fft.irfft2(np.conj(spectra[0]) * spectra[1], s=shape).sum(axis=0)
-    rows, columns = (np.fft.fftfreq(count, 1 / count) for count in shape)
-    distance_mm = np.hypot(rows[:, None] * spacing_mm[1], columns * spacing_mm[0])
-    correlation[distance_mm > MAX_SHIFT_MM] = -np.inf
-    row, column = np.unravel_index(np.argmax(correlation), shape)
-    return (float(columns[column] * spacing_mm[0]), float(rows[row] * spacing_mm[1]))
 
 
 def _describe_grid(geometry: Geometry) -> dict[str, Any]:
@@ -171,23 +142,6 @@ def _slice_offset_mm(source: Geometry, target: Geometry) -> float:
     along = along[(along >= -0.5) & (along <= own.size_xyz[2] - 0.5)]
     nearest = np.clip(np.round(along), 0, own.size_xyz[2] - 1)
     return float(np.abs(along - nearest).max(initial=0.0)) * own.spacing_mm[2]
-
-
-def _middle(image: np.ndarray) -> np.ndarray:
-    rows, columns = image.shape[1:]
-    top, left = (round(count * (1 - HEART_SHARE) / 2) for count in (rows, columns))
-    return image[:, top : rows - top, left : columns - left]
-
-
-def _edges(image: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """Gradient magnitude per slice, zero mean and tapered towards the border of the window."""
-    down, right = np.gradient(image.astype(np.float32), spacing_mm[1], spacing_mm[0], axis=(1, 2))
-    edges = np.hypot(down, right)
-    # The square root keeps one bright vessel from outvoting the heart.
-    edges = np.sqrt(edges / max(float(edges.max()), np.finfo(np.float32).tiny))
-    edges -= edges.mean(axis=(1, 2), keepdims=True)
-    window = np.hanning(image.shape[1])[:, None] * np.hanning(image.shape[2])
-    return edges * window
 
 
 def _grid_text(found: dict[str, Any]) -> str:

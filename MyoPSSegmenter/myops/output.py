@@ -28,7 +28,7 @@ from .readable import encoded
 
 if TYPE_CHECKING:
     from .case import Case
-    from .quantify.measure import Measurements
+    from .quantify.measurements import Measurements
     from .report.review import Review
     from .segmentation import Segmentation
 
@@ -244,7 +244,7 @@ def _write_measurements(
     formats: Collection[str],
 ) -> None:
     from . import __version__
-    from .quantify.tables import csv_text
+    from .quantify import regional_tables, tables
 
     document = {
         "software": f"myops {__version__}",
@@ -252,17 +252,18 @@ def _write_measurements(
         "model_sha256": dict(segmentation.model),
         "seconds": dict(segmentation.seconds),
         **({"networks_ran_on": dict(segmentation.machine)} if segmentation.machine else {}),
-        **measurements.to_dict(),
+        **tables.plain(measurements),
     }
     if "json" in formats:
         _write_json(stage / "measurements.json", document)
     if "csv" not in formats:
         return
-    tables = {"measurements.csv": measurements.to_rows()}
+    files = {"measurements.csv": tables.rows(measurements)}
     if measurements.regional is not None:
-        tables["regional.csv"] = measurements.regional.to_rows(measurements.case_name)
-    for name, rows in tables.items():
-        (stage / name).write_bytes(encoded(csv_text(rows)))
+        name = measurements.case_name
+        files["regional.csv"] = regional_tables.rows(measurements.regional, name)
+    for name, rows in files.items():
+        (stage / name).write_bytes(encoded(tables.csv_text(rows)))
 
 
 def _write_json(path: Path, values: Any) -> None:

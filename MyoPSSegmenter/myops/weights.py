@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,11 @@ from torch import nn
 from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
+from myops.io.tensors import load_tensors, read_metadata
 from myops.learned import learned_in
 from myops.models.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.models.device import resolve_device
 from myops.models.dssnet import build_dssnet
-from myops.readable import is_utf8
 from myops.text_files import read_json, write_text
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
@@ -182,45 +181,6 @@ def _filled(
             "use the weights that belong to this version"
         ) from error
     return module
-
-
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read the tensors of a safetensors file as they are stored.
-
-    Raises:
-        InputError: missing or damaged file.
-    """
-    with _opened(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Read the texts in a safetensors file's header.
-
-    Raises:
-        InputError: missing or damaged file.
-    """
-    with _opened(path) as file:
-        return file.metadata() or {}
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise InputError(f"expected a file of weights, found no {path}; install it again")
-    if not is_utf8(str(path)):
-        raise InputError(
-            f"{path}: expected weights in a place named in UTF-8, found other bytes; rename it"
-        )
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except SafetensorError as error:
-        raise InputError(
-            f"{path}: expected a safetensors file, found a damaged one ({error}); install it again"
-        ) from error
 
 
 def save_weights(module: nn.Module, path: Path, metadata: Mapping[str, Any]) -> str:

@@ -9,11 +9,11 @@ import torch
 from oblique import OBLIQUE
 from scipy.ndimage import binary_erosion
 
-from myops.cascade import Cancelled, CascadeConfig, crop_case, segment, smooth_across_slices
+from myops.cascade import CascadeConfig, crop_case, segment, smooth_across_slices
 from myops.case import case_from_images, restore
 from myops.cropping import SquareBox
 from myops.decision import clean_region, drop_specks, make_labels, uncertainty, weigh_tissues
-from myops.errors import InputError
+from myops.errors import Cancelled, InputError
 from myops.labels import MYOPS
 from myops.models import device
 from myops.models.build import build_assn, build_heartfinder, build_prsn

@@ -24,10 +24,12 @@ from myops.case import case_from_images
 from myops.coverage import hidden_tissues, reasons_here, reasons_of_heart, shown
 from myops.labels import MYOPS
 from myops.output import write_results
+from myops.quantify import regional_tables
 from myops.quantify.label_map import measure_label_map
 from myops.quantify.measure import measure
 from myops.quantify.regional import regional
-from myops.quantify.tables import csv_text
+from myops.quantify.tables import csv_text, plain
+from myops.quantify.tables import rows as all_rows
 from myops.report.bullseye import segment_value
 from myops.report.tiles import make_tiles
 
@@ -81,7 +83,7 @@ def test_the_salvage_index_and_the_regions_lack_what_the_t2_does_not_show():
 def test_every_row_of_both_tables_says_why_it_is_empty():
     case, labels = short_t2_case(3)
     found = measured(case, labels)
-    texts = (csv_text(found.to_rows()), csv_text(found.regional.to_rows("case")))
+    texts = (csv_text(all_rows(found)), csv_text(regional_tables.rows(found.regional, "case")))
     for text in texts:
         rows = [
             row
@@ -92,8 +94,7 @@ def test_every_row_of_both_tables_says_why_it_is_empty():
         assert rows
         assert all(row["value"] == "" and "T2" in row["note"] for row in rows), rows
     assert (
-        json.loads(json.dumps(found.to_dict(), allow_nan=False))["tissues"]["edema"]["mass_g"]
-        is None
+        json.loads(json.dumps(plain(found), allow_nan=False))["tissues"]["edema"]["mass_g"] is None
     )
 
 

@@ -18,7 +18,8 @@ from myops.canonical import to_canonical
 from myops.checksum import array_sha256
 from myops.cli import cli
 from myops.commands.demo import DEMO_SEED
-from myops.demo import Demo, correct, run_demo, scar_mass_g, table
+from myops.demo import correct, run_demo, scar_mass_g
+from myops.demo_result import Demo, table
 from myops.refine import refiner as refining
 from myops.refine.session import Session
 from myops.report.clicks import click_picture, render_demo

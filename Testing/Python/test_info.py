@@ -5,8 +5,9 @@ import pytest
 from oblique import OBLIQUE
 from scipy.ndimage import gaussian_filter
 
+from myops.align import estimate_shift_mm
 from myops.case import case_from_images, load_case_folder
-from myops.info import as_text, describe, estimate_shift_mm
+from myops.info import as_text, describe
 
 
 def heart(shift_px: tuple[int, int] = (0, 0), bright: bool = True) -> np.ndarray:

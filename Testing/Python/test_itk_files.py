@@ -167,7 +167,7 @@ def test_a_name_that_nothing_has_caught_is_one_line(monkeypatch):
     def surprise(*_):
         "\udcfc".encode()
 
-    monkeypatch.setattr("myops.study.readings.read_study", surprise)
+    monkeypatch.setattr("myops.study.read.read_study", surprise)
     monkeypatch.setattr("myops.output.check_writable", lambda _: None)
     done = CliRunner().invoke(cli, ["study", "table.csv", "-o", "out"])
     assert done.exit_code == 2

@@ -15,6 +15,8 @@ from myops.case import case_from_images
 from myops.geometry import Geometry, to_sitk
 from myops.quantify.conventional import ConventionalSettings
 from myops.quantify.measure import measure
+from myops.quantify.tables import plain
+from myops.quantify.tables import rows as rows_of
 
 VOXEL_ML = 1.5 * 1.5 * 10 / 1000
 
@@ -152,7 +154,7 @@ def test_labels_of_another_grid_are_refused():
 
 
 def test_the_dictionary_is_plain_json_without_nan_or_arrays():
-    text = json.dumps(measured().to_dict(), allow_nan=False)
+    text = json.dumps(plain(measured()), allow_nan=False)
     again = json.loads(text)
     assert again["tissues"]["scar"]["mass_g"] == pytest.approx(8.859375)
     assert again["fwhm"]["fwhm_remote_referenced_volume"]["rule"] == "remote_referenced"
@@ -163,7 +165,7 @@ def test_the_dictionary_is_plain_json_without_nan_or_arrays():
 def test_rows_tell_a_missing_number_from_a_zero():
     labels = circle_labels()
     labels[labels == 1220] = 200
-    rows = measured(("bssfp", "lge"), labels).to_rows()
+    rows = rows_of(measured(("bssfp", "lge"), labels))
     found = {(r["slice"], r["structure"], r["quantity"]): r for r in rows}
     assert len(found) == len(rows)
     assert found["all", "edema", "mass_g"]["value"] is None

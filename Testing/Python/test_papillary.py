@@ -3,6 +3,7 @@ import pytest
 from circle_heart import circle_case, circle_labels, circle_lge, circle_segmentation
 
 from myops.errors import InputError
+from myops.quantify import regional_tables, tables
 from myops.quantify.measure import measure
 from myops.quantify.papillary import papillary_muscles
 
@@ -73,10 +74,10 @@ def test_both_files_say_that_their_shares_have_two_bases():
     assert whole.scar_percent > scar.percent_of_lv_mass, "the wall is smaller than the LV mass"
     words = "regional numbers are of the wall without them"
     assert sum(words in warning for warning in counted.warnings) == 1
-    for rows in (counted.to_rows(), counted.regional.to_rows("case")):
+    for rows in (tables.rows(counted), regional_tables.rows(counted.regional, "case")):
         shares = [row for row in rows if row["unit"] in ("%", "g") and row["value"] is not None]
         shares = [row for row in shares if row["structure"] != "image_quality"]
         assert shares and all(words in row["note"] for row in shares)
-    assert words in counted.to_dict()["regional"]["note"]
-    assert not any("papillary" in row["note"] for row in [*plain.to_rows()])
+    assert words in tables.plain(counted)["regional"]["note"]
+    assert not any("papillary" in row["note"] for row in tables.rows(plain))
     assert plain.regional.note == "" and not any(words in warning for warning in plain.warnings)

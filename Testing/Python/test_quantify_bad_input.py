@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from myops.cli import cli
 from myops.compare import compare
 from myops.errors import InputError
+from myops.quantify import regional_tables, tables
 from myops.quantify.conventional import ConventionalSettings
 from myops.quantify.label_map import read_label_map
 from myops.quantify.measure import measure
@@ -37,12 +38,12 @@ def quantified(labels, lge=None):
     case = circle_case(labels, ("lge",), changed={} if lge is None else {"lge": lge})
     found = measure(case, circle_segmentation(case, labels), ALL)
     parts = regional(labels, case.geometry, BOTH)
-    for document in (found, parts):
-        json.dumps(document.to_dict(), allow_nan=False)
+    for document in (tables.plain(found), regional_tables.plain(parts)):
+        json.dumps(document, allow_nan=False)
     assert all(
-        row["note"] for row in found.to_rows() if row["value"] is None and row["slice"] == "all"
+        row["note"] for row in tables.rows(found) if row["value"] is None and row["slice"] == "all"
     )
-    parts.to_rows("case")
+    regional_tables.rows(parts, "case")
     return found, parts
 
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 from circle_heart import CENTER, circle_case, circle_labels, circle_segmentation
 
-from myops.cascade import Cancelled
-from myops.errors import InputError
+from myops.errors import Cancelled, InputError
 from myops.models.refiner import build_refiner
 from myops.refine.prompts import Box, Point, Prompts
 from myops.refine.refiner import Refiner, RefinerModel, outward

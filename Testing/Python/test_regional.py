@@ -12,6 +12,7 @@ from myops.phantom import patient as patients
 from myops.phantom.files import short_axis_direction
 from myops.phantom.heart import sample_heart
 from myops.phantom.patient import PhantomConfig
+from myops.quantify import regional_tables
 from myops.quantify.orientation import Click, Landmarks
 from myops.quantify.regional import regional
 from myops.quantify.tables import COLUMNS
@@ -194,9 +195,13 @@ def test_anteroseptal_scar_is_never_given_to_another_wall_without_a_word(too_far
     if answer == "asked":
         assert found.segments == () and found.ask == "anterior_insertion"
         return
-    rows = {row["quantity"]: row for row in found.to_rows("case") if row["structure"] == "segments"}
+    rows = {
+        row["quantity"]: row
+        for row in regional_tables.rows(found, "case")
+        if row["structure"] == "segments"
+    }
     assert rows["septum_deg"]["value"] == pytest.approx(120 + too_far_deg, abs=4)
-    assert found.to_dict()["orientation"]["septum_deg"] == rows["septum_deg"]["value"]
+    assert regional_tables.plain(found)["orientation"]["septum_deg"] == rows["septum_deg"]["value"]
     if not too_far_deg:
         scarred = [one.number for one in found.segments if one.wall.scar_percent > 90]
         assert {2, 8} <= set(scarred)
@@ -207,7 +212,7 @@ def test_unknown_spacing_gives_shares_but_no_grams_and_no_area():
     assert (found.whole.mass_g, found.whole.scar_g, found.surface.total_cm2) == (None, None, None)
     assert {one.endocardium_mm for one in found.slices} == {None}
     assert {one.infarct_endocardium_mm for one in found.slices} == {None}
-    rows = [row for row in found.to_rows("case") if row["unit"] in ("mm", "g", "cm2")]
+    rows = [row for row in regional_tables.rows(found, "case") if row["unit"] in ("mm", "g", "cm2")]
     assert rows and all(row["value"] is None for row in rows)
     assert all("spacing" in row["note"] for row in rows), rows
     assert found.whole.scar_percent == pytest.approx(25, abs=1)
@@ -226,7 +231,7 @@ def test_a_stack_that_stops_before_the_apex_is_named():
 
 def test_every_number_is_a_row_and_json_holds_the_same():
     found = regional(HEART.labels(Sector((0, 90))), HEART.geometry(), BOTH)
-    rows = found.to_rows("case 7")
+    rows = regional_tables.rows(found, "case 7")
     assert {tuple(row) for row in rows} == {COLUMNS}
     values = {(row["slice"], row["structure"], row["quantity"]): row["value"] for row in rows}
     assert len(values) == len(rows)
@@ -234,7 +239,7 @@ def test_every_number_is_a_row_and_json_holds_the_same():
     assert values["all", name, "scar_percent"] == found.segments[1].wall.scar_percent
     assert values["3", "endocardium", "infarct_mm"] == found.slices[2].infarct_endocardium_mm
     assert any(row["note"].startswith("A 2019") for row in rows if row["quantity"] == "index")
-    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    plain = json.loads(json.dumps(regional_tables.plain(found), allow_nan=False))
     assert plain["segments"][1]["wall"]["scar_percent"] == found.segments[1].wall.scar_percent
     assert len(plain["slices"]) == HEART.slices
     csv.DictWriter(io.StringIO(), COLUMNS).writerows(rows)

@@ -19,8 +19,9 @@ from myops.io import write_image
 from myops.quantify.agreement import bland_altman, concordance, intraclass
 from myops.report.study_page import render_study
 from myops.study.analysis import analyze
+from myops.study.read import read_study
 from myops.study.reading import Reading, Study
-from myops.study.readings import read_study, read_table
+from myops.study.readings import read_table
 from myops.study.results import GroupAgreement, Results
 from myops.study.subgroups import quality_groups
 from myops.study.tables import plain, write_study

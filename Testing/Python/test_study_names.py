@@ -16,8 +16,9 @@ from myops.cli import cli
 from myops.errors import InputError
 from myops.report.study_page import render_study
 from myops.study.analysis import analyze
+from myops.study.read import read_study
 from myops.study.reading import Reading, Study
-from myops.study.readings import read_study, read_table
+from myops.study.readings import read_table
 from myops.study.spelling import same_name, same_session
 from myops.study.subgroups import natural
 from myops.study.tables import plain, write_study

@@ -15,7 +15,8 @@ from myops.cli import cli
 from myops.errors import InputError
 from myops.output import write_results
 from myops.quantify.measure import measure
-from myops.study.readings import read_study, read_table
+from myops.study.read import read_study
+from myops.study.readings import read_table
 from myops.worklist.casefile import CaseFile, session_folder, write_case_file
 from myops.worklist.study_table import table_text, write_study_table
 from myops.worklist.timing import ClickRecord, StageClock

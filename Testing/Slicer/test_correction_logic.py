@@ -723,9 +723,7 @@ def test_a_proposal_for_labels_that_changed_meanwhile_is_not_shown(desk, monkeyp
 def test_look_here_next_names_one_place_after_the_other(desk):
     first = desk.logic.lookHereNext()
     assert first is not None
-    assert desk.logic.suggestionRas == pytest.approx(
-        desk.ras(first.slice_index, first.row, first.column)
-    )
+    assert desk.logic.suggestion is first
     second = desk.logic.lookHereNext()
     assert second != first
     desk.logic.expand(1.0)

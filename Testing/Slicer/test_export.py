@@ -19,7 +19,7 @@ from myops.slicer_segmentation import SEGMENTS
 from MyoPSSegmenterLib import ExportLogic
 from MyoPSSegmenterLib.BackgroundWork import BackgroundWork
 from MyoPSSegmenterLib.Events import Events
-from MyoPSSegmenterLib.ExportLogic import exportCase, exportInBackground, prepareExport
+from MyoPSSegmenterLib.ExportLogic import exportInBackground, prepareExport
 from MyoPSSegmenterLib.QuantifyLogic import QuantifyLogic
 from MyoPSSegmenterLib.SegmentationNodes import readLabels
 
@@ -51,11 +51,14 @@ class Bench:
         self.quantify = QuantifyLogic(scene, self.events, self.work, self.patient, self.correction)
         self.events.emit("labels", labels=self.correction.labels)
 
-    def export(self, folder, formats=FORMATS, **more):
-        return exportCase(folder, self.patient, self.correction, self.quantify, formats, **more)
+    def export(self, folder, formats=FORMATS, left_out=None):
+        export = prepareExport(self.correction, self.quantify, formats)
+        if left_out is not None:
+            left_out += export.leftOut
+        return export.write(folder)
 
     def export_in_background(self, folder, formats=FORMATS, **more):
-        parts = (self.patient, self.correction, self.quantify)
+        parts = (self.correction, self.quantify)
         return exportInBackground(self.work, self.events, folder, *parts, formats, **more)
 
 
@@ -151,7 +154,7 @@ def test_a_corrected_case_brings_its_record_and_the_report_names_the_reader(benc
 def test_what_cannot_be_written_is_named_and_the_rest_is_written(bench, tmp_path, monkeypatch):
     without_packages(monkeypatch, "matplotlib", "jinja2")
     left_out: list[str] = []
-    files = bench.export(tmp_path, leftOut=left_out)
+    files = bench.export(tmp_path, left_out=left_out)
     assert set(files) == ALL_FILES - {"report.html", "report.pdf", "overview.png"}
     assert left_out == [
         "Report as HTML needs matplotlib and jinja2, which are not installed: install what is "

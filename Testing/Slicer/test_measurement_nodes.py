@@ -10,9 +10,10 @@ import slicer
 import vtk
 from chart_picture import chart_picture
 from infarct_patient import true_segmentation, write_infarct_patient
+from table_columns import tableColumns
 
 from myops.case import load_case_folder
-from myops.quantify.conventional import ConventionalSettings
+from myops.quantify.conventional import ConventionalSettings, rule_title
 from myops.quantify.mass import tissue_masses
 from myops.quantify.measure import Measurements, measure
 from myops.report.bullseye import segment_place, segment_value
@@ -26,7 +27,7 @@ from MyoPSSegmenterLib.BullsEye import (
 )
 from MyoPSSegmenterLib.SlicePlot import emptySlicePlot, slicePlot
 from MyoPSSegmenterLib.Strokes import strokePoints
-from MyoPSSegmenterLib.TableNodes import emptyTable, fillTable, tableColumns, tableNode
+from MyoPSSegmenterLib.TableNodes import emptyTable, fillTable, tableNode
 
 
 @pytest.fixture(scope="module")
@@ -130,19 +131,17 @@ def test_what_was_not_assessed_is_a_dash_with_its_reason(scene):
     assert "no T2 image" in table["Note"][row]
 
 
-def test_the_methods_table_has_a_row_for_every_rule_and_knows_which(scene, measured):
+def test_the_methods_table_has_a_row_for_every_rule_in_their_order(scene, measured):
     nodes.updateMethodsTable(scene, measured)
     node = nodes.methodsTable(scene)
     assert node.GetNumberOfRows() == len(measured.methods) == 26
     table = tableColumns(node)
-    for row, (name, scar) in enumerate(measured.methods.items()):
-        assert nodes.methodOfRow(node, row) == name
+    for row, scar in enumerate(measured.methods.values()):
+        assert table["Method"][row] == rule_title(scar.result)
         if scar.mass.mass_g is not None:
             assert table["Mass (g)"][row] == f"{scar.mass.mass_g:.1f}"
         if scar.dice_with_scar is not None:
             assert table["Dice with mask"][row] == f"{scar.dice_with_scar:.2f}"
-    assert nodes.methodOfRow(node, -1) is None
-    assert nodes.methodOfRow(node, 26) is None
     half = measured.methods["fwhm_half_of_maximum_volume"].result
     assert table["Peak"][0] == f"{half.peak:.4g}"
     assert table["Threshold"][0] == f"{half.peak / 2:.4g}"

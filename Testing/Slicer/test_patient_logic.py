@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import vtk
 
 from myops.case import load_case_folder
 from myops.errors import InputError
+from myops.info import describe
 from MyoPSSegmenterLib.BackgroundWork import BackgroundWork
 from MyoPSSegmenterLib.Events import Events
 from MyoPSSegmenterLib.PatientLogic import PatientLogic
@@ -262,7 +264,7 @@ def test_a_shifted_sequence_is_found_aligned_and_put_back(
     patient: SimpleNamespace, scene: Any, phantomFolder: Path
 ) -> None:
     patient.logic.loadFolder(phantomFolder)
-    node = patient.logic.volumes["t2"]
+    node, distance = patient.logic.volumes["t2"], re.compile(r"about (\d+) mm")
     patient.work.waitFor(patient.logic.align("t2"))  # what the phantom itself has
     start = imageFromVolume(node).GetOrigin()
     toRas = vtk.vtkMatrix4x4()
@@ -276,6 +278,9 @@ def test_a_shifted_sequence_is_found_aligned_and_put_back(
     found = [f for f in patient.logic.findings() if f.kind == "misalignment"]
     assert [f.sequence for f in found] == ["t2"]
     assert found[0].resolvable
+    # `myops info` says the same of the same images.
+    hints = [text for text in describe(patient.logic.case)["hints"] if "edges lie" in text]
+    assert [distance.findall(text) for text in hints] == [distance.findall(found[0].text)]
     patient.work.waitFor(patient.logic.resolve(found[0]))
     assert "T2: moved by" in patient.messages[-1]
     back = np.array(imageFromVolume(node).GetOrigin())

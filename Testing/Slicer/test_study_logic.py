@@ -150,7 +150,9 @@ def test_another_case_and_back_brings_masks_prompts_undo_and_time(logic, folder,
     assert logic.study.index == 1
     assert logic.correction.session is None
     assert not logic.scene.IsNodePresent(first)
-    spent = json.loads(logic.study.caseJson(0).read_text(encoding="utf-8"))["seconds"]
+    spent = json.loads((logic.study.caseFolder(0) / "case.json").read_text(encoding="utf-8"))[
+        "seconds"
+    ]
     logic.study.previous()
     assert np.array_equal(logic.correction.labels, labels)
     assert logic.correction.session.corrections == corrections
@@ -256,7 +258,7 @@ def test_an_unknown_status_is_refused(logic):
 
 
 def test_the_study_command_reads_what_was_written(logic, folder, segmentedCase):
-    from myops.study.readings import read_study
+    from myops.study.read import read_study
 
     openStudy(logic, folder)
     for _ in NAMES:
@@ -295,7 +297,6 @@ print("ready", array_sha256(logic.correction.labels), flush=True)
 step = 0
 while True:
     step += 1
-    logic.correction.structure = "scar"
     (logic.correction.expand if step % 2 else logic.correction.shrink)(1.0 + 0.01 * step)
     print("step", array_sha256(logic.correction.labels), flush=True)
     logic.study.save()

@@ -12,7 +12,6 @@ from scipy.spatial.transform import Rotation
 from myops.report.colors import rgb
 from MyoPSSegmenterLib.SceneBridge import (
     caseFromVolumes,
-    sliceNormal,
     volumeFromImage,
     vtkMatrix,
     worldFromVoxel,
@@ -25,7 +24,6 @@ from MyoPSSegmenterLib.Views import (
     registerLayout,
     setSlice,
     showSequences,
-    sliceViewNormal,
 )
 
 SHAPE = (6, 40, 50)
@@ -201,14 +199,6 @@ def test_going_to_a_slice_leaves_views_of_another_orientation_where_they_are(vie
     before = red.GetSliceOffset()
     setSlice(scene, case, 0)
     assert red.GetSliceOffset() == before and currentSlice(scene, case) == 0
-
-
-def test_the_normal_of_a_view_tells_its_orientation(views, scene):
-    volumes, case = patient(scene, ("lge",))
-    showSequences(scene, volumes, case=case)
-    assert abs(sliceViewNormal(scene, VIEWS["lge"]) @ sliceNormal(case)) == pytest.approx(1)
-    assert sliceViewNormal(scene, "Red") == pytest.approx([0, 0, 1])
-    assert sliceViewNormal(scene, "Nowhere") is None
 
 
 def test_views_are_made_without_a_layout_manager_too(scene):

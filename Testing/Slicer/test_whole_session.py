@@ -155,7 +155,7 @@ def test_a_whole_session(logic, patients, segmentedCase, truth, tmp_path):
     settle(logic)
 
     # What it leaves behind.
-    found = json.loads(logic.study.caseJson(0).read_text(encoding="utf-8"))
+    found = json.loads((logic.study.caseFolder(0) / "case.json").read_text(encoding="utf-8"))
     assert (found["case"], found["reader"], found["status"]) == ("first", "AB", "approved")
     assert [c["kind"] for c in found["clicks"]] == ["click"] * 3
     assert found["masses_g"]["scar"] == pytest.approx(scar_g, abs=1e-3)

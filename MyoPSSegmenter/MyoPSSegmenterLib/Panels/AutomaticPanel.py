@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..AutomaticLogic import NODE_ATTRIBUTE
+from ..PanelLogic import PanelLogic
 from .Panel import Panel, fillChoices
 
 STEPS = 1000
@@ -16,7 +17,7 @@ STEPS = 1000
 class AutomaticPanel(Panel):
     """Device, model, Run that becomes Cancel, and progress with the remaining time."""
 
-    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._devices: list[tuple[str, str]] = []
         self.connect(ui.runButton, "clicked()", self.runOrCancel)

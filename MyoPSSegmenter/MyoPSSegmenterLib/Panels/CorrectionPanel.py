@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from myops.report.colors import COLORS
 
+from ..PanelLogic import PanelLogic
 from .Panel import Panel, offer
 from .Waiting import prompts
 
@@ -33,7 +34,7 @@ OFFERED = (
 class CorrectionPanel(Panel):
     """Structure, prompts, undo, carrying to neighbors, and edits of the whole structure."""
 
-    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._tips = {name: getattr(ui, name).toolTip for name in OFFERED}
         self._connectPrompts()

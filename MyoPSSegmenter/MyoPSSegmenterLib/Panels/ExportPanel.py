@@ -10,6 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ..ExportLogic import availableFormats
+from ..PanelLogic import PanelLogic
 from .Panel import Panel, offer
 
 FORMATS = {
@@ -25,7 +26,7 @@ FORMATS = {
 class ExportPanel(Panel):
     """Which files, where to, and what was written."""
 
-    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._tips = {
             name: getattr(ui, name).toolTip

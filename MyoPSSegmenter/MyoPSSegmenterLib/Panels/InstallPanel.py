@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .. import Dependencies
+from ..PanelLogic import PanelLogic
 from .Panel import Panel
 
 STEPS = 1000
@@ -16,7 +17,7 @@ STEPS = 1000
 class InstallPanel(Panel):
     """Hidden when nothing is missing."""
 
-    def __init__(self, logic: Any, ui: Any, root: Any, installed: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any, installed: Any) -> None:
         """Begin.
 
         Args:

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from myops.errors import InputError
 
 if TYPE_CHECKING:
-    from ..Logic import MyoPSLogic
+    from ..PanelLogic import PanelLogic
 
 
 class Panel:
@@ -25,7 +25,7 @@ class Panel:
         parameters: the module's parameter node (wrapped); None outside of `enter` and `exit`.
     """
 
-    def __init__(self, logic: MyoPSLogic, ui: Any, root: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         self.logic, self.ui, self.root = logic, ui, root
         self.parameters: Any = None
         self._ties: list[tuple[Any, str, Callable[..., None]]] = []

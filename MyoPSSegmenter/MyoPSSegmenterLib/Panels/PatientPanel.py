@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from myops.report.colors import SEQUENCE_NAMES
 
+from ..PanelLogic import PanelLogic
 from .Panel import Panel, offer
 
 # In the order of the selectors; the parameter of each.
@@ -20,7 +21,7 @@ COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""
 class PatientPanel(Panel):
     """Selectors, folder, sample patient, swapping, and findings with their remedies."""
 
-    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._rows: list[Any] = []
         self._rowButtons: list[Any] = []

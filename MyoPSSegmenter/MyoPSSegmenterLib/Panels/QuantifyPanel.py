@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from ..BullsEye import bullsEyePlot, fitToView
 from ..MeasurementNodes import massTable, methodsTable
+from ..PanelLogic import PanelLogic
 from ..SlicePlot import slicePlot
 from .Panel import Panel, fillChoices, offer
 
@@ -19,7 +20,7 @@ VIEWS = {"bullsEyeView": "MyoPSBullsEye", "slicePlotView": "MyoPSSlicePlot"}
 class QuantifyPanel(Panel):
     """Tables and plots are nodes that the logic keeps up to date; here they are shown."""
 
-    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._views: dict[str, Any] = {}
         self._tips = {name: getattr(ui, name).toolTip for name in OF_MOVED_REMOTE}

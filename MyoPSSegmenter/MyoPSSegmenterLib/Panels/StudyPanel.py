@@ -8,6 +8,7 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
+from ..PanelLogic import PanelLogic
 from .AutomaticPanel import duration
 from .Panel import Panel, offer
 
@@ -22,7 +23,7 @@ STATUS = {
 class StudyPanel(Panel):
     """Case list with status, previous and next, approval, time spent and where it is saved."""
 
-    def __init__(self, logic: Any, ui: Any, root: Any) -> None:
+    def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._shown: list[tuple[str, str]] = []
         self._tips = {

@@ -9,12 +9,12 @@ from slicer.i18n import tr as _
 from .. import Dependencies
 
 if TYPE_CHECKING:
-    from ..Logic import MyoPSLogic
+    from ..PanelLogic import PanelLogic
 
 STEPS = ("patient", "automatic", "correct", "quantify", "study", "export")
 
 
-def waitsFor(logic: MyoPSLogic) -> dict[str, tuple[str, str] | None]:
+def waitsFor(logic: PanelLogic) -> dict[str, tuple[str, str] | None]:
     """For each of `STEPS`: words for its title and a sentence for its tooltip; None if ready."""
     segmented = None if logic.correction.labels is not None else _segmentation(logic)
     return {
@@ -27,7 +27,7 @@ def waitsFor(logic: MyoPSLogic) -> dict[str, tuple[str, str] | None]:
     }
 
 
-def _automatic(logic: MyoPSLogic) -> tuple[str, str] | None:
+def _automatic(logic: PanelLogic) -> tuple[str, str] | None:
     missing = logic.patient.ready()
     if missing is not None:
         return _("waits for a patient"), missing
@@ -36,7 +36,7 @@ def _automatic(logic: MyoPSLogic) -> tuple[str, str] | None:
     return None
 
 
-def _segmentation(logic: MyoPSLogic) -> tuple[str, str]:
+def _segmentation(logic: PanelLogic) -> tuple[str, str]:
     if logic.automatic.isRunning:
         return _("waits for step 2"), _("Waits for the automatic segmentation, which is running.")
     sentence = _(
@@ -45,7 +45,7 @@ def _segmentation(logic: MyoPSLogic) -> tuple[str, str]:
     return _("waits for step 2"), sentence
 
 
-def prompts(logic: MyoPSLogic) -> str | None:
+def prompts(logic: PanelLogic) -> str | None:
     """Why clicks and boxes cannot be placed now; None if they can."""
     if Dependencies.missing("correct"):
         return installFirst()

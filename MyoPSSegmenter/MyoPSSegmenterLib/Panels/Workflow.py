@@ -11,7 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..Logic import MyoPSLogic
+from ..PanelLogic import PanelLogic
 from ..Views import currentSlice
 from .AutomaticPanel import AutomaticPanel, progressText
 from .CorrectionPanel import CorrectionPanel
@@ -54,7 +54,7 @@ class Workflow:
 
     _listeners: list[Callable[[], object]]
 
-    def __init__(self, logic: MyoPSLogic, resourcePath: Callable[[str], str]) -> None:
+    def __init__(self, logic: PanelLogic, resourcePath: Callable[[str], str]) -> None:
         """Load the `.ui` files and tie them to the logic.
 
         Args:

@@ -24,7 +24,8 @@ def demo(output: Path, seed: int, device: str) -> None:
     The patient is made and segmented, a simulated reader who knows the truth clicks where the scar
     is most wrong, and a page shows Dice, scar mass and pictures before and after every click.
     """
-    from myops.demo import run_demo, table
+    from myops.demo import run_demo
+    from myops.demo_result import table
 
     with progress_bar("Demo") as progress:
         result = run_demo(output, seed, device, progress)

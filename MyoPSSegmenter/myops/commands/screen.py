@@ -13,7 +13,7 @@ import click
 from myops.readable import readable
 
 if TYPE_CHECKING:
-    from myops.quantify.measure import Measurements
+    from myops.quantify.measurements import Measurements
 
 
 def show_every_letter() -> None:

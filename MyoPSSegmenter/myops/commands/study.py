@@ -54,7 +54,7 @@ def study(source: Path | None, output: Path, simulate: int | None, **settings: A
     if simulate is not None:
         readings = run_simulation(simulate, **settings)
     elif source is not None:
-        from myops.study.readings import read_study
+        from myops.study.read import read_study
 
         readings = read_study(source)
     results = analyze(readings)

@@ -18,10 +18,10 @@ from torch import Tensor
 from myops.checksum import file_sha256
 from myops.errors import InputError
 from myops.io import write_atomic
+from myops.io.tensors import load_tensors, read_metadata
 from myops.models.lora import Adaptation, adapt, merge
 from myops.models.sam import ARCHITECTURES, SQUARE_SIZE, SamRefiner, build_sam
 from myops.models.sam_checkpoint import read_sam_checkpoint
-from myops.weights import load_tensors, read_metadata
 
 FORMAT = "myops SAM adaptation 1"
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from myops.errors import InputError
+from myops.io.tensors import load_tensors
 from myops.models.sam import ARCHITECTURES, expected_shapes
-from myops.weights import load_tensors
 
 # Where training programs keep the network's weights, the most usual first.
 WRAPPERS = ("model", "state_dict", "model_state_dict", "model_state", "net", "network", "sam")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,15 +20,11 @@ from .conventional import (
     remote_region,
 )
 from .human_heart import doubt_of_labels
-from .mass import (
-    MYOCARDIAL_DENSITY_G_PER_ML,
-    TissueMass,
-    dice,
-    known_spacing_mm,
-)
+from .mass import TissueMass, dice, known_spacing_mm
+from .measurements import Measurements, SliceMeasurement, ThresholdedScar
 from .papillary import COUNTED_NOTE, with_papillary_muscles
 from .quality import ImageQuality, image_quality
-from .regional import Regional, regional
+from .regional import regional
 from .remote import RemoteRegion, Sector
 from .scale import Scale
 from .threshold import ThresholdResult
@@ -41,127 +37,6 @@ if TYPE_CHECKING:
 UNJUDGED = "not judged: nothing to set this rule's threshold by in this slice"
 NO_LGE = "not assessed: there is no LGE image"
 REPORT_SETTINGS = ConventionalSettings(methods=REPORT_METHODS)
-
-CONVENTIONS: Mapping[str, str] = {
-    "lv_mass": "normal myocardium + edema + scar, in the phase that was imaged",
-    "scar": "muscle labeled as scar, from LGE; fresh necrosis and dark cores inside the scar "
-    "(microvascular obstruction) are part of it",
-    "edema": "swollen muscle outside the scar, from T2; scar + edema is the union of both",
-    "papillary_muscles": "as labeled, unless LV mass was asked for with them; MyoPS labels count "
-    "them as blood pool",
-    "volume": "voxel count × spacing; slices are counted center to center, gaps included",
-    "density": f"{MYOCARDIAL_DENSITY_G_PER_ML} g/mL (SCMR, J Cardiovasc Magn Reson 2020;22:19)",
-    "fwhm_peak": "the maximum LGE signal inside the labeled myocardium; one voxel can set it",
-    "conventional_mask": "myocardium above the threshold; dark cores that scar and endocardium "
-    "enclose, and marked microvascular obstruction, are filled in and given apart",
-    "per_slice": "each slice that holds labeled scar has its own threshold; others are skipped",
-    "angles": "counterclockwise around the LV center as displayed, 0 = image right",
-}
-
-
-@dataclass(frozen=True)
-class ThresholdedScar:
-    """Scar by one conventional rule, beside the labeled scar.
-
-    Attributes:
-        result: threshold, peak, rule, remote region and mask.
-        mass: its volume, mass and share of LV mass; no numbers when the rule is invalid.
-        dice_with_scar: Dice against the labeled scar, 0..1; None with `dice_reason`.
-        filled: the part of `mass` that was filled in as a dark core; None when the rule is invalid
-            or nothing was to be filled.
-        core, grey_zone: the two parts of `mass`; None for one-part rules.
-    """
-
-    result: ThresholdResult
-    mass: TissueMass
-    dice_with_scar: float | None
-    dice_reason: str | None
-    filled: TissueMass | None = None
-    core: TissueMass | None = None
-    grey_zone: TissueMass | None = None
-
-
-@dataclass(frozen=True)
-class SliceMeasurement:
-    """Masses of one slice.
-
-    Attributes:
-        number: 1-based position along the canonical stack.
-        tissues: as `Measurements.tissues`, shares relative to this slice's myocardium.
-        fwhm: mass of each rule of `Measurements.fwhm` in this slice, by name.
-        conventional: the same for `Measurements.conventional`.
-    """
-
-    number: int
-    tissues: Mapping[str, TissueMass]
-    fwhm: Mapping[str, TissueMass]
-    conventional: Mapping[str, TissueMass] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """Every number of one case. Missing numbers are None, with the reason beside them.
-
-    Attributes:
-        case_name: name of the case.
-        spacing_mm: (x, y, z) the volumes were computed with.
-        spacing_known: False when the header holds none; volumes and masses are then refused.
-        tissues: "lv_myocardium", "scar", "mvo", "edema", "scar_or_edema", "blood_pool".
-        slices: the same for every slice.
-        remote: remote myocardium; None with `remote_reason`.
-        fwhm: the two rules of the report by name, such as "fwhm_half_of_maximum_volume"; empty with
-            `fwhm_reason` when there is no LGE image.
-        mean_uncertainty: mean voxel uncertainty inside the myocardium, 0..1; None without one.
-        warnings: doubts about the case, the segmentation and the numbers.
-        conventional: the other conventional rules that were asked for, such as "sd5_volume".
-        quality: image quality of the LGE; None without one.
-        regional: segments, transmurality, endocardial surface and salvage.
-        papillary_in_lv_mass: whether LV mass and its shares count papillary muscles; `regional`
-            never does.
-        images_sha256: sequence name to the checksum of the voxels that were measured.
-        labels_sha256: checksum of the label map.
-    """
-
-    case_name: str
-    spacing_mm: tuple[float, float, float]
-    spacing_known: bool
-    tissues: Mapping[str, TissueMass]
-    slices: tuple[SliceMeasurement, ...]
-    remote: RemoteRegion | None
-    remote_reason: str | None
-    fwhm: Mapping[str, ThresholdedScar]
-    fwhm_reason: str | None
-    mean_uncertainty: float | None
-    warnings: tuple[str, ...]
-    conventional: Mapping[str, ThresholdedScar] = field(default_factory=dict)
-    quality: ImageQuality | None = None
-    regional: Regional | None = None
-    images_sha256: Mapping[str, str] = field(default_factory=dict)
-    labels_sha256: str = ""
-    papillary_in_lv_mass: bool = False
-
-    @property
-    def all_warnings(self) -> tuple[str, ...]:
-        """Those of the regional analysis too, each once."""
-        regional = self.regional.warnings if self.regional is not None else ()
-        return tuple(dict.fromkeys((*self.warnings, *regional)))
-
-    @property
-    def methods(self) -> dict[str, ThresholdedScar]:
-        """All conventional rules by name."""
-        return {**self.fwhm, **self.conventional}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain nested dict for JSON, without arrays; see `tables.plain`."""
-        from .tables import plain
-
-        return plain(self)
-
-    def to_rows(self) -> list[dict[str, Any]]:
-        """One row per number for CSV; see `tables.rows`."""
-        from .tables import rows
-
-        return rows(self)
 
 
 def measure(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -142,18 +141,6 @@ class Regional:
     salvage: Salvage
     warnings: tuple[str, ...]
     note: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain nested dict for JSON, without arrays; see `regional_tables.plain`."""
-        from .regional_tables import plain
-
-        return plain(self)
-
-    def to_rows(self, case_name: str) -> list[dict[str, Any]]:
-        """One row per number, in the columns of `tables`; see `regional_tables.rows`."""
-        from .regional_tables import rows
-
-        return rows(self, case_name)
 
 
 def regional(

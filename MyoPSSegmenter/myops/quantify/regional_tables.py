@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .tables import COLUMNS
+from .measurements import COLUMNS
 from .transmurality import CHORDS
 
 if TYPE_CHECKING:

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..csv_files import csv_text as table_text
 from ..text_files import write_text
+from . import regional_tables
 from .conventional import rule_title
 from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
+from .measurements import COLUMNS, CONVENTIONS
 from .papillary import COUNTED_NOTE
 from .quality import QUALITY_UNITS
 from .threshold import NO_SLICE_JUDGED
 
 if TYPE_CHECKING:
-    from .measure import Measurements, SliceMeasurement, ThresholdedScar
+    from .measurements import Measurements, SliceMeasurement, ThresholdedScar
     from .remote import RemoteRegion
 
 MASS_UNITS = {"volume_ml": "mL", "mass_g": "g", "percent_of_lv_mass": "%"}
 PARTS = ("filled", "core", "grey_zone")
-COLUMNS = ("case", "slice", "structure", "quantity", "value", "unit", "note")
 
 
 def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, ...]:
@@ -45,12 +46,13 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
         + "\n",
         "quantification.csv": csv_text(rows(measurements)),
     }
-    if measurements.regional is not None:
-        files["regional.csv"] = csv_text(measurements.regional.to_rows(measurements.case_name))
+    regional = measurements.regional
+    if regional is not None:
+        files["regional.csv"] = csv_text(regional_tables.rows(regional, measurements.case_name))
     written = []
     for name, content in files.items():
         written.append(write_text(Path(folder) / name, content))
-    if measurements.regional is None:  # those of an earlier label map are not this one's
+    if regional is None:  # those of an earlier label map are not this one's
         (Path(folder) / "regional.csv").unlink(missing_ok=True)
     return tuple(written)
 
@@ -62,8 +64,6 @@ def csv_text(values: list[dict[str, Any]]) -> str:
 
 def plain(measurements: Measurements) -> dict[str, Any]:
     """Nested dict of numbers, strings and None; arrays are left out."""
-    from .measure import CONVENTIONS
-
     return {
         "case": measurements.case_name,
         "spacing_mm_xyz": list(measurements.spacing_mm),
@@ -79,7 +79,7 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "fwhm_reason": measurements.fwhm_reason,
         "conventional": {name: _rule(scar) for name, scar in measurements.conventional.items()},
         "image_quality": asdict(measurements.quality) if measurements.quality else None,
-        "regional": measurements.regional.to_dict() if measurements.regional else None,
+        "regional": regional_tables.plain(measurements.regional) if measurements.regional else None,
         "mean_uncertainty_in_myocardium": measurements.mean_uncertainty,
         "slices": [_slice(one) for one in measurements.slices],
         "warnings": list(measurements.warnings),

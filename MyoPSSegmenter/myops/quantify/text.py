@@ -10,7 +10,7 @@ from .threshold import NO_SLICE_JUDGED
 
 if TYPE_CHECKING:
     from .mass import TissueMass
-    from .measure import Measurements, ThresholdedScar
+    from .measurements import Measurements, ThresholdedScar
     from .quality import ImageQuality
 
 TITLE_WIDTH = 48

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from myops import labels as regions
-from myops.cascade import Cancelled
 from myops.case import Case
 from myops.cropping import (
     REFINER_TISSUES,
@@ -22,7 +21,7 @@ from myops.cropping import (
     refiner_input,
     uncrop_stack,
 )
-from myops.errors import InputError
+from myops.errors import Cancelled, InputError
 from myops.learned import learned_in
 from myops.models.device import resolve_device
 from myops.models.refiner import PromptBatch

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import __version__
 from .. import labels as regions
+from ..demo_result import table
 from ..quantify.mass import dice
 from ..readable import encoded
 from .colors import COLORS
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..demo import Demo, Stage
+    from ..demo_result import Demo, Stage
 
 # Colors of tissues that these pictures do not show.
 TRUTH, AUTOMATIC, PRESENT = COLORS["lv_region"], COLORS["edema"], COLORS["scar"]
@@ -91,8 +92,6 @@ def render_demo(demo: Demo, pictures: list[bytes]) -> str:
         demo: the corrected patient.
         pictures: PNG of every click.
     """
-    from ..demo import table
-
     return page_template("demo.html.j2").render(
         seed=demo.seed,
         version=__version__,

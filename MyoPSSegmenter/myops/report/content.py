@@ -28,7 +28,7 @@ from .words import number, slice_caption, slice_order, status_sentence, summary_
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from ..segmentation import Segmentation
     from .review import Review
     from .tiles import TileStack

@@ -12,7 +12,7 @@ from .words import number
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from ..quantify.regional import Regional, Segment
     from ..segmentation import Segmentation
 

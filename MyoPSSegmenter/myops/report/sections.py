@@ -10,7 +10,7 @@ from ..labels import myocardium
 from ..moments import moment
 from ..quantify.conventional import rule_title
 from ..quantify.mass import TissueMass, tissue_masses
-from ..quantify.measure import CONVENTIONS, ThresholdedScar
+from ..quantify.measurements import CONVENTIONS, ThresholdedScar
 from ..quantify.quality import QUALITY_UNITS
 from ..quantify.text import QUALITY_TITLES
 from .blocks import Block, Card, Section, Table, Text
@@ -29,7 +29,7 @@ from .words import (
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from ..refine.session import Step
     from ..segmentation import Segmentation
     from .review import Review

@@ -14,7 +14,7 @@ from .review import Mark
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from ..segmentation import Segmentation
     from .review import Review
 

@@ -11,7 +11,7 @@ from .colors import SEQUENCE_NAMES
 
 if TYPE_CHECKING:
     from ..case import Case
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
     from .review import Review
 
 NOT_ASSESSED = "not assessed"

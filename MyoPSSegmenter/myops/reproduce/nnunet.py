@@ -6,7 +6,7 @@
     OUTPUT/logs       what each command printed
 
 The way: `export_raw` -> `plan_and_preprocess` -> `train_nnunet` -> `predict_nnunet` ->
-`evaluate_predictions`; every step goes on where an earlier call was stopped.
+`read_on_grid` and `score_case`; every step goes on where an earlier call was stopped.
 
 The package `nnunetv2` (Isensee et al., Nature Methods 2021, doi 10.1038/s41592-020-01008-z;
 Apache-2.0) is never imported: its commands are found in the folder that the environment variable

@@ -22,16 +22,12 @@ from myops.errors import InputError
 from myops.geometry import GRID_TOLERANCE_MM, Geometry, from_sitk, to_sitk
 from myops.io import read_image, write_image, write_json
 from myops.labels import MVO, MYOPS
-from myops.reproduce.cohort import TestCase, find_box
-from myops.reproduce.evaluate import score_case
-from myops.reproduce.rows import NNUNET, Row
-from myops.reproduce.table import CaseScore
+from myops.reproduce.cohort import find_box
 from myops.text_files import read_json
 
 RAW, DESCRIPTION, SUFFIX = "nnUNet_raw", "dataset.json", ".nii.gz"
 # nnU-Net wants consecutive values. The blood of the right ventricle counts as background.
 LABELS = {"background": 0, "blood_pool": 1, "normal_myocardium": 2, "edema": 3, "scar": 4}
-STRUCTURES = ("lv_region", "myocardium", "scar", "edema", "scar_or_edema")
 
 # From a case to the square around its heart; None where there is no heart.
 BoxOf = Callable[[Case], SquareBox | None]
@@ -111,56 +107,6 @@ def from_nnunet_labels(numbers: np.ndarray) -> np.ndarray:
             "trained on this export"
         )
     return values[np.asarray(numbers).astype(np.intp)]
-
-
-def read_prediction(path: Path) -> np.ndarray:
-    """A label map of nnU-Net's as uint16 MyoPS labels (z, y, x) on the exported grid.
-
-    Raises:
-        InputError: missing or damaged file, or a label that the export does not have.
-    """
-    return _read_labels(Path(path))[0]
-
-
-def evaluate_predictions(
-    cases: Iterable[LabeledCase],
-    names: Sequence[str],
-    predictions: Path,
-    row: str = "nnU-Net",
-    seed: int = 0,
-) -> list[CaseScore]:
-    """Compare nnU-Net's label maps with the truth, as the other rows of a table are.
-
-    Args:
-        cases: labeled patients, as given to `export_raw`; read one by one.
-        names: patients that were predicted.
-        predictions: folder of <name>.nii.gz.
-        row: name of the row.
-        seed: number of the training, for the table.
-
-    Returns:
-        One score per patient and structure (LV region, myocardium, scar, edema, scar or edema);
-        only slices that the expert has drawn count.
-
-    Raises:
-        InputError: a missing patient or prediction, or a prediction on a foreign grid.
-    """
-    scores = []
-    missing = set(names)
-    for labeled in cases:
-        if labeled.name not in missing:
-            continue
-        missing.remove(labeled.name)
-        case = labeled.to_case()
-        truth, drawn = labeled.truth_for(case)
-        labels = read_on_grid(Path(predictions) / f"{labeled.name}{SUFFIX}", case.geometry)
-        test = TestCase(labeled.name, case, truth, drawn, None)
-        scores += score_case(Row(row, NNUNET, measures=STRUCTURES), seed, test, labels)
-    if missing:
-        raise InputError(
-            f"expected labeled patients named {', '.join(sorted(missing))}, found none"
-        )
-    return scores
 
 
 def read_description(target: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..quantify.agreement import (
     paired_test,
     variation_percent,
 )
-from .reading import TOTAL, Reading, Study, in_order
+from .reading import INTERACTIVE, TOTAL, Reading, Study, in_order
 from .results import (
     Analysis,
     Column,
@@ -36,8 +36,6 @@ from .results import (
 from .spelling import same_name
 from .subgroups import natural, quality_groups
 
-# The method that the others stand beside; where no method has this name, the table's first one.
-INTERACTIVE = "interactive"
 REFERENCE = "reference"
 
 

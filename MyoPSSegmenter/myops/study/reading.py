@@ -9,6 +9,8 @@ from ..errors import InputError
 from ..readable import readable
 from .spelling import check_spelling, same_name, same_session
 
+# The method that the others stand beside; where no method has this name, the table's first one.
+INTERACTIVE = "interactive"
 NAMES = ("case", "reader", "session", "method")
 # What the results call the time of a whole reading, all cases, and those without a grade.
 TOTAL, ALL_CASES, NOT_GRADED = "total", "all", "not graded"

@@ -64,19 +64,6 @@ NO_MASS = "the table holds no mass"
 MISSING = frozenset({"", "na", "n/a", "nan", "none", "-", "–"})
 
 
-def read_study(source: str | Path) -> Study:
-    """Read a table of readings, or a folder of saved sessions.
-
-    Raises:
-        InputError: see `read_table` and `sessions.read_sessions`.
-    """
-    if Path(source).is_dir():
-        from .sessions import read_sessions
-
-        return read_sessions(source)
-    return read_table(source)
-
-
 def read_table(path: str | Path) -> Study:
     """Read a table of readings.
 

@@ -27,8 +27,7 @@ from ..moments import overlapping_step, reading_seconds
 from ..quantify.human_heart import doubt, doubt_of_many, is_doubt
 from ..text_files import read_json
 from ..worklist.casefile import CASE_FILE, CaseFile, read_case_file
-from .analysis import INTERACTIVE
-from .reading import Reading, Study
+from .reading import INTERACTIVE, Reading, Study
 from .readings import read_table
 
 MEASUREMENTS = "measurements.json"

@@ -31,11 +31,10 @@ from ..refine.prompts import Point, Prompts
 from ..refine.reader import largest_region, next_click
 from ..refine.rules import apply_mask
 from ..segmentation import Segmentation
-from .analysis import INTERACTIVE
-from .reading import Reading, Study
+from .reading import INTERACTIVE, Reading, Study
 
 if TYPE_CHECKING:
-    from ..quantify.measure import Measurements
+    from ..quantify.measurements import Measurements
 
 # Assumed, not measured: what a reader needs to look at a slice of the heart, and for a click.
 LOOK_S = 4.0

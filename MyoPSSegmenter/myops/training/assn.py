@@ -14,9 +14,10 @@ from myops.cropping import assn_input, with_neighbors
 from myops.labels import lv_region
 from myops.models.build import build_assn
 from myops.training.augment import augment_square, per_plane, warp
+from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import AssnConfig, TrainingConfig
 from myops.training.crops import crop_patient, jittered_box
-from myops.training.export import trained_network
+from myops.training.dae import DAE_STAGE
 from myops.training.losses import assn_loss, binary_cross_entropy
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 from myops.weights import SHIPPED_FOLDER, load_network
@@ -68,8 +69,11 @@ def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Modu
 def frozen_dae(config: AssnConfig, device: torch.device) -> nn.Module:
     """The trained DAE from the configured file, or the shipped one."""
     path = Path(config.dae) if config.dae else SHIPPED_FOLDER / "dae.safetensors"
-    loaded = path.suffix == ".safetensors"
-    dae = load_network("dae", path) if loaded else trained_network(path)
+    if path.suffix == ".safetensors":
+        dae = load_network("dae", path)
+    else:
+        dae = DAE_STAGE.build(stored_config(read_checkpoint(path)))
+        load_weights(path, dae)
     return dae.float().to(device).eval().requires_grad_(False)
 
 

@@ -28,7 +28,6 @@ class TrainingConfig:
         batch_size: slices per step and process.
         learning_rate: Adam's first learning rate; it falls to 1 % along a cosine.
         warmup: share of the training during which the learning rate rises from 0.
-        gradient_clip: largest norm of the gradient (0 = unlimited).
         ema_decay: decay of the running mean of the weights, which is what is exported (0 = off).
         seed: of weights, batches, and patients.
         size: pixels per side of the network's images.
@@ -66,7 +65,6 @@ class TrainingConfig:
     batch_size: int = 16
     learning_rate: float = 1e-3
     warmup: float = 0.01
-    gradient_clip: float = 5.0
     ema_decay: float = 0.999
     seed: int = 0
     size: int = 128
@@ -111,14 +109,9 @@ class HeartFinderConfig(TrainingConfig):
 
 @dataclass(frozen=True)
 class DaeConfig(TrainingConfig):
-    """Denoising autoencoder: squared error between a corrupted mask's reconstruction and the mask.
-
-    Attributes:
-        corruptions: mean count of corruptions per mask.
-    """
+    """Denoising autoencoder: squared error between a mask and what it makes of a corrupted one."""
 
     batch_size: int = 32
-    corruptions: float = 2.0
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
 
 
@@ -226,12 +219,6 @@ class RefinerConfig(TrainingConfig):
     Attributes:
         dice_weight, cross_entropy_weight, kl_weight: of the composite loss, 0.6, 0.2 and 0.2 in
             the tools of Moafi et al.
-        iou_weight: of the squared error of the predicted IoU (SAM).
-        soft_sigma_px: blur that makes a soft label of a mask.
-        empty_share, spoiled_share: how often the reader starts from an empty and from a spoiled
-            mask; else from the cascade's.
-        box_share: how often he draws a box.
-        no_cascade: how often the cascade's probabilities are withheld.
         cascade: the weights whose errors are corrected: "default", or a folder with a manifest.
         floods: 1 = the head also sees what a flood from the newest click reaches.
         backbone: "embedded", or "vit_b", "vit_l", "vit_h" to adapt a SAM.
@@ -249,12 +236,6 @@ class RefinerConfig(TrainingConfig):
     dice_weight: float = 0.6
     cross_entropy_weight: float = 0.2
     kl_weight: float = 0.2
-    iou_weight: float = 0.1
-    soft_sigma_px: float = 1.0
-    empty_share: float = 0.15
-    spoiled_share: float = 0.25
-    box_share: float = 0.12
-    no_cascade: float = 0.1
     cascade: str = "default"
     floods: int = 0
     backbone: str = "embedded"

@@ -18,13 +18,16 @@ from myops.cropping import crop_stack
 from myops.labels import lv_region
 from myops.models.build import build_dae
 from myops.training.augment import random_affine, uniform, warp
-from myops.training.config import DaeConfig, TrainingConfig
+from myops.training.config import TrainingConfig
 from myops.training.crops import jittered_box, present_rows
 from myops.training.losses import dae_loss
 from myops.training.stage import Batch, Loss, Slices, Stage, dice
 
 if TYPE_CHECKING:
     from myops.training.stage import Patient
+
+# Mean count per mask, of seven kinds.
+CORRUPTIONS = 2.0
 
 
 def build(config: TrainingConfig) -> nn.Module:
@@ -44,10 +47,9 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Turn and mirror the masks, then corrupt them."""
-    assert isinstance(config, DaeConfig)
     theta = random_affine(len(batch["region"]), config.reorient, generator)
     clean = (warp(batch["region"], theta) > 0.5).float()
-    return {"region": clean, "corrupted": corrupt(clean, config.corruptions, generator)}
+    return {"region": clean, "corrupted": corrupt(clean, CORRUPTIONS, generator)}
 
 
 def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Module, Batch], Loss]:

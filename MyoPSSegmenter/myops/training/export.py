@@ -30,7 +30,7 @@ def load_trained(checkpoint: Path) -> tuple[nn.Module, TrainingConfig]:
     Raises:
         InputError: missing or damaged checkpoint.
     """
-    from myops.training.loop import STAGES  # the stages themselves start from trained networks
+    from myops.training.loop import STAGES  # loads Lightning: not before it is needed
 
     content = read_checkpoint(checkpoint)
     config = stored_config(content)

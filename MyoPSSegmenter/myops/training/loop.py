@@ -55,6 +55,8 @@ from myops.training.stage import Batch, Stage
 from myops.training.unet import UNET_STAGE
 from myops.weights import SHIPPED_FOLDER, learned_from, read_manifest
 
+# Norm: one odd batch must not undo what was learned.
+LARGEST_GRADIENT = 5.0
 STAGES = {
     stage.name: stage
     for stage in (
@@ -211,8 +213,7 @@ def _run(
             loss, parts = loss_function(model, stage.augment(batch, state.generator, config))
             optimizer.zero_grad()
             fabric.backward(loss)
-            if config.gradient_clip:
-                fabric.clip_gradients(model, optimizer, max_norm=config.gradient_clip)
+            fabric.clip_gradients(model, optimizer, max_norm=LARGEST_GRADIENT)
             optimizer.step()
             update_average(state.average, state.model, progress.step, config.ema_decay)
 

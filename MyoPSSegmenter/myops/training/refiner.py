@@ -48,12 +48,19 @@ CLICK_ODDS = {1: 0.4, 2: 0.35, 3: 0.15, 4: 0.1}
 # A slice with less scar has a Dice that one pixel decides.
 SCORED_PIXELS = 20
 SCORED_CLICKS = (1, 3)
+# Weight of the squared error of the predicted IoU, as SAM has it beside its mask loss.
+IOU_WEIGHT = 0.1
+USUAL_READER = ReaderConfig()
+# Blur that makes a soft label of a mask, in pixels (standard deviation).
+SOFT_SIGMA_PX = 1.0
+# How often the cascade's probabilities are withheld: a reader may start from nothing.
+NO_CASCADE_SHARE = 0.1
 
 
 def build(config: TrainingConfig) -> nn.Module:
     """The refiner with random weights, or the SAM that the configuration names."""
     if isinstance(config, RefinerConfig) and config.backbone != "embedded":
-        from myops.training.sam import build_sam_refiner
+        from myops.training.sam_start import build_sam_refiner
 
         return build_sam_refiner(config)
     numbers: dict[str, Any] = {"size": config.size, "floods": getattr(config, "floods", 0)}
@@ -125,11 +132,10 @@ def to_classes(labels: np.ndarray, mvo: np.ndarray | None = None) -> np.ndarray:
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes; absent sequences stay 0; now and then no cascade."""
-    assert isinstance(config, RefinerConfig)
     count = len(batch["images"])
     theta = random_affine(count, config.reorient, generator)
     images = jitter_contrast(warp(batch["images"], theta), generator)
-    known = (torch.rand(count, generator=generator) >= config.no_cascade).to(images)
+    known = (torch.rand(count, generator=generator) >= NO_CASCADE_SHARE).to(images)
     nearest = {
         name: warp(batch[name].float(), theta, mode="nearest").round().to(torch.uint8)
         for name in ("truth", "automatic")
@@ -145,10 +151,16 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
 class Dialogue:
     """What the network's forward pass talks to: prompts out, masks in, losses kept."""
 
-    def __init__(self, batch: Batch, clicks: int, config: RefinerConfig, seed: int) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        clicks: int,
+        config: RefinerConfig,
+        seed: int,
+        habits: ReaderConfig = USUAL_READER,
+    ) -> None:
         self.device = batch["images"].device
         self.clicks, self.config = clicks, config
-        habits = ReaderConfig(config.empty_share, config.spoiled_share, config.box_share)
         arrays = [batch[name].cpu().numpy() for name in ("truth", "automatic", "present")]
         self.readings = [
             Reading(truth[0], automatic[0], present, habits, np.random.default_rng((seed, k)))
@@ -176,7 +188,7 @@ class Dialogue:
 def refiner_loss(answers: list[tuple[Tensor, Tensor]], talk: Dialogue) -> Loss:
     """Mean over the clicks of the composite loss and the error of the predicted IoU."""
     config, target = talk.config, talk.target
-    soft = soft_label(target, config.soft_sigma_px)
+    soft = soft_label(target, SOFT_SIGMA_PX)
     parts = {name: target.new_zeros(()) for name in ("dice", "entropy", "kl", "iou")}
     for logits, quality in answers:
         parts["dice"] = parts["dice"] + slice_dice_loss(torch.sigmoid(logits), target)
@@ -192,7 +204,7 @@ def refiner_loss(answers: list[tuple[Tensor, Tensor]], talk: Dialogue) -> Loss:
         config.dice_weight * parts["dice"]
         + config.cross_entropy_weight * parts["entropy"]
         + config.kl_weight * parts["kl"]
-        + config.iou_weight * parts["iou"]
+        + IOU_WEIGHT * parts["iou"]
     )
     return total, parts
 
@@ -236,7 +248,7 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     rows = {name: value[shown] for name, value in batch.items()}
     scar, scores = STRUCTURES.index("scar"), {}
     for start in ("", "_empty"):
-        talk = Dialogue(rows, max(SCORED_CLICKS), RefinerConfig(box_share=0.0), seed=0)
+        talk = Dialogue(rows, max(SCORED_CLICKS), RefinerConfig(), 0, ReaderConfig(box_share=0.0))
         for reading in talk.readings:
             mask = structure_of(reading.automatic, scar)
             reading.begin(scar, np.zeros_like(mask) if start else mask)

@@ -1,4 +1,4 @@
-"""SAM as the refiner that is trained, and from its checkpoint to a file for `myops models add`.
+"""From a training on SAM to a file for `myops models add`.
 
 myops train refiner --output runs/sam --set backbone=vit_b --set checkpoint=FILE --set adapt=lora
 python -m myops.training.sam runs/sam/checkpoint.pt scar_lora.safetensors
@@ -9,31 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from torch import nn
 
 from myops.checksum import file_sha256
 from myops.errors import InputError
-from myops.known_models import KNOWN_MODELS
-from myops.model_store import find_model
-from myops.models.lora import Adaptation, adapt
-from myops.models.sam import ARCHITECTURES, SamRefiner
-from myops.models.sam_adaptation import save_adaptation, start_sam_refiner
+from myops.models.sam_adaptation import save_adaptation
 from myops.overwriting import refuse_overwriting
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import RefinerConfig
 from myops.training.export import provenance
-
-EMBEDDED = "embedded"
-
-
-def build_sam_refiner(config: RefinerConfig) -> nn.Module:
-    """The configuration's SAM with its LoRA or adapters, as training starts.
-
-    Raises:
-        InputError: unknown backbone or adaptation; a checkpoint that is missing, unusable or of
-            another architecture.
-    """
-    return _start(config)[0]
+from myops.training.sam_start import EMBEDDED, start_sam
 
 
 def export_sam(checkpoint: Path, output: Path) -> str:
@@ -53,37 +37,13 @@ def export_sam(checkpoint: Path, output: Path) -> str:
     config = stored_config(content)
     if not isinstance(config, RefinerConfig) or config.backbone == EMBEDDED:
         raise InputError(f"{checkpoint}: expected a refiner trained on SAM, found another network")
-    model, adaptation, base = _start(config)
+    model, adaptation, base = start_sam(config)
     load_weights(checkpoint, model)
     refuse_overwriting([output], [checkpoint, base], "name another file")
     metadata = provenance(content, config)
     metadata["config"]["checkpoint"] = base.name  # weights are given to others: no places
     origin = (config.backbone, file_sha256(base))
     return save_adaptation(model, output, adaptation, origin, metadata)
-
-
-def _start(config: RefinerConfig) -> tuple[SamRefiner, Adaptation, Path]:
-    """The network before training, what is trained, and the base checkpoint's file."""
-    if config.backbone not in ARCHITECTURES:
-        known = ", ".join((EMBEDDED, *ARCHITECTURES))
-        raise InputError(f"expected a backbone among {known}, found {config.backbone!r}")
-    if config.adapt == "none":
-        raise InputError("expected adapt=lora, adapter or full, found none: nothing to train")
-    base = _base(config)
-    model, architecture = start_sam_refiner(base, config.size)
-    if architecture != config.backbone:
-        raise InputError(f"{base}: expected SAM {config.backbone}, found {architecture}")
-    return model, adapt(model, config.adapt, config.rank), base
-
-
-def _base(config: RefinerConfig) -> Path:
-    if config.checkpoint:
-        return find_model(config.checkpoint).path
-    files = [k.how_to_get() for k in KNOWN_MODELS if k.architecture == config.backbone]
-    raise InputError(
-        f"expected checkpoint=FILE_OR_NAME for the backbone {config.backbone}, found none: "
-        + "; or ".join(files)
-    )
 
 
 @click.command()

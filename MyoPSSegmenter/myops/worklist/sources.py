@@ -64,11 +64,6 @@ def _by_technique(series: DicomSeries) -> Recognition:
     return Recognition(None, "neither its description nor its technique tells a sequence")
 
 
-def sequence_of_source(source: Source) -> str | None:
-    """The sequence that a file's name, or a series' description or technique tells."""
-    return recognition(source).sequence
-
-
 def file_sequence(path: Path) -> str | None:
     """The sequence of an image file: as `myops segment` reads its name, or else its folder's."""
     return sequence_of(path) or sequence_in(stem(path)) or sequence_in(path.parent.name)

@@ -14,7 +14,7 @@ from statistics import median
 
 from ..csv_files import csv_text
 from ..errors import InputError
-from ..study.analysis import INTERACTIVE
+from ..study.reading import INTERACTIVE
 from ..study.readings import OTHER_METHOD, STAGE, WORK_LIST
 from ..text_files import write_text
 from .casefile import CaseFile, find_case_files, read_case_file
