@@ -7,15 +7,18 @@ SETUP := pyproject.toml .ci/environment.sh
 # Stable Slicer is tested beside the newest one: its core, laid over the same environment.
 STABLE := slicer-core==5.12.4.0 vtk==9.6.0
 
-.PHONY: help demo test test-stable-slicer lint format docs cmake-list clean
+.PHONY: help demo test test-slow test-stable-slicer lint format docs examples cmake-list release clean
 
 help:
 	@echo "make demo    install, make one phantom patient, segment it, correct it by clicks"
-	@echo "make test    install with the test tools, then ruff, mypy and pytest"
+	@echo "make test    install with the test tools, then ruff, mypy, codespell and pytest"
+	@echo "make test-slow   the tests marked slow, which a scheduled run does and make test does not"
 	@echo "make test-stable-slicer   Testing/Slicer again, on the core of the stable Slicer 5.12"
-	@echo "make lint    ruff and mypy alone        make format  let ruff rewrite the layout"
+	@echo "make lint    ruff, mypy and codespell   make format  let ruff rewrite the layout"
+	@echo "make examples   run every script of Docs/examples"
 	@echo "make docs    build the documentation site into build/site, for reading without a network"
 	@echo "make cmake-list   write the extension's list of files anew, after files came or went"
+	@echo "make release   compare the versions and the changelog, then build the wheel into dist/"
 	@echo "make clean   remove the environment, the demo's output and the caches"
 
 # A stamp per set of packages: a second `make` installs nothing.
@@ -39,6 +42,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
@@ -47,14 +51,21 @@ format: $(VENV)/.installed-test
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
 
+examples: $(VENV)/.installed-demo
+	@set -e; for script in $(wildcard Docs/examples/*.py); do echo "$$script"; $(BIN)/python $$script; done
+
 cmake-list:
 	python3 .ci/cmake_list.py
 
 # One process per core, each with one thread: most of a test's time is not torch's.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist loadfile
 
+# What guards a number is never marked slow, so that this stays the whole judgment on a change.
 test: lint
-	$(PYTEST)
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.installed-test
+	$(PYTEST) -m slow
 
 $(VENV)/slicer-stable: $(VENV)/.installed-test
 	@rm -rf $@
@@ -62,8 +73,14 @@ $(VENV)/slicer-stable: $(VENV)/.installed-test
 	@touch $@
 
 test-stable-slicer: $(VENV)/slicer-stable
-	PYTHONPATH=$(CURDIR)/$< $(PYTEST) Testing/Slicer
+	PYTHONPATH=$(CURDIR)/$< $(PYTEST) -m "not slow" Testing/Slicer
+
+# No tag and no upload: those are a person's decision.
+release: $(VENV)/.installed-test
+	$(BIN)/python .ci/check_release.py
+	@rm -rf dist
+	$(BIN)/python -m pip --disable-pip-version-check -q wheel --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) $(DEMO) build MyoPSSegmenter/*.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DEMO) build dist MyoPSSegmenter/*.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,8 +7,9 @@ logic in MyoPSSegmenterLib, the library in myops. Nothing outside Slicer is impo
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -32,7 +33,7 @@ OWN_PACKAGES = ("MyoPSSegmenterLib", "myops")
 class MyoPSSegmenter(ScriptedLoadableModule):
     """What Slicer shows of the module."""
 
-    def __init__(self, parent):
+    def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = _("MyoPS Segmenter")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
@@ -49,7 +50,7 @@ class MyoPSSegmenter(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-def registerSampleData():
+def registerSampleData() -> None:
     """Offer the sample patient in Slicer's Sample Data module."""
     import SampleData
 
@@ -59,7 +60,7 @@ def registerSampleData():
     register(SampleData.SampleDataLogic, slicer.mrmlScene, icon, loaded=chooseVolumes)
 
 
-def chooseVolumes(volumes):
+def chooseVolumes(volumes: Mapping[str, Any]) -> None:
     """Take volumes, by sequence, as the patient, if the panel was opened before."""
     widget = getattr(slicer.modules, "MyoPSSegmenterWidget", None)
     if widget is not None and widget.logic is not None:
@@ -102,16 +103,17 @@ class MyoPSSegmenterParameterNode:
 class MyoPSSegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The module's panel; what it does is in `MyoPSSegmenterLib.Panels.Workflow`."""
 
-    def __init__(self, parent=None):
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
-        self.workflow = None
-        self._parameterNode = None
-        self._connection = None
+        # Any: made in `setup`, and None again after `cleanup`.
+        self.logic: Any = None
+        self.workflow: Any = None
+        self._parameterNode: Any = None
+        self._connection: Any = None
         self._entered = False
 
-    def setup(self):
+    def setup(self) -> None:
         """Load the panel; torch need not be there."""
         ScriptedLoadableModuleWidget.setup(self)
         from MyoPSSegmenterLib.Panels.Workflow import Workflow
@@ -124,7 +126,7 @@ class MyoPSSegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
 
-    def cleanup(self):
+    def cleanup(self) -> None:
         """End everything: timer, thread, observers, keys."""
         self.setParameterNode(None)
         self.removeObservers()
@@ -133,33 +135,33 @@ class MyoPSSegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.close()
             self.workflow = None
 
-    def enter(self):
+    def enter(self) -> None:
         """The user came to the module."""
         self._entered = True
         self.initializeParameterNode()
         self.workflow.enter()
 
-    def exit(self):
+    def exit(self) -> None:
         """The user left the module: its keys and tools are gone, its background work goes on."""
         self._entered = False
         if self.workflow is not None:
             self.workflow.exit()
         self.setParameterNode(None)
 
-    def onSceneStartClose(self, caller, event):
+    def onSceneStartClose(self, caller: Any, event: Any) -> None:
         """The parameter node goes with the scene."""
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, caller, event):
+    def onSceneEndClose(self, caller: Any, event: Any) -> None:
         """Begin anew if the panel is open."""
         if self._entered:
             self.initializeParameterNode()
 
-    def initializeParameterNode(self):
+    def initializeParameterNode(self) -> None:
         """Take the scene's parameter node, or a new one."""
         self.setParameterNode(self.logic.getParameterNode())
 
-    def setParameterNode(self, parameterNode):
+    def setParameterNode(self, parameterNode: Any) -> None:
         """Tie the widgets to a parameter node; None unties them."""
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._connection)
@@ -171,11 +173,11 @@ class MyoPSSegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.workflow is not None:
             self.workflow.setParameters(parameterNode)
 
-    def onParametersModified(self, caller=None, event=None):
+    def onParametersModified(self, caller: Any = None, event: Any = None) -> None:
         """The user chose something."""
         self.workflow.parametersChanged()
 
-    def onReload(self):
+    def onReload(self) -> None:
         """Developer mode: read our own packages again too, not only this file."""
         for name in list(sys.modules):
             if name.split(".")[0] in OWN_PACKAGES:
@@ -190,17 +192,18 @@ class MyoPSSegmenterLogic(ScriptedLoadableModuleLogic):
         myops: the `MyoPSLogic` of Slicer's scene.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         from MyoPSSegmenterLib.Logic import MyoPSLogic
 
         self.myops = MyoPSLogic(slicer.mrmlScene)
 
-    def getParameterNode(self):
+    def getParameterNode(self) -> Any:
         """The parameter node with typed values."""
-        return MyoPSSegmenterParameterNode(super().getParameterNode())
+        made: Any = MyoPSSegmenterParameterNode  # the decorator gives it a constructor
+        return made(super().getParameterNode())
 
-    def close(self):
+    def close(self) -> None:
         """End the background work and take back all observers."""
         self.myops.close()
 
@@ -208,16 +211,16 @@ class MyoPSSegmenterLogic(ScriptedLoadableModuleLogic):
 class MyoPSSegmenterTest(ScriptedLoadableModuleTest):
     """The self-test: the sample patient from loading to a mass in grams."""
 
-    def setUp(self):
+    def setUp(self) -> None:
         """Begin with an empty scene."""
         slicer.mrmlScene.Clear()
 
-    def runTest(self):
+    def runTest(self) -> None:
         """Run the whole test."""
         self.setUp()
         self.test_sample_patient_is_segmented_and_measured()
 
-    def test_sample_patient_is_segmented_and_measured(self):
+    def test_sample_patient_is_segmented_and_measured(self) -> None:
         """Load, segment, measure; skips the networks where torch is missing."""
         from MyoPSSegmenterLib.SelfTest import segmentSamplePatient
 

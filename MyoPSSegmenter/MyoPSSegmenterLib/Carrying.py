@@ -38,7 +38,7 @@ class Carrying:
         self.drop()
         session = self._editor.session
         assert session is not None
-        refiner: Any = session.refiner
+        refiner: Any = session.refiner  # that of the networks, once it is ready
         start, labels, rules = session.start, session.labels, session.rules
         settled = frozenset(session.corrections) - {index}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from typing import Any
 
 AUTO, CPU = "auto", "cpu"
 # A difference beyond rounding means a torch build that does not fit the device.
@@ -39,7 +40,7 @@ def knownDevices() -> list[tuple[str, str]]:
     return [*devices, *_accelerators(torch)]
 
 
-def _accelerators(torch) -> list[tuple[str, str]]:
+def _accelerators(torch: Any) -> list[tuple[str, str]]:
     try:
         found = [
             (f"cuda:{index}", torch.cuda.get_device_name(index))

@@ -338,7 +338,7 @@ class PromptNodes:
                     self._known[kind] = self._points(kind)
 
 
-def viewNormal(scene: slicer.vtkMRMLScene, ras: Sequence[float]) -> np.ndarray | None:
+def viewNormal(scene: slicer.vtkMRMLScene, ras: Sequence[float] | np.ndarray) -> np.ndarray | None:
     """The RAS unit normal (3,) of the slice view in whose plane a place lies; None if in none.
 
     Where planes of several views meet in that place, the view under the mouse counts.

@@ -65,6 +65,20 @@ class QuantifyLogic:
         bullsEyeQuantity: what the bull's-eye shows.
     """
 
+    masses: Mapping[str, TissueMass]
+    measurements: Measurements | None
+    problem: str | None
+    sector: Sector | None
+    landmarks: Landmarks | None
+    _usable: tuple[Sector | None, Landmarks | None]
+    _case: Case | None
+    _hidden: Hidden
+    _wanted: Snapshot | None
+    _task: Task | None
+    _stale: bool
+    _due: float | None
+    _handleSlice: int | None
+
     def __init__(
         self,
         scene: slicer.vtkMRMLScene,
@@ -242,19 +256,19 @@ class QuantifyLogic:
         self._handle.hide()
 
     def _reset(self) -> None:
-        self.masses: Mapping[str, TissueMass] = {}
-        self.measurements: Measurements | None = None
-        self.problem: str | None = None
-        self.sector: Sector | None = None
-        self.landmarks: Landmarks | None = None
-        self._usable: tuple[Sector | None, Landmarks | None] = (None, None)
-        self._case: Case | None = None
-        self._hidden: Hidden = {}
-        self._wanted: Snapshot | None = None
-        self._task: Task | None = None
+        self.masses = {}
+        self.measurements = None
+        self.problem = None
+        self.sector = None
+        self.landmarks = None
+        self._usable = (None, None)
+        self._case = None
+        self._hidden = {}
+        self._wanted = None
+        self._task = None
         self._stale = False
-        self._due: float | None = None
-        self._handleSlice: int | None = None
+        self._due = None
+        self._handleSlice = None
 
     def _onLabels(self, **_: Any) -> None:
         session = self._correction.session

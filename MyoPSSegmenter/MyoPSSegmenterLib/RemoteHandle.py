@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
@@ -55,13 +55,14 @@ class RemoteHandle:
         """Show the point, or bring it, to a place."""
         if self.node is None or self.node.GetScene() is None:
             self._make()
+        node: Any = self.node
         self._placing = True
         try:
-            if self.node.GetNumberOfControlPoints() == 0:
-                self.node.AddControlPoint(*ras)
-                self.node.SetNthControlPointLabel(0, "Remote")
+            if node.GetNumberOfControlPoints() == 0:
+                node.AddControlPoint(*ras)
+                node.SetNthControlPointLabel(0, "Remote")
             else:
-                self.node.SetNthControlPointPosition(0, *ras)
+                node.SetNthControlPointPosition(0, *ras)
         finally:
             self._placing = False
 

@@ -140,7 +140,7 @@ def orientedImage(case: Case, array: np.ndarray) -> slicer.vtkOrientedImageData:
     return image
 
 
-def voxelFromWorld(case: Case, ras: Sequence[float]) -> tuple[float, float, float]:
+def voxelFromWorld(case: Case, ras: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
     """Continuous (slice, row, column) on the canonical grid of a position in RAS mm.
 
     Whole numbers are voxel centers; positions outside the grid give numbers outside it.

@@ -57,6 +57,18 @@ class StudyLogic:
         lastSaved: when the open case was last written, local time as ISO text; None before.
     """
 
+    patients: list[PatientFiles]
+    entries: list[tuple[str, str]]
+    index: int | None
+    studyFolder: Path | None
+    clock: StageClock | None
+    lastSaved: str | None
+    _file: CaseFile | None
+    _kept: Any
+    _returnTo: str | None
+    _openMark: OpenMark | None
+    _nodes: list[Any]
+
     def __init__(
         self,
         scene: Any,
@@ -347,21 +359,21 @@ class StudyLogic:
         self._events.emit("study")
 
     def _forget(self) -> None:
-        self.patients: list[PatientFiles] = []
-        self.entries: list[tuple[str, str]] = []
-        self.index: int | None = None
+        self.patients = []
+        self.entries = []
+        self.index = None
         self.reader, self.session = "", "1"
-        self.studyFolder: Path | None = None
-        self.clock: StageClock | None = None
-        self.lastSaved: str | None = None
-        self._file: CaseFile | None = None
-        self._kept: Any = None  # the session that the state on disk belongs to
-        self._returnTo: str | None = None
+        self.studyFolder = None
+        self.clock = None
+        self.lastSaved = None
+        self._file = None
+        self._kept = None  # the session that the state on disk belongs to
+        self._returnTo = None
         self._autosave = Autosave()
-        self._openMark: OpenMark | None = None
+        self._openMark = None
         self._hadWork = False  # whether the state on disk holds work of the reader
         self._lastProblem = ""
-        self._nodes: list[Any] = []  # segmentations of the open case
+        self._nodes = []  # segmentations of the open case
 
     # Following what happens
 

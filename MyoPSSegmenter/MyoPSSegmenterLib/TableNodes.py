@@ -6,7 +6,7 @@ and opened again brings its nodes back to be filled, not to be doubled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import slicer
@@ -125,7 +125,8 @@ def _writeValues(array: vtk.vtkAbstractArray, values: Values) -> bool:
     resized = array.GetNumberOfValues() != len(values)
     if resized:
         array.SetNumberOfValues(len(values))
-    changed = _writeTexts(array, values) if _isText(values) else _writeNumbers(array, values)
+    write: Callable[..., bool] = _writeTexts if _isText(values) else _writeNumbers
+    changed = write(array, values)
     if changed:
         array.Modified()
     return changed or resized

@@ -8,4 +8,4 @@ Nothing heavy is imported here: `import myops` takes milliseconds, and torch is 
 needs a network.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -119,6 +119,7 @@ def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkey
     assert written["held_back"] == list(result.held_back)
 
 
+@pytest.mark.slow
 def test_the_command_trains_on_and_says_how_to_use_the_result(folder, tmp_path):
     arguments = ["finetune", "--cases", str(folder), "--output", str(tmp_path / "out")]
     arguments += ["--minutes", "0.02", "--set", "workers=0", "--set", "batch_size=1"]

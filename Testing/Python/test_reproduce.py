@@ -579,6 +579,7 @@ def test_a_patient_without_a_heart_counts_as_missed():
     assert not labels.any()
 
 
+@pytest.mark.slow
 def test_the_command_trains_real_rows_and_prints_the_table(tmp_path):
     arguments = ["reproduce", "cascade", "--patients", "4", "--rows", "PRSN branch LGE"]
     arguments += ["--set", "steps=2", "--set", "widths=4,4", "--set", "threads=1"]
@@ -593,6 +594,7 @@ def test_the_command_trains_real_rows_and_prints_the_table(tmp_path):
     assert len({score.case for score in cases}) == 2
 
 
+@pytest.mark.slow
 def test_two_processes_of_torchrun_make_one_table(folder_of_4, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     arguments = ["reproduce", "cascade", "--data", str(folder_of_4), "--rows", "ASSN without DAE"]
@@ -674,6 +676,7 @@ def test_scar_masses_are_compared_with_the_true_ones_by_hand():
     assert line.startswith(f"| m | 3 | 4 | 1.50 (0.75–2.25) | +0.50 | {ccc:.3f} (")
 
 
+@pytest.mark.slow
 def test_the_interactive_table_comes_from_an_adaptation_and_clicks(tmp_path, folder_of_4):
     arguments = ["reproduce", "interactive", "--data", str(folder_of_4), "--set", "minutes=0.01"]
     arguments += ["--set", "workers=0", "--set", "pool_start=1", "--set", "batch_size=1"]

@@ -525,6 +525,7 @@ def wait_for_lines(process: subprocess.Popen, text: str, count: int) -> None:
     raise AssertionError("".join(seen))
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_where_its_checkpoint_was(tmp_path):
     process = start(tmp_path)
     wait_for_lines(process, "left", 12)
@@ -548,6 +549,7 @@ def test_a_killed_training_resumes_where_its_checkpoint_was(tmp_path):
     assert not list(tmp_path.glob(".checkpoint*"))
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_training(tmp_path):
     process = start(tmp_path)
     wait_for_lines(process, "left", 1)
@@ -564,6 +566,7 @@ def test_workers_end_with_their_training(tmp_path):
     raise AssertionError("a process of the training is still there")
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_network_on_patients_of_their_own(tmp_path):
     process = start(tmp_path, devices="2", steps="4", workers="0", pool_start="2")
     output, _ = process.communicate(timeout=120)

@@ -83,7 +83,7 @@ class AutomaticPanel(Panel):
 
     def _showProgress(self) -> None:
         running = self.logic.automatic.isRunning
-        task = self.logic.automatic.task
+        task: Any = self.logic.automatic.task
         self.ui.runButton.text = _("Cancel") if running else _("Run")
         self.ui.deviceSelector.enabled = self.ui.modelSelector.enabled = not running
         self.ui.progressBar.visible = self.ui.progressLabel.visible = running

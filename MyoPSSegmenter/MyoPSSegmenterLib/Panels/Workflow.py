@@ -52,6 +52,8 @@ class Workflow:
         panels: step name to its panel, see `STEP_PANELS`.
     """
 
+    _listeners: list[Callable[[], object]]
+
     def __init__(self, logic: PanelLogic, resourcePath: Callable[[str], str]) -> None:
         """Load the `.ui` files and tie them to the logic.
 
@@ -65,7 +67,8 @@ class Workflow:
         self.root.setFocusPolicy(qt.Qt.StrongFocus)
         self._titles = {name: self._section(name).text for name in STEPS}
         self._ready: dict[str, bool] = {}
-        self.panels: dict[str, Panel] = {}
+        # Any: each step's panel has methods of its own.
+        self.panels: dict[str, Any] = {}
         for name, (file, panel) in STEP_PANELS.items():
             self._addStep(name, resourcePath(f"UI/{file}"), panel)
         self.install = InstallPanel(logic, self.ui, self.root, self._lookAgain)
