@@ -14,10 +14,12 @@ import SimpleITK as sitk
 
 from ..itk_files import save_image
 from ..text_files import write_text
-from .patient import PhantomConfig, PhantomPatient, generate_patient
+from .patient import SAMPLE, PhantomConfig, PhantomPatient, generate_patient
 
 SUFFIXES = {"bssfp": "C0", "lge": "DE", "t2": "T2"}
 COHORT_FILE = "cohort.json"
+# No network was trained on a phantom of this seed, or of any from 900000 on.
+UNSEEN_SEED = 950_000
 
 
 def patient_name(seed: int) -> str:
@@ -71,6 +73,26 @@ def write_patient(patient: PhantomPatient, folder: Path, name: str | None = None
     for sequence in SUFFIXES.keys() - patient.images.keys():
         (folder / f"{name}_{SUFFIXES[sequence]}.nii.gz").unlink(missing_ok=True)
     return folder
+
+
+def write_phantom(folder: str | Path, seed: int = UNSEEN_SEED) -> Path:
+    """Make a synthetic patient with a fresh infarct, to try the library without patient data.
+
+    Args:
+        folder: made if missing; gets `phantom_<seed>_C0` (bSSFP), `_DE` (LGE), `_T2`, `_gd` (the
+            true labels, MyoPS values) and `_mvo`, each `.nii.gz`, and `_truth.json`.
+        seed: a whole number from 0 on; the same one gives the same files.
+
+    Returns:
+        The folder, which `myops.load_case` reads.
+
+    Raises:
+        OSError: the folder cannot be written.
+
+    Example:
+        >>> case = myops.load_case(myops.write_phantom("patient"))
+    """
+    return write_patient(generate_patient(seed, SAMPLE), Path(folder))
 
 
 def _write_files(patient: PhantomPatient, folder: Path, name: str) -> None:
