@@ -5,7 +5,8 @@
 
 Needs slicer-core, PySide6 and torch. The views are Slicer's own, drawn without a screen; the panel
 is the real one over Qt stand-ins for Slicer's widgets (Testing/Slicer/standins). No picture comes
-from desktop Slicer. The patient is the sample patient.
+from desktop Slicer. The patient is a phantom of the sample patient's kind, chosen so that the
+automatic scar is visibly wrong in one slice and clicks have something to correct.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np  # noqa: E402 - the paths come first
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SCREENSHOTS = HERE.parent / "Resources" / "Screenshots"
+SEEDS = (950_038, 12, 13)
 VIEW_SIZE = (420, 420)
 PANEL_WIDTH = 500
 GAP = 12
@@ -105,13 +107,13 @@ class Studio:
         from offscreen import OffscreenViews
         from standins.desktop import desktop
 
-        from MyoPSSegmenterLib.SampleData import SEED, makeSamplePatient
+        from MyoPSSegmenterLib.SampleData import makeSamplePatient
 
         # The panel shows where things are: a short path, not that of a temporary folder.
         self._before = Path.cwd()
         os.chdir(folder)
         self.folder = Path("Infarct study")
-        for number, seed in enumerate((SEED, 12, 13), start=1):
+        for number, seed in enumerate(SEEDS, start=1):
             makeSamplePatient(self.folder / f"Patient {number:02d}", seed)
         self._made = Scene(folder)
         self.scene = self._made.scene

@@ -69,7 +69,7 @@ PUBLIC = {
     # Errors
     "InputError": "myops.errors",
 }
-__all__ = ["__version__", *PUBLIC]  # noqa: PLE0604 - all are text
+__all__ = ["__version__", *PUBLIC]
 
 # Type checkers take this name for true; `typing` itself would take longer than all the rest here.
 TYPE_CHECKING = False
@@ -102,13 +102,16 @@ if TYPE_CHECKING:
     from myops.refine.session import Session as Session
     from myops.refine.session import Step as Step
     from myops.segmentation import Segmentation as Segmentation
-    from myops.study.analysis import analyze as analyze_study
+    from myops.study.analysis import analyze as _analyze
     from myops.study.reading import Reading as Reading
     from myops.study.reading import Study as Study
     from myops.study.readings import read_study as read_study
-    from myops.study.results import Results as StudyResults
+    from myops.study.results import Results as _Results
     from myops.weights import Models as Models
     from myops.weights import load_models as load_models
+
+    analyze_study = _analyze
+    StudyResults = _Results
 else:
 
     def __getattr__(name: str) -> object:
@@ -126,9 +129,9 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Python names a package's submodules in the package: there, a function of that name goes first.
+    """A package in which a public function goes before a submodule of the same name.
 
-    It is so with `myops.compare`, as long as its module has the same name.
+    Python puts each submodule into its package under its name. `myops.compare` is both.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
