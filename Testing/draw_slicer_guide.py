@@ -203,12 +203,8 @@ class Studio:
         labels = self.logic.correction.labels[self.worst]
         places = np.argwhere(regions.lv_region(labels) if closely else labels)
         middle = self.ras(*((places.min(axis=0) + places.max(axis=0)) / 2))
-        size = float((np.ptp(places, axis=0) + 1).max())
-        size_mm = (
-            (CLOSE_ZOOM if closely else ZOOM)
-            * size
-            * self.logic.patient.case.geometry.spacing_mm[0]
-        )
+        size = (CLOSE_ZOOM if closely else ZOOM) * float((np.ptp(places, axis=0) + 1).max())
+        size_mm = size * self.logic.patient.case.geometry.spacing_mm[0]
         for view in self._views.shown():
             view.node.SetFieldOfView(size_mm, size_mm, 1)
             view.node.UpdateMatrices()
