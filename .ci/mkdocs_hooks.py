@@ -26,46 +26,6 @@ PAGES = {
     "changelog.md": ROOT / "CHANGELOG.md",
 }
 
-# Where a public name is defined while `myops/__init__.py` does not export it yet. A name that it
-# exports is looked up there, so this table can be deleted once it exports them all.
-HOMES = {
-    "load_case": "case.load_case",
-    "Case": "case.Case",
-    "Geometry": "geometry.Geometry",
-    "load_models": "weights.load_models",
-    "Models": "weights.Models",
-    "segment": "cascade.segment",
-    "CascadeConfig": "cascade.CascadeConfig",
-    "Cancelled": "cascade.Cancelled",
-    "Segmentation": "segmentation.Segmentation",
-    "read_label_map": "quantify.label_map.read_label_map",
-    "Refiner": "refine.refiner.Refiner",
-    "Prediction": "refine.refiner.Prediction",
-    "Session": "refine.session.Session",
-    "Step": "refine.session.Step",
-    "Rules": "refine.rules.Rules",
-    "write_record": "refine.record.to_record",
-    "read_record": "refine.record.read_record",
-    "Record": "refine.record.Record",
-    "replay": "refine.replay.replay",
-    "Replay": "refine.replay.Replay",
-    "measure": "quantify.measure.measure",
-    "ConventionalSettings": "quantify.conventional.ConventionalSettings",
-    "Measurements": "quantify.measure.Measurements",
-    "TissueMass": "quantify.mass.TissueMass",
-    "ThresholdedScar": "quantify.measure.ThresholdedScar",
-    "compare": "compare.compare",
-    "Agreement": "compare.Agreement",
-    "write_results": "output.write_results",
-    "read_study": "study.readings.read_study",
-    "Study": "study.reading.Study",
-    "Reading": "study.reading.Reading",
-    "analyze_study": "study.analysis.analyze",
-    "StudyResults": "study.results.Results",
-    "write_phantom": "phantom.files.write_patient",
-    "InputError": "errors.InputError",
-}
-
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pictures, and the pages that lie elsewhere."""
@@ -76,13 +36,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links to files outside of Docs lead somewhere, and names to where they are defined."""
+    """Let links to files outside of Docs lead somewhere."""
     uri = page.file.src_uri
     place = PAGES.get(uri, ROOT / "Docs" / uri).parent
-    mended = re.sub(
+    return re.sub(
         r"(\]\()([^)#\s]+)(?=[)#])", lambda m: m[1] + _site_link(m[2], place, uri), markdown
     )
-    return re.sub(r"(?<=^::: )myops\.(\w+)$", _definition, mended, flags=re.MULTILINE)
 
 
 def _site_link(target: str, place: Path, uri: str) -> str:
@@ -99,12 +58,3 @@ def _site_link(target: str, place: Path, uri: str) -> str:
     if inside.startswith(PICTURES):
         return os.path.relpath(inside, Path(uri).parent)
     return f"{SOURCE_URL}/{inside}"
-
-
-def _definition(match: re.Match[str]) -> str:
-    """`myops.load_case` if the package exports it, else where it is defined today."""
-    name = match[1]
-    if (PACKAGE / f"{name}.py").exists():  # a module of that name hides what it defines
-        return f"myops.{name}.{name}"
-    exported = re.search(rf"\b{name}\b", (PACKAGE / "__init__.py").read_text("utf-8"))
-    return f"myops.{name}" if exported or name not in HOMES else f"myops.{HOMES[name]}"

@@ -1,11 +1,13 @@
 """Draw the pictures of Docs/how-to/slicer-guide.md: the panel and the slice views, step by step.
 
-    python Testing/draw_slicer_guide.py                  into Resources/Screenshots
+    python Testing/draw_slicer_guide.py                     into Resources/Screenshots
     python Testing/draw_slicer_guide.py --out FOLDER
+    python Testing/draw_slicer_guide.py --only correction   the picture of step 3 alone
 
 Needs slicer-core, PySide6 and torch. The views are Slicer's own, drawn without a screen; the panel
 is the real one over Qt stand-ins for Slicer's widgets (Testing/Slicer/standins). No picture comes
-from desktop Slicer. The patient is the sample patient.
+from desktop Slicer. The patient is the sample patient; in the correction's picture it is another
+phantom, whose automatic scar is visibly wrong in one slice.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ import numpy as np  # noqa: E402 - the paths come first
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SCREENSHOTS = HERE.parent / "Resources" / "Screenshots"
+# Of the patients of the work list behind the sample patient; the last one is corrected.
+MORE_SEEDS = (12, 950_038)
 VIEW_SIZE = (420, 420)
 PANEL_WIDTH = 500
 GAP = 12
@@ -33,27 +37,29 @@ BACKGROUND, TEXT, LABEL = (32, 33, 36), (235, 235, 235), (20, 20, 20)
 TIMEOUT_S = 300.0
 LARGEST_BYTES = 400_000
 OPACITY = 0.9
-# Width of a view over the heart's on the clicked slice.
-ZOOM = 1.7
+# Width of a view over that of the heart on the clicked slice, and over that of the left ventricle.
+ZOOM, CLOSE_ZOOM = 1.7, 1.5
 
 
 def main() -> None:
     """Draw everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=SCREENSHOTS, help="folder for the pictures")
+    parser.add_argument("--only", choices=STORIES, help="a part of the pictures")
     options = parser.parse_args()
     options.out = options.out.absolute()
     options.out.mkdir(parents=True, exist_ok=True)
+    stories = [STORIES[options.only]] if options.only else list(STORIES.values())
     with tempfile.TemporaryDirectory() as folder, Studio(Path(folder)) as studio:
-        for name, picture in session(studio):
+        studio.openStudy()
+        for name, picture in (pair for story in stories for pair in story(studio)):
             path = options.out / f"slicer_{name}.png"
             write(picture, path)
             print(f"{path}  {path.stat().st_size // 1000} kB")
 
 
-def session(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
-    """Work on a patient from loading to the work list; a picture of each step."""
-    studio.openStudy()
+def workflow(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
+    """Work on a patient from loading to the work list; a picture of each step but correcting."""
     studio.show("patientSection")
     yield "patient", beside(studio.panel("patientSection"), row(studio.views()))
     running = studio.segment()
@@ -63,17 +69,8 @@ def session(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
     yield "automatic", beside(panels, row(studio.views()))
     studio.goTo(studio.worstSlice())
     studio.zoom()
-    before, mass = titled(studio.view("lge"), "LGE, automatic"), studio.scarMass()
     studio.clickOnErrors()
-    after = titled(studio.view("lge"), "LGE, after the clicks")
     studio.show("correctSection")
-    texts = [
-        f"Scar {mass:.1f} g before, {studio.scarMass():.1f} g after; "
-        f"the phantom's infarct: {studio.trueMass():.1f} g.",
-        "Green plus: belongs to the scar. Red square: does not.",
-    ]
-    lines = [caption(text, 2 * VIEW_SIZE[0] + GAP) for text in texts]
-    yield "correct", beside(studio.panel("correctSection"), column([row([before, after]), *lines]))
     studio.propose()
     panel = studio.panel("correctSection", "proposalFrame")
     yield "proposal", beside(panel, row(studio.neighbors()))
@@ -90,11 +87,38 @@ def session(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
     yield "export", studio.panel("exportSection")
 
 
+def correction(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
+    """Correct the last patient of the work list by three clicks; a picture before and after."""
+    studio.openPatient(1 + len(MORE_SEEDS))
+    studio.segment()
+    studio.goTo(studio.worstSlice())
+    studio.zoom(closely=True)
+    before, mass_g = titled(studio.view("lge"), "LGE, automatic"), studio.scarMass()
+    slice_g = studio.scarInSlice(studio.logic.correction.labels)
+    studio.clickOnErrors()
+    after = titled(studio.view("lge"), "LGE, after the clicks")
+    studio.show("correctSection")
+    texts = [
+        f"Scar {mass_g:.1f} g before, {studio.scarMass():.1f} g after; "
+        f"the phantom's infarct: {studio.trueMass():.1f} g.",
+        f"In this slice {slice_g:.1f} g before, "
+        f"{studio.scarInSlice(studio.logic.correction.labels):.1f} g after; "
+        f"true: {studio.scarInSlice(studio.truth()):.1f} g.",
+        "Green plus: belongs to the scar. Red square: does not.",
+    ]
+    lines = [caption(text, 2 * VIEW_SIZE[0] + GAP) for text in texts]
+    yield "correct", beside(studio.panel("correctSection"), column([row([before, after]), *lines]))
+
+
+STORIES = {"workflow": workflow, "correction": correction}
+
+
 class Studio:
     """The module with its panel and views over a scene, and a reader who uses it.
 
     Attributes:
         logic: the module's logic.
+        patient: number of the open patient, counted from 1.
         worst: slice with the most scar that the networks got wrong.
         corrected: slices that need no more clicks.
     """
@@ -111,12 +135,13 @@ class Studio:
         self._before = Path.cwd()
         os.chdir(folder)
         self.folder = Path("Infarct study")
-        for number, seed in enumerate((SEED, 12, 13), start=1):
+        for number, seed in enumerate((SEED, *MORE_SEEDS), start=1):
             makeSamplePatient(self.folder / f"Patient {number:02d}", seed)
         self._made = Scene(folder)
         self.scene = self._made.scene
         self._views = OffscreenViews(self._made, VIEW_SIZE)
         self._desktop = desktop(self.scene)
+        self.patient = 1
         self.worst = 0
         self.corrected: set[int] = set()
 
@@ -145,7 +170,13 @@ class Studio:
         self.ui.studyFolderEdit.currentPath = str(self.folder)
         self.logic.study.openFolder(self.folder, "AB")
         self.wait(lambda: len(self.logic.study.entries) == 3)
-        self.logic.study.open(0)
+        self.openPatient(1)
+
+    def openPatient(self, number: int) -> None:
+        """Open a patient of the work list, counted from 1."""
+        self.patient = number
+        self.corrected = set()
+        self.logic.study.open(number - 1)
         self.settle()
         self.showSequences()
 
@@ -165,12 +196,15 @@ class Studio:
         self.settle()
         return running
 
-    def zoom(self) -> None:
-        """Turn the wheel with Ctrl until the heart fills the views."""
-        places = np.argwhere(self.logic.correction.labels[self.worst])
+    def zoom(self, closely: bool = False) -> None:
+        """Turn the wheel with Ctrl until the heart, or its left ventricle, fills the views."""
+        from myops import labels as regions
+
+        labels = self.logic.correction.labels[self.worst]
+        places = np.argwhere(regions.lv_region(labels) if closely else labels)
         middle = self.ras(*((places.min(axis=0) + places.max(axis=0)) / 2))
-        size = float((np.ptp(places, axis=0) + 1).max())
-        size_mm = ZOOM * size * self.logic.patient.case.geometry.spacing_mm[0]
+        size = (CLOSE_ZOOM if closely else ZOOM) * float((np.ptp(places, axis=0) + 1).max())
+        size_mm = size * self.logic.patient.case.geometry.spacing_mm[0]
         for view in self._views.shown():
             view.node.SetFieldOfView(size_mm, size_mm, 1)
             view.node.UpdateMatrices()
@@ -334,6 +368,15 @@ class Studio:
         """Scar with MVO in g, as the live table shows it."""
         return self.logic.quantify.masses["scar"].mass_g
 
+    def scarInSlice(self, labels: np.ndarray) -> float:
+        """Scar of a label map in the worst slice, in g."""
+        from myops import labels as regions
+        from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
+
+        voxels = np.count_nonzero(regions.scar(labels[self.worst]))
+        voxel_ml = self.logic.patient.case.geometry.voxel_volume_ml
+        return float(voxels * voxel_ml * MYOCARDIAL_DENSITY_G_PER_ML)
+
     def trueMass(self) -> float:
         """The infarct that the phantom was made with, in g."""
         from myops.quantify.mass import tissue_masses
@@ -348,7 +391,7 @@ class Studio:
 
         from myops.canonical import to_canonical
 
-        path = next(self.folder.glob("Patient 01/*_gd.nii.gz"))
+        path = next(self.folder.glob(f"Patient {self.patient:02d}/*_gd.nii.gz"))
         array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
         return to_canonical(array, self.logic.patient.case.original)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import SimpleITK as sitk
 import slicer
@@ -14,9 +14,6 @@ from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES
 
 from .PatientLogic import CASE_ATTRIBUTE
 from .SceneBridge import volumeFromImage
-
-if TYPE_CHECKING:
-    from myops.phantom.patient import PhantomConfig
 
 # What Slicer's Sample Data module shows, and what its script interface takes.
 CATEGORY = "MyoPS Segmenter"
@@ -44,9 +41,9 @@ def makeSamplePatient(folder: Path, seed: int = SEED) -> dict[str, Path]:
     found = _sequencesIn(folder, name)
     if set(found) == set(SUFFIXES):
         return found
-    from myops.phantom.patient import generate_patient
+    from myops.phantom.patient import SAMPLE, generate_patient
 
-    write_patient(generate_patient(seed, _config()), folder, name)
+    write_patient(generate_patient(seed, SAMPLE), folder, name)
     return _sequencesIn(folder, name)
 
 
@@ -137,15 +134,6 @@ def _image(path: Path) -> sitk.Image:
             f"{path.name}: expected a file of the sample patient, found a damaged one; delete "
             f"{path.parent} and load the sample again"
         ) from None
-
-
-def _config() -> PhantomConfig:
-    """All three sequences, a fresh infarct, contrasts as in a clinical scan."""
-    from myops.phantom.patient import PhantomConfig
-
-    return PhantomConfig(
-        dropout=False, normal_share=0.0, acute_share=1.0, random_contrast_share=0.0, upright=True
-    )
 
 
 def _sequencesIn(folder: Path, name: str) -> dict[str, Path]:

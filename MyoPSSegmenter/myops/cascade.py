@@ -95,14 +95,22 @@ def segment(
 
     Args:
         case: one to three sequences on one grid.
-        models: the networks, from `weights.load_models`.
+        models: the networks, from `load_models`.
         progress: called with the finished fraction (0..1) and the name of the step.
         cancelled: asked between steps and chunks of slices; True ends the work.
         config: how the networks are run.
 
+    Returns:
+        MyoPS labels uint16 (z, y, x) on the case's grid, probabilities, and warnings.
+
     Raises:
         InputError: there is no heart in the images.
         Cancelled: `cancelled` answered True.
+
+    Example:
+        >>> found = myops.segment(case, myops.load_models())
+        >>> found.labels.shape == case.images["lge"].shape
+        True
     """
     run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
     clock = [time.perf_counter()]

@@ -49,7 +49,7 @@ def run_demo(
     from myops.output import check_writable
     from myops.overwriting import OTHER_OUTPUT, refuse_foreign, refuse_replacing
     from myops.phantom.files import patient_name
-    from myops.refine.record import SESSION_FILE
+    from myops.refine.record import SESSION_FILE, write_record
     from myops.refine.refiner import Refiner, load_refiner
     from myops.refine.session import Session
     from myops.report.clicks import write_demo
@@ -67,7 +67,7 @@ def run_demo(
     demo = Demo(case, seed, truth, scar_mass_g(truth, case), stages)
     progress(0.7, "pictures")
     write_demo(folder, demo)
-    _write_session(folder, session)
+    write_record(folder / SESSION_FILE, session)
     return demo
 
 
@@ -151,10 +151,3 @@ def _stage(
     overlap = dice(regions.scar(session.labels), regions.scar(truth))
     mass_g = scar_mass_g(session.labels, session.case)
     return Stage(session.labels, overlap, mass_g, slice_index, click, seconds)
-
-
-def _write_session(folder: Path, session: Session) -> None:
-    from myops.io import write_json
-    from myops.refine.record import SESSION_FILE, to_record
-
-    write_json(folder / SESSION_FILE, to_record(session))

@@ -186,6 +186,55 @@ def read_case(inputs: Inputs) -> Case:
     return replace(case, warnings=(*inputs.warnings, *case.warnings))
 
 
+def load_case(
+    images: str | Path | Mapping[str, str | Path] | None = None,
+    *,
+    lge: str | Path | None = None,
+    bssfp: str | Path | None = None,
+    t2: str | Path | None = None,
+    name: str | None = None,
+    frame: int | None = None,
+    spacing_mm: tuple[float, float, float] | None = None,
+) -> Case:
+    """Read one patient's images onto one grid, as `myops segment` does.
+
+    An image is a NIfTI, NRRD or MetaImage file, a folder with its DICOM series, or
+    "FOLDER@NUMBER" for the series of that number.
+
+    Args:
+        images: the patient's folder (files named by sequence, or DICOM), or sequence name ("lge",
+            "bssfp", "t2") to image.
+        lge: late gadolinium enhancement; gives the grid if there is one.
+        bssfp: balanced SSFP (cine); gives the grid if there is no LGE.
+        t2: T2-weighted; only together with another sequence.
+        name: of the patient, for reports. Names of files and folders are not used: they are often
+            names of patients.
+        frame: frame of a 4D file or phase of a cine, counted from 0; the first if not given.
+        spacing_mm: true spacing (x, y, z) in mm where the header has none or a wrong one.
+
+    Returns:
+        The images as float32 (z, y, x) on the grid of the LGE, else of the bSSFP.
+
+    Raises:
+        InputError: neither LGE nor bSSFP, an image that cannot be read or trusted, or images that
+            do not overlap. The message says what was expected, what was found, and what to do.
+
+    Example:
+        >>> case = myops.load_case(lge="lge.nii.gz", t2="t2.nii.gz")
+        >>> case.images["lge"].shape, case.geometry.spacing_mm
+        ((11, 256, 256), (1.4, 1.4, 10.0))
+    """
+    named: dict[str, str | Path | None] = {"lge": lge, "bssfp": bssfp, "t2": t2}
+    folder = None
+    if isinstance(images, Mapping):
+        named |= images
+    elif images is not None:
+        folder = Path(images)
+    places = {key: Path(place) for key, place in named.items() if place is not None}
+    found = find_inputs(folder, places)
+    return read_case(replace(found, name=name, frame=frame, spacing_mm=spacing_mm))
+
+
 def _read(source: Source, phase: int | None) -> sitk.Image:
     if isinstance(source, Path):
         from .io import read_image

@@ -78,6 +78,11 @@ def write_results(
     Raises:
         InputError: the target cannot be written or holds results of other images, or an unknown
             format.
+
+    Example:
+        >>> files = myops.write_results("out", case, segmentation, numbers)
+        >>> files["report.html"]
+        PosixPath('out/report.html')
     """
     target = Path(out_dir)
     _check_formats(formats)

@@ -99,7 +99,7 @@ class Models:
 def load_models(
     device: str | torch.device = "auto", name: str = "default", folder: Path | None = None
 ) -> Models:
-    """Load the networks.
+    """Load the networks of the cascade; nothing is downloaded.
 
     Args:
         device: "auto", "cpu", "cuda", "cuda:N", "mps", or a torch device.
@@ -110,6 +110,9 @@ def load_models(
     Raises:
         InputError: unknown model or device; missing or damaged weights; weights of another
             architecture.
+
+    Example:
+        >>> models = myops.load_models("cpu")
     """
     target = resolve_device(str(device))
     root = model_folder(name, folder)

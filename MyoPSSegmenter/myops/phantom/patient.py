@@ -69,6 +69,13 @@ class PhantomConfig:
     wide: float = 0.0
 
 
+# A patient to try the program with: a fresh infarct, all sequences with the contrasts of a clinical
+# scan, the heart as a reader expects it.
+SAMPLE = PhantomConfig(
+    dropout=False, normal_share=0.0, acute_share=1.0, random_contrast_share=0.0, upright=True
+)
+
+
 @dataclass(frozen=True)
 class PhantomPatient:
     """Images and truth of one synthetic patient, all on one grid, arrays (z, y, x).

@@ -98,10 +98,17 @@ def read_label_map(
     Args:
         path: label file of any format that images have.
         case: the images.
-        convention: out of `labels.CONVENTIONS`.
+        convention: how it numbers the structures: "myops", "emidec", "acdc" or "mnms".
+
+    Returns:
+        MyoPS labels uint16 (z, y, x) on the case's grid; nothing is resampled.
 
     Raises:
         InputError: an unreadable file, unknown labels, or another grid than the reference's.
+
+    Example:
+        >>> drawn = myops.read_label_map("expert.nii.gz", case, convention="emidec")
+        >>> numbers = myops.measure(case, drawn)
     """
     labels, warnings = read_on_case(path, case, convention)
     return Segmentation(

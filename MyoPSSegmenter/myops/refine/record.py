@@ -9,6 +9,7 @@ What a file says about images, start, models and results is verified; what it le
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from myops.checksum import array_sha256
 from myops.errors import InputError
 from myops.moments import is_moment, reading_seconds
 from myops.refine.rules import Rules
-from myops.text_files import read_json
+from myops.text_files import read_json, write_text
 
 if TYPE_CHECKING:
     from myops.refine.session import Session
@@ -117,6 +118,21 @@ def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
     }
 
 
+def write_record(path: str | Path, session: Session, timed: bool = True) -> Path:
+    """Write a session file, which `read_record` and `myops refine --prompts` read.
+
+    Args:
+        path: the file, usually `session.json`; its folder exists.
+        session: what was done.
+        timed: as for `to_record`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    text = json.dumps(to_record(session, timed), indent=2, ensure_ascii=False) + "\n"
+    return write_text(path, text)
+
+
 # A session never changes its images: they are read once, not at every save.
 _KNOWN_CHECKSUMS: WeakKeyDictionary[Session, dict[str, str]] = WeakKeyDictionary()
 
@@ -129,7 +145,11 @@ def session_images_sha256(session: Session) -> dict[str, str]:
 
 
 def read_record(path: str | Path) -> Record:
-    """Read a session file.
+    """Read a session file, to be done again by `replay`.
+
+    Args:
+        path: what `write_record`, `myops refine` or the Slicer module wrote, or a file written by
+            hand (see the top of this module).
 
     Raises:
         InputError: no such file, no JSON, or see `from_record`.

@@ -130,15 +130,31 @@ def _load_stored(name: str, device: torch.device) -> RefinerModel:
 
 
 class Refiner:
-    """A model at a case: `set_case`, then `predict` as often as wanted.
+    """A model at a case: `set_case`, then `predict` as often as wanted; a `Session` calls both.
 
     Encoding may run in another thread than predicting.
+
+    Example:
+        >>> session = myops.Session(myops.Refiner.load(), case, segmentation)
     """
 
     def __init__(self, model: RefinerModel) -> None:
         self.model = model
         self._inputs: _Inputs | None = None
         self._features: dict[int, Any] = {}
+
+    @classmethod
+    def load(cls, device: str | torch.device = "auto", name: str = "default") -> Refiner:
+        """A refiner with loaded weights.
+
+        Args:
+            device: as for `load_refiner`.
+            name: as for `load_refiner`.
+
+        Raises:
+            InputError: see `load_refiner`.
+        """
+        return cls(load_refiner(device, name))
 
     @property
     def encoded(self) -> frozenset[int]:

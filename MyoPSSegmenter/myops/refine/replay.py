@@ -55,6 +55,12 @@ def replay(
 
     Raises:
         InputError: other images or another start than recorded, or a step that is refused.
+
+    Example:
+        >>> record = myops.read_record("session.json")
+        >>> again = myops.replay(record, case, segmentation, myops.Refiner.load())
+        >>> again.differences
+        ()
     """
     _check_images(record, case)
     _check_start(record, segmentation)

@@ -101,6 +101,12 @@ class Session:
         case, start: as given; `start` is the segmentation before the first step.
         start_rules: the rules before the first step.
         steps: everything that was done, undo and redo included, in order.
+
+    Example:
+        >>> session = myops.Session(myops.Refiner.load(), case, segmentation)
+        >>> session.click("scar", slice_index=5, row=120, column=96)
+        >>> session.click("scar", slice_index=5, row=131, column=88, positive=False)
+        >>> corrected = session.segmentation()
     """
 
     def __init__(

@@ -40,7 +40,15 @@ REFERENCE = "reference"
 
 
 def analyze(study: Study) -> Results:
-    """Analyze a study, whole and by image quality."""
+    """Analyze a study, whole and by image quality.
+
+    Args:
+        study: from `read_study`.
+
+    Returns:
+        Agreement between readers, sessions and methods (CCC, ICC, Bland-Altman in g), paired tests
+        and times in s; what too few cases leave undefined is None, with the reason.
+    """
     methods = _methods(study.readings)
     by_quality = {
         name: _analyze([r for r in study.readings if r.case in cases], methods)
