@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -108,7 +108,7 @@ def offer(widget: Any, reason: str | None, tip: str) -> None:
     widget.toolTip = tip if reason is None else reason
 
 
-def fillChoices(box: Any, choices: list[tuple[str, str]], chosen: str) -> None:
+def fillChoices(box: Any, choices: Sequence[tuple[str, str]], chosen: str) -> None:
     """Put (id, title) pairs into a combo box, silently; an unknown choice is the first."""
     was = box.blockSignals(True)
     box.clear()

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from myops.cropping import SquareBox, candidate_image, crop_stack, grow, with_neighbors
+from myops.cropping import SquareBox, candidate_image, crop_stack, with_neighbors
 from myops.errors import InputError
+from myops.geometry_masks import grow_in_plane
 from myops.labels import lv_region
 from myops.models.build import build_prsn
 from myops.models.prsn import FUSIONS
@@ -104,7 +105,7 @@ def region_to_see(
     if whole is not None and whole.any() and rng.random() < config.found_share:
         box = jittered_tissue_box(patient, rng, whole)
         found = crop_stack(whole.astype(np.float32), box, config.size) > 0.5
-        return box, grow(found, config.margin).astype(np.float32)
+        return box, grow_in_plane(found, config.margin).astype(np.float32)
     return jittered_tissue_box(patient, rng), None
 
 
