@@ -1,4 +1,4 @@
-r"""The ten-minute tutorial of Docs/getting-started/slicer-ten-minutes.md, played on the module's own panel.
+r"""The tutorial of Docs/getting-started/slicer-ten-minutes.md, played on the module's own panel.
 
 In desktop Slicer, which quits afterwards with 0 or 1:
 
