@@ -186,7 +186,7 @@ class MyoPSSegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class MyoPSSegmenterLogic(ScriptedLoadableModuleLogic):
-    """The module's logic for scripts: `myops` does everything, see `MyoPSSegmenterLib.Logic`.
+    """The module's logic for scripts: `myops` does everything, see `MyoPSSegmenterLib.ModuleLogic`.
 
     Attributes:
         myops: the `MyoPSLogic` of Slicer's scene.
@@ -194,7 +194,7 @@ class MyoPSSegmenterLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        from MyoPSSegmenterLib.Logic import MyoPSLogic
+        from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
 
         self.myops = MyoPSLogic(slicer.mrmlScene)
 

@@ -11,9 +11,8 @@ import slicer
 
 from myops.errors import InputError
 from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES
-
-from .PatientLogic import CASE_ATTRIBUTE
-from .SceneBridge import volumeFromImage
+from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
+from MyoPSSegmenterLib.Steps.PatientLogic import CASE_ATTRIBUTE
 
 # What Slicer's Sample Data module shows, and what its script interface takes.
 CATEGORY = "MyoPS Segmenter"

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import Dependencies
-from .SampleData import makeSamplePatient, sampleFolder
+from MyoPSSegmenterLib.Runtime import Dependencies
+from MyoPSSegmenterLib.SampleData import makeSamplePatient, sampleFolder
 
 if TYPE_CHECKING:
     from myops.quantify.mass import TissueMass
-
-    from .Logic import MyoPSLogic
+    from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
 
 # A slow laptop without a graphics card.
 TIMEOUT_S = 600.0

@@ -17,9 +17,7 @@ The way of the data, one module an arrow::
 torch is loaded only by what needs a network.
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 
 __version__ = "0.2.0"
 
@@ -27,14 +25,14 @@ __version__ = "0.2.0"
 # say the same to type checkers; a test compares the two.
 PUBLIC = {
     # Images
-    "load_case": "myops.inputs",
+    "load_case": "myops.patients.provenance",
     "Case": "myops.case",
-    "Geometry": "myops.geometry",
+    "Geometry": "myops.geometry.grid",
     # Segmentation
-    "load_models": "myops.weights",
-    "Models": "myops.weights",
-    "segment": "myops.cascade",
-    "CascadeConfig": "myops.cascade",
+    "load_models": "myops.weights.files",
+    "Models": "myops.weights.files",
+    "segment": "myops.cascade.segment",
+    "CascadeConfig": "myops.cascade.segment",
     "Cancelled": "myops.errors",
     "Segmentation": "myops.segmentation",
     "read_label_map": "myops.quantify.label_map",
@@ -54,10 +52,10 @@ PUBLIC = {
     "Measurements": "myops.quantify.measurements",
     "ThresholdedScar": "myops.quantify.measurements",
     "TissueMass": "myops.quantify.mass",
-    "ConventionalSettings": "myops.quantify.conventional",
-    "compare": "myops.compare",
-    "Agreement": "myops.compare",
-    "write_results": "myops.output",
+    "ConventionalSettings": "myops.quantify.thresholds.methods",
+    "compare": "myops.evaluation.metrics",
+    "Agreement": "myops.evaluation.metrics",
+    "write_results": "myops.output.results",
     # Reader studies
     "read_study": "myops.study.read",
     "analyze_study": "myops.study.analysis:analyze",
@@ -74,23 +72,23 @@ __all__ = ["__version__", *PUBLIC]
 # Type checkers take this name for true; `typing` itself would take longer than all the rest here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from myops.cascade import CascadeConfig as CascadeConfig
-    from myops.cascade import segment as segment
+    from myops.cascade.segment import CascadeConfig as CascadeConfig
+    from myops.cascade.segment import segment as segment
     from myops.case import Case as Case
-    from myops.compare import Agreement as Agreement
-    from myops.compare import compare as compare
     from myops.errors import Cancelled as Cancelled
     from myops.errors import InputError as InputError
-    from myops.geometry import Geometry as Geometry
-    from myops.inputs import load_case as load_case
-    from myops.output import write_results as write_results
+    from myops.evaluation.metrics import Agreement as Agreement
+    from myops.evaluation.metrics import compare as compare
+    from myops.geometry.grid import Geometry as Geometry
+    from myops.output.results import write_results as write_results
+    from myops.patients.provenance import load_case as load_case
     from myops.phantom.files import write_phantom as write_phantom
-    from myops.quantify.conventional import ConventionalSettings as ConventionalSettings
     from myops.quantify.label_map import read_label_map as read_label_map
     from myops.quantify.mass import TissueMass as TissueMass
     from myops.quantify.measure import measure as measure
     from myops.quantify.measurements import Measurements as Measurements
     from myops.quantify.measurements import ThresholdedScar as ThresholdedScar
+    from myops.quantify.thresholds.methods import ConventionalSettings as ConventionalSettings
     from myops.refine.record import Record as Record
     from myops.refine.record import read_record as read_record
     from myops.refine.record import write_record as write_record
@@ -107,8 +105,8 @@ if TYPE_CHECKING:
     from myops.study.reading import Reading as Reading
     from myops.study.reading import Study as Study
     from myops.study.results import Results as _Results
-    from myops.weights import Models as Models
-    from myops.weights import load_models as load_models
+    from myops.weights.files import Models as Models
+    from myops.weights.files import load_models as load_models
 
     analyze_study = _analyze
     StudyResults = _Results
@@ -126,17 +124,3 @@ else:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Package(ModuleType):
-    """A package in which a public function goes before a submodule of the same name.
-
-    Python puts each submodule into its package under its name. `myops.compare` is both.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in PUBLIC and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

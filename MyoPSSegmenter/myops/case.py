@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .canonical import (
+from myops.errors import InputError
+from myops.geometry.canonical import (
     OriginalGrid,
     canonical_grid,
     check_stack_axis,
     from_canonical,
     to_canonical,
 )
-from .checksum import array_sha256
-from .errors import InputError
-from .geometry import Geometry, from_sitk, to_sitk
-from .io import check_grid, read_image
-from .io.geometry_notes import (
+from myops.geometry.grid import Geometry, from_sitk, to_sitk
+from myops.geometry.resampling import resample
+from myops.io import check_grid, read_image
+from myops.io.checksum import array_sha256
+from myops.io.file_names import find_sequences, stem
+from myops.io.geometry_notes import (
     add_notes,
     differ,
     geometry_notes,
@@ -29,11 +31,9 @@ from .io.geometry_notes import (
     stored_notes,
     without_notes,
 )
-from .naming import find_sequences, stem
-from .pixels import read_pixels
-from .readable import readable
-from .resampling import resample
-from .sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES
+from myops.io.pixels import read_pixels
+from myops.io.readable import readable
+from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

@@ -15,13 +15,13 @@ import click
 
 from myops import __version__
 from myops.commands.options import PATH, device_option, image_options, landmark_options
-from myops.commands.screen import print_measurements, progress_bar, show_every_letter
+from myops.commands.terminal import print_measurements, progress_bar, show_every_letter
 from myops.errors import InputError
-from myops.readable import visible
+from myops.io.readable import visible
 
 if TYPE_CHECKING:
-    from myops.inputs import Inputs
-    from myops.quantify.orientation import Landmarks
+    from myops.patients.provenance import Inputs
+    from myops.quantify.regional.orientation import Landmarks
 
 # The shell's exit codes: 2 for input that cannot be used, 128 + SIGINT after Ctrl-C.
 BAD_INPUT = 2
@@ -118,13 +118,13 @@ def segment(
     FOLDER holds files named as in MyoPS (*_C0, *_DE or *_LGE, *_T2); --lge, --bssfp and --t2 name
     them one by one. At least an LGE or a bSSFP image is needed.
     """
-    from myops.cascade import segment as run_cascade
+    from myops.cascade.segment import segment as run_cascade
     from myops.case import images_sha256
-    from myops.earlier_results import check_no_corrections, check_same_images
-    from myops.inputs import INPUTS_FILE, read_case
-    from myops.output import check_writable, write_results
+    from myops.output.earlier_results import check_no_corrections, check_same_images
+    from myops.output.results import check_writable, write_results
+    from myops.patients.provenance import INPUTS_FILE, read_case
     from myops.quantify.measure import measure
-    from myops.weights import load_models
+    from myops.weights.files import load_models
 
     case = read_case(inputs)
     check_writable(output)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .sequences import SEQUENCE_TITLES
-from .structures import SHOWN_BY, STRUCTURES
+from myops.sequences import SEQUENCE_TITLES
+from myops.structures import SHOWN_BY, STRUCTURES
 
 if TYPE_CHECKING:
-    from .case import Case
+    from myops.case import Case
 
 # A part of the wall counts as shown when no more than this share of it is hidden: at the edge of a
 # field of view rounding decides about single voxels.

@@ -21,16 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops import labels as regions
-from myops.canonical import canonical_grid, to_canonical
 from myops.errors import InputError
-from myops.geometry import from_sitk
-from myops.label_maps import (
-    LabelFile,
-    anatomy_warnings,
-    on_grid,
-    read_label_file,
-    read_mask_file,
-)
+from myops.geometry.canonical import canonical_grid, to_canonical
+from myops.geometry.grid import from_sitk
+from myops.label_maps import LabelFile, anatomy_warnings, on_grid, read_label_file, read_mask_file
 from myops.labels import DEFAULT_CONVENTION, MVO, MYOPS, check_convention
 from myops.sequences import GRID_SEQUENCES, SEQUENCES
 from myops.structures import ASSESSABLE
@@ -83,7 +77,7 @@ class LabeledCase:
     @cached_property
     def image_checksums(self) -> frozenset[str]:
         """What these images are, whatever they are called (`learned.image_checksums`)."""
-        from myops.learned import image_checksums
+        from myops.weights.learned import image_checksums
 
         return image_checksums(self.images)
 

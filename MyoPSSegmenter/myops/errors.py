@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .readable import visible
+from myops.io.readable import visible
 
 
 class InputError(ValueError):

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .align import estimate_shift_mm
-from .canonical import canonical_grid
-from .case import Case
-from .geometry import Geometry
+from myops.case import Case
+from myops.geometry.canonical import canonical_grid
+from myops.geometry.grid import Geometry
+from myops.registration import estimate_shift_mm
 
 # Published misregistration of the LV center between sequences is 3.3 mm (PMC8285264): more than
 # this is worth a look before scar and edema are compared.

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import labels as regions
-from .canonical import canonical_grid, from_canonical, to_canonical
-from .earlier_results import mark_warning
-from .errors import InputError
-from .geometry import GRID_TOLERANCE_MM, Geometry, from_sitk
-from .io import read_image
-from .io.geometry_notes import MARK_KEY, geometry_notes
-from .labels import CONVENTIONS, DEFAULT_CONVENTION, check_convention
+from myops import labels as regions
+from myops.errors import InputError
+from myops.geometry.canonical import canonical_grid, from_canonical, to_canonical
+from myops.geometry.grid import GRID_TOLERANCE_MM, Geometry, from_sitk
+from myops.io import read_image
+from myops.io.geometry_notes import MARK_KEY, geometry_notes
+from myops.labels import CONVENTIONS, DEFAULT_CONVENTION, check_convention
+from myops.output.earlier_results import mark_warning
 
 if TYPE_CHECKING:
-    from .case import Case
+    from myops.case import Case
 
 # Less of the blood pool inside the wall than this is the other ventricle, or another convention.
 LEAST_SHARE_INSIDE = 0.5

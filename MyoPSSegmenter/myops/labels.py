@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .errors import InputError
-from .structures import LABEL_VALUES, STRUCTURES
+from myops.errors import InputError
+from myops.structures import LABEL_VALUES, STRUCTURES
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from myops.geometry import Geometry
+from myops.geometry.grid import Geometry
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def main() -> None:
     status = slicer.util.EXIT_FAILURE
     try:
         _installExtension()
-        from MyoPSSegmenterLib import Dependencies
+        from MyoPSSegmenterLib.Runtime import Dependencies
 
         Dependencies.install(lambda fraction, stage: print(f"{fraction:4.0%} {stage}"))
         lacking = Dependencies.missing()

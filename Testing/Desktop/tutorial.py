@@ -142,8 +142,8 @@ def _brightMyocardium(logic: Any) -> tuple[int, int, int]:
 
 def _click(logic: Any, index: int, row: int, column: int) -> None:
     """Place a point with the tool in hand, as a click in a view does."""
-    from MyoPSSegmenterLib.SceneBridge import worldFromVoxel
-    from MyoPSSegmenterLib.Views import setSlice
+    from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
+    from MyoPSSegmenterLib.Scene.Views import setSlice
 
     setSlice(slicer.mrmlScene, logic.patient.case, index)
     logic.correction.setCurrentSlice(index)

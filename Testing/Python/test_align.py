@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from myops.align import MAX_SHIFT_MM, Alignment, estimate_shift_mm, find_alignment
 from myops.case import Case, case_from_images
 from myops.errors import InputError
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
+from myops.registration import MAX_SHIFT_MM, Alignment, estimate_shift_mm, find_alignment
 
 SEEDS = (503, 508)
 # An oblique short axis: x, y and z are columns.

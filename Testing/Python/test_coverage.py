@@ -23,15 +23,15 @@ from test_report import rendered, words
 from myops.case import case_from_images
 from myops.coverage import hidden_tissues, reasons_here, reasons_of_heart, shown
 from myops.labels import MYOPS
-from myops.output import write_results
-from myops.quantify import regional_tables
+from myops.output.results import write_results
 from myops.quantify.label_map import measure_label_map
 from myops.quantify.measure import measure
-from myops.quantify.regional import regional
+from myops.quantify.regional import tables as regional_tables
+from myops.quantify.regional.analysis import regional
 from myops.quantify.tables import csv_text, plain
 from myops.quantify.tables import rows as all_rows
 from myops.report.bullseye import segment_value
-from myops.report.tiles import make_tiles
+from myops.report.panels import make_tiles
 
 SLICE_G = 1.5 * 1.5 * 10 / 1000 * 1.05
 

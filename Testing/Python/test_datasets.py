@@ -12,7 +12,7 @@ from oblique import OBLIQUE
 
 from myops.datasets import case_readers, find_cases, phantom_case, phantom_readers
 from myops.errors import InputError
-from myops.geometry import to_sitk
+from myops.geometry.grid import to_sitk
 from myops.phantom.patient import PhantomConfig, generate_patient
 
 

@@ -14,7 +14,7 @@ from odd_heart import AFFINE, WALL_G, nifti
 from myops.case import load_case
 from myops.datasets import find_cases
 from myops.errors import InputError
-from myops.geometry import from_sitk
+from myops.geometry.grid import from_sitk
 from myops.io import read_image
 from myops.label_maps import anatomy_warnings, inside_wall, on_grid, read_label_file, read_on_case
 from myops.labels import CONVENTIONS
@@ -167,7 +167,7 @@ def test_labels_without_header_of_another_size_are_refused(tmp_path, case):
 
 
 def test_labels_of_another_image_on_the_same_grid_are_told(tmp_path):
-    from myops.output import write_results
+    from myops.output.results import write_results
     from myops.quantify.label_map import measure_label_map, read_label_map
 
     first = load_case(lge=nifti(tmp_path / "a_DE.nii", LGE))

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from myops.cascade.network_inputs import present_flags
 from myops.case import Case, load_case, reference_of
 from myops.commands.options import place_options
-from myops.cropping import present_flags
 from myops.dicom.series_names import sequence_in
 from myops.errors import InputError
-from myops.naming import sequence_of
+from myops.io.file_names import sequence_of
 from myops.phantom.contrast import PHYSICAL
 from myops.phantom.files import SUFFIXES
-from myops.report.tiles import OUTLINES
+from myops.report.panels import OUTLINES
 from myops.sequences import (
     ASKED_SEQUENCES,
     FILE_PATTERNS,

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from myops import compare, coverage, labels, slicer_segmentation
+from myops import coverage, labels
 from myops.errors import InputError
+from myops.evaluation import metrics, region_growing
+from myops.io import seg_nrrd
 from myops.quantify import mass
-from myops.refine import growing, rules, saved_tables
+from myops.refine import rules, state_tables
 from myops.refine.prompts import STRUCTURES as PROMPTED
-from myops.report import colors, mosaic, pdf, tiles
+from myops.report import colors, montage, panels, pdf
 from myops.sequences import NETWORK_SEQUENCES, SEQUENCES
 from myops.structures import (
     ASSESSABLE,
@@ -112,18 +114,18 @@ def test_names_values_and_places_in_the_table_fit_together():
 def test_every_structure_has_a_color_a_name_and_a_line_in_pictures(name):
     assert colors.COLORS[name] == STRUCTURES[name].color
     assert colors.NAMES[name] == STRUCTURES[name].title
-    assert name in mosaic.LINES
+    assert name in montage.LINES
 
 
 @pytest.mark.parametrize("name", LABEL_VALUES)
 def test_every_label_is_read_kept_and_written(name):
     value = LABEL_VALUES[name]
     assert labels.to_known_labels(np.array([value])).tolist() == [value]
-    assert value in saved_tables.KNOWN_LABELS
-    segment = slicer_segmentation.SEGMENTS[name]
-    assert segment.title in slicer_segmentation._segment_fields(name, "")["Name"]
-    assert slicer_segmentation._segment_fields(name, "")["LabelValue"] == str(value)
-    assert slicer_segmentation.terminology(segment).count("~") == 6
+    assert value in state_tables.KNOWN_LABELS
+    segment = seg_nrrd.SEGMENTS[name]
+    assert segment.title in seg_nrrd._segment_fields(name, "")["Name"]
+    assert seg_nrrd._segment_fields(name, "")["LabelValue"] == str(value)
+    assert seg_nrrd.terminology(segment).count("~") == 6
 
 
 @pytest.mark.parametrize("name", MEASURED)
@@ -138,18 +140,18 @@ def test_everything_measured_has_a_mass_or_a_reason_and_a_color_on_paper(name):
 
 
 def test_what_is_compared_has_its_mask_its_domain_and_a_mass_if_it_is_muscle():
-    assert list(compare.REGIONS) == list(COMPARED)
-    assert {"mvo"} == compare.OPTIONAL
-    assert {"scar", "edema", "scar_or_edema", "mvo"} == compare.WITHIN_HEART
-    assert compare.WITHIN_HEART | {"myocardium"} == compare.MUSCLE
+    assert list(metrics.REGIONS) == list(COMPARED)
+    assert {"mvo"} == metrics.OPTIONAL
+    assert {"scar", "edema", "scar_or_edema", "mvo"} == metrics.WITHIN_HEART
+    assert metrics.WITHIN_HEART | {"myocardium"} == metrics.MUSCLE
 
 
 @pytest.mark.parametrize("name", DISEASE)
 def test_disease_is_outlined_and_hidden_with_the_sequence_that_shows_it(name):
     (sequence,) = STRUCTURES[name].seen_on
-    assert name in tiles.OUTLINES[sequence]
+    assert name in panels.OUTLINES[sequence]
     assert coverage.SHOWN_BY[name] == sequence
-    assert growing.SHOWN_IN[name][0] == sequence
+    assert region_growing.SHOWN_IN[name][0] == sequence
 
 
 @pytest.mark.parametrize("name", CORRECTED)
@@ -158,15 +160,15 @@ def test_what_a_reader_corrects_has_rules(name):
     assert rules.ADDED[name] in STRUCTURES[name].values
     assert name in rules.TAKES_FROM
     assert name == "myocardium" or name in rules.GIVES_TO
-    assert name in growing.SHOWN_IN
+    assert name in region_growing.SHOWN_IN
 
 
 def test_the_networks_sizes_follow_the_tables():
-    from myops.models import dssnet, refiner
-    from myops.training import clicks
+    from myops.networks import dssnet, refiner
+    from myops.training.data import simulated_clicks
 
     assert refiner.SEQUENCES == dssnet.SEQUENCES == len(NETWORK_SEQUENCES) == 3
-    assert refiner.STRUCTURES == len(CORRECTED) == len(clicks.CLASSES_OF) == 5
+    assert refiner.STRUCTURES == len(CORRECTED) == len(simulated_clicks.CLASSES_OF) == 5
     assert refiner.TISSUES == len(NETWORK_TISSUES) == 4
 
 

@@ -10,11 +10,11 @@ from circle_heart import circle_case, circle_labels, sitk_image
 from click.testing import CliRunner
 
 from myops.cli import cli
-from myops.compare import compare_files
 from myops.datasets import case_readers
 from myops.errors import InputError
+from myops.evaluation.metrics import compare_files
+from myops.io.pixels import read_pixels
 from myops.label_maps import anatomy_warnings, read_label_file
-from myops.pixels import read_pixels
 from myops.study.masks import scar_mass_g
 
 labels = circle_labels()

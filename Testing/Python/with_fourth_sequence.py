@@ -15,16 +15,16 @@ from circle_heart import (
 )
 from click.testing import CliRunner
 
-from myops.cascade import CascadeConfig, _warnings
+from myops.cascade.network_inputs import finder_input, refiner_box, refiner_input
+from myops.cascade.segment import CascadeConfig, _warnings
 from myops.case import load_case, load_case_folder
 from myops.cli import cli
-from myops.cropping import finder_input, refiner_box, refiner_input
 from myops.dicom.series_names import sequence_word
 from myops.errors import InputError
-from myops.naming import find_sequences
-from myops.output import write_results
+from myops.io.file_names import find_sequences
+from myops.output.results import write_results
 from myops.quantify.measure import measure
-from myops.report.tiles import make_tiles
+from myops.report.panels import make_tiles
 
 labels = circle_labels()
 t1 = (400 + 800 * (labels > 0) + circle_lge(labels, 3) / 9).astype(np.float32)

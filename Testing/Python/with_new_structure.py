@@ -8,15 +8,15 @@ import numpy as np
 from circle_heart import circle_case, circle_labels, circle_segmentation, sitk_image
 
 from myops import labels as regions
-from myops.compare import compare
-from myops.output import write_results
+from myops.evaluation.metrics import compare
+from myops.io.seg_nrrd import with_segment_headers
+from myops.output.results import write_results
 from myops.quantify.mass import tissue_masses
 from myops.quantify.measure import measure
 from myops.quantify.text import as_text
-from myops.refine.saved_tables import KNOWN_LABELS
+from myops.refine.state_tables import KNOWN_LABELS
 from myops.report.figures import legend_names
-from myops.report.tiles import make_tiles
-from myops.slicer_segmentation import with_segment_headers
+from myops.report.panels import make_tiles
 
 plane = np.array([[200] * 60 + [2221] * 30 + [2223] * 10 + [500] * 50], np.uint16)
 masses = tissue_masses(plane, frozenset({"scar", "edema"}), 0.1)

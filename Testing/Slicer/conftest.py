@@ -97,9 +97,9 @@ def phantomFolder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def segmentedCase(phantomFolder: Path) -> tuple[Any, Any]:
     """Give the phantom's Case and its automatic Segmentation; takes some seconds, once."""
     pytest.importorskip("torch", reason="torch is not installed")
-    from myops.cascade import segment
+    from myops.cascade.segment import segment
     from myops.case import load_case_folder
-    from myops.weights import load_models
+    from myops.weights.files import load_models
 
     case = load_case_folder(phantomFolder)
     return case, segment(case, load_models(device="cpu"))

@@ -11,14 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import SimpleITK as sitk
 
+from myops.io.file_names import find_sequences
 from myops.labels import MVO
-from myops.naming import find_sequences
 from myops.quantify.label_map import read_label_map
-from myops.refine.no_refiner import NoRefiner
+from myops.refine.missing_refiner import NoRefiner
 from myops.refine.session import Session
 from myops.segmentation import Segmentation
-from MyoPSSegmenterLib.SceneBridge import caseFromVolumes, volumeFromImage
-from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode, publishLabels
+from MyoPSSegmenterLib.Scene.SceneBridge import caseFromVolumes, volumeFromImage
+from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, publishLabels
 
 SEED = 3
 

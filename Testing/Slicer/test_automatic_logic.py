@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from myops.errors import InputError
-from MyoPSSegmenterLib import AutomaticLogic as module
-from MyoPSSegmenterLib import Devices
-from MyoPSSegmenterLib.AutomaticLogic import AutomaticLogic
-from MyoPSSegmenterLib.BackgroundWork import BackgroundWork
-from MyoPSSegmenterLib.CorrectionLogic import CorrectionLogic
-from MyoPSSegmenterLib.Events import Events
-from MyoPSSegmenterLib.PatientLogic import PatientLogic
-from MyoPSSegmenterLib.SegmentationNodes import readLabels
+from MyoPSSegmenterLib.Runtime import Devices
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
+from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene.SegmentationNodes import readLabels
+from MyoPSSegmenterLib.Steps import AutomaticLogic as module
+from MyoPSSegmenterLib.Steps.AutomaticLogic import AutomaticLogic
+from MyoPSSegmenterLib.Steps.CorrectionLogic import CorrectionLogic
+from MyoPSSegmenterLib.Steps.PatientLogic import PatientLogic
 
 TIMEOUT_S = 120.0
 SEGMENTATION = "vtkMRMLSegmentationNode"
@@ -217,7 +217,7 @@ def test_running_again_after_manual_work_asks_and_makes_a_new_version(desk, netw
 
 
 def test_work_of_the_segment_editor_that_was_not_adopted_yet_counts_as_manual(desk, networks):
-    from MyoPSSegmenterLib.SegmentationNodes import publishLabels
+    from MyoPSSegmenterLib.Scene.SegmentationNodes import publishLabels
 
     desk.segment()
     labels = desk.correction.labels.copy()
@@ -367,7 +367,7 @@ def test_devices_answer_at_once_and_look_for_gpus_in_the_background(desk, monkey
 def test_a_device_that_cannot_run_a_test_kernel_is_replaced_by_the_cpu(desk, networks, monkeypatch):
     monkeypatch.setattr(module, "usableDevice", Devices.usableDevice)
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr("myops.models.device.resolve_device", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr("myops.networks.device.resolve_device", lambda name: torch.device("cuda:0"))
     monkeypatch.setattr(
         Devices, "kernelProblem", lambda device: "no kernel image is available for execution"
     )

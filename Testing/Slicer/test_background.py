@@ -10,8 +10,8 @@ import weakref
 import pytest
 
 from myops.errors import InputError
-from MyoPSSegmenterLib.BackgroundWork import BackgroundWork, Task, inWords
-from MyoPSSegmenterLib.Events import Events
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task, inWords
+from MyoPSSegmenterLib.Runtime.Events import Events
 
 TIMEOUT_S = 20.0
 

@@ -11,12 +11,12 @@ from offscreen import OffscreenViews
 from myops import labels as regions
 from myops.case import restore
 from myops.report.colors import rgb
-from MyoPSSegmenterLib.BackgroundWork import BackgroundWork
-from MyoPSSegmenterLib.CorrectionLogic import CorrectionLogic
-from MyoPSSegmenterLib.Events import Events
-from MyoPSSegmenterLib.SceneBridge import volumeFromImage, voxelFromWorld, worldFromVoxel
-from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode, readLabels
-from MyoPSSegmenterLib.Views import VIEWS, setSlice, showSequences
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
+from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage, voxelFromWorld, worldFromVoxel
+from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, readLabels
+from MyoPSSegmenterLib.Scene.Views import VIEWS, setSlice, showSequences
+from MyoPSSegmenterLib.Steps.CorrectionLogic import CorrectionLogic
 
 TIMEOUT_S = 60.0
 # A click hits a pixel of the window: half of one in both directions, in voxels of the image.

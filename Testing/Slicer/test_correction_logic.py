@@ -17,18 +17,23 @@ from myops.errors import InputError
 from myops.refine import refiner as refiners
 from myops.refine.record import from_record, to_record
 from myops.refine.replay import replay
-from myops.refine.saved import to_state
 from myops.refine.session import Session
-from MyoPSSegmenterLib.BackgroundWork import BackgroundWork
-from MyoPSSegmenterLib.CorrectionLogic import CorrectionLogic
-from MyoPSSegmenterLib.Events import Events
-from MyoPSSegmenterLib.SceneBridge import sliceAxes, sliceNormal, volumeFromImage, worldFromVoxel
-from MyoPSSegmenterLib.SegmentationNodes import (
+from myops.refine.state_file import to_state
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
+from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene.SceneBridge import (
+    sliceAxes,
+    sliceNormal,
+    volumeFromImage,
+    worldFromVoxel,
+)
+from MyoPSSegmenterLib.Scene.SegmentationNodes import (
     createSegmentationNode,
     publishLabels,
     readLabels,
     showMask,
 )
+from MyoPSSegmenterLib.Steps.CorrectionLogic import CorrectionLogic
 
 TIMEOUT_S = 60.0
 # Loaded once for all tests.
@@ -480,14 +485,14 @@ def test_the_current_slice_is_encoded_first(fresh, monkeypatch):
 
 
 def test_without_torch_clicks_say_what_is_missing_and_the_rest_works(fresh, monkeypatch):
-    monkeypatch.setattr("MyoPSSegmenterLib.Encoding.hasTorch", lambda: False)
+    monkeypatch.setattr("MyoPSSegmenterLib.Steps.RefinerLoading.hasTorch", lambda: False)
     fresh.start()
     assert fresh.logic.refinerState == "missing" and "PyTorch" in fresh.logic.refinerProblem
     status = fresh.logic.addClick(fresh.ras(*scarPixel(fresh.automatic.labels)), False)
     assert status.startswith("ignored: Clicks and boxes need PyTorch")
     assert fresh.logic.expand(2.0) == "done" and fresh.logic.undo() == "done"
     assert np.array_equal(fresh.logic.labels, fresh.automatic.labels)
-    monkeypatch.setattr("MyoPSSegmenterLib.Encoding.hasTorch", lambda: True)
+    monkeypatch.setattr("MyoPSSegmenterLib.Steps.RefinerLoading.hasTorch", lambda: True)
     fresh.logic.setRefiner("cpu")  # it was installed meanwhile
     fresh.settle()
     assert fresh.logic.addClick(fresh.ras(*scarPixel(fresh.automatic.labels)), False) == "done"
@@ -645,11 +650,11 @@ def corrected(desk):
 
 
 def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(desk, monkeypatch):
-    from myops.refine import carry
+    from myops.refine import propagate
 
     # The refiner is not sure enough of itself in this phantom; here the proposal counts, not it.
-    unsure = functools.partial(carry.carry, least_confidence=0.2)
-    monkeypatch.setattr("myops.refine.carry.carry", unsure)
+    unsure = functools.partial(propagate.carry, least_confidence=0.2)
+    monkeypatch.setattr("myops.refine.propagate.carry", unsure)
     k = corrected(desk)
     before = desk.logic.labels
     desk.work.waitFor(desk.logic.proposeCarry(), TIMEOUT_S)
@@ -666,7 +671,7 @@ def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(des
 
 def aProposal(desk, k):
     """A proposal for one neighbor of a slice, as `carry` makes it."""
-    from myops.refine.carry import CarriedSlice, Proposal
+    from myops.refine.propagate import CarriedSlice, Proposal
 
     labels = desk.logic.labels.copy()
     other = k - 1 if k else k + 1
@@ -678,7 +683,7 @@ def aProposal(desk, k):
 def proposed(desk, monkeypatch):
     k = corrected(desk)
     proposal = aProposal(desk, k)
-    monkeypatch.setattr("myops.refine.carry.carry", lambda *_: proposal)
+    monkeypatch.setattr("myops.refine.propagate.carry", lambda *_: proposal)
     desk.work.waitFor(desk.logic.proposeCarry(), TIMEOUT_S)
     assert desk.logic.proposal is proposal
     return proposal
@@ -713,7 +718,7 @@ def test_any_other_change_makes_a_proposal_void(desk, monkeypatch):
 def test_a_proposal_for_labels_that_changed_meanwhile_is_not_shown(desk, monkeypatch):
     k = corrected(desk)
     proposal = aProposal(desk, k)
-    monkeypatch.setattr("myops.refine.carry.carry", lambda *_: proposal)
+    monkeypatch.setattr("myops.refine.propagate.carry", lambda *_: proposal)
     task = desk.logic.proposeCarry()
     desk.logic.undo()
     desk.work.waitFor(task, TIMEOUT_S)

@@ -12,7 +12,7 @@ import pytest
 import slicer
 
 from myops.errors import InputError
-from MyoPSSegmenterLib import Dependencies
+from MyoPSSegmenterLib.Runtime import Dependencies
 
 
 class Installer:

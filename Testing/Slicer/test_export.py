@@ -11,17 +11,17 @@ import SimpleITK as sitk
 import slicer
 from infarct_patient import LabelsOnly, erode_scar, no_patient, write_infarct_patient
 
-from myops.canonical import to_canonical
 from myops.errors import InputError
+from myops.geometry.canonical import to_canonical
+from myops.io.seg_nrrd import SEGMENTS
 from myops.labels import to_known_labels
-from myops.output import FORMATS
-from myops.slicer_segmentation import SEGMENTS
-from MyoPSSegmenterLib import ExportLogic
-from MyoPSSegmenterLib.BackgroundWork import BackgroundWork
-from MyoPSSegmenterLib.Events import Events
-from MyoPSSegmenterLib.ExportLogic import exportInBackground, prepareExport
-from MyoPSSegmenterLib.QuantifyLogic import QuantifyLogic
-from MyoPSSegmenterLib.SegmentationNodes import readLabels
+from myops.output.results import FORMATS
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
+from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene.SegmentationNodes import readLabels
+from MyoPSSegmenterLib.Steps import ExportLogic
+from MyoPSSegmenterLib.Steps.ExportLogic import exportInBackground, prepareExport
+from MyoPSSegmenterLib.Steps.QuantifyLogic import QuantifyLogic
 
 ALL_FILES = {
     "segmentation.seg.nrrd",
@@ -75,7 +75,7 @@ def without_packages(monkeypatch, *names) -> None:
     real = ExportLogic.missing_packages
 
     def missing(name):
-        from myops.output import NEEDED_PACKAGES
+        from myops.output.results import NEEDED_PACKAGES
 
         return tuple(p for p in NEEDED_PACKAGES.get(name, ()) if p in names) or real(name)
 

@@ -13,21 +13,21 @@ from infarct_patient import true_segmentation, write_infarct_patient
 from table_columns import tableColumns
 
 from myops.case import load_case_folder
-from myops.quantify.conventional import ConventionalSettings, rule_title
 from myops.quantify.mass import tissue_masses
 from myops.quantify.measure import Measurements, measure
+from myops.quantify.thresholds.methods import ConventionalSettings, rule_title
 from myops.report.bullseye import segment_place, segment_value
-from MyoPSSegmenterLib import MeasurementNodes as nodes
-from MyoPSSegmenterLib.BullsEye import (
+from MyoPSSegmenterLib.Scene import MeasurementTables as nodes
+from MyoPSSegmenterLib.Scene.BullsEye import (
     borderLine,
     bullsEyePlot,
     fitToView,
     segmentColor,
     segmentLine,
 )
-from MyoPSSegmenterLib.SlicePlot import emptySlicePlot, slicePlot
-from MyoPSSegmenterLib.Strokes import strokePoints
-from MyoPSSegmenterLib.TableNodes import emptyTable, fillTable, tableNode
+from MyoPSSegmenterLib.Scene.SlicePlot import emptySlicePlot, slicePlot
+from MyoPSSegmenterLib.Scene.StrokeFont import strokePoints
+from MyoPSSegmenterLib.Scene.TableNodes import emptyTable, fillTable, tableNode
 
 
 @pytest.fixture(scope="module")

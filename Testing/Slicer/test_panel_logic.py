@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from infarct_patient import LabelsOnly, write_infarct_patient
 
-from MyoPSSegmenterLib import PanelLogic as protocols
-from MyoPSSegmenterLib.Events import Events
-from MyoPSSegmenterLib.Logic import MyoPSLogic
+from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
+from MyoPSSegmenterLib.Panels import PanelLogic as protocols
+from MyoPSSegmenterLib.Runtime.Events import Events
 
 PANELS = Path(protocols.__file__).parent / "Panels"
 STEPS = {

@@ -17,10 +17,10 @@ import vtk
 from myops.case import load_case_folder
 from myops.errors import InputError
 from myops.info import describe
-from MyoPSSegmenterLib.BackgroundWork import BackgroundWork
-from MyoPSSegmenterLib.Events import Events
-from MyoPSSegmenterLib.PatientLogic import PatientLogic
-from MyoPSSegmenterLib.SceneBridge import imageFromVolume, volumeFromImage
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
+from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene.SceneBridge import imageFromVolume, volumeFromImage
+from MyoPSSegmenterLib.Steps.PatientLogic import PatientLogic
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ def test_a_shifted_sequence_is_found_aligned_and_put_back(
 def test_an_alignment_keeps_the_transform_that_was_there(
     patient: SimpleNamespace, scene: Any
 ) -> None:
-    from MyoPSSegmenterLib.AlignmentNodes import alignedByMm, moveInWorld, removeAlignment
+    from MyoPSSegmenterLib.Scene.AlignmentNodes import alignedByMm, moveInWorld, removeAlignment
 
     node = volume(scene, 1)
     turned = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "turned")
@@ -320,7 +320,7 @@ def test_an_alignment_keeps_the_transform_that_was_there(
 
 
 def test_another_reference_ends_an_alignment(patient: SimpleNamespace, scene: Any) -> None:
-    from MyoPSSegmenterLib.AlignmentNodes import alignmentOf, moveInWorld
+    from MyoPSSegmenterLib.Scene.AlignmentNodes import alignmentOf, moveInWorld
 
     first, second, third = (volume(scene, seed) for seed in (1, 2, 3))
     patient.logic.setVolumes(bssfp=first, lge=second, t2=third)

@@ -10,7 +10,7 @@ import pytest
 import slicer
 import vtk
 
-from MyoPSSegmenterLib.PromptNodes import PromptNodes, viewNormal
+from MyoPSSegmenterLib.Scene.PromptNodes import PromptNodes, viewNormal
 
 
 class Heard:

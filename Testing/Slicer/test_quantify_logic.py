@@ -18,21 +18,21 @@ from table_columns import tableColumns
 
 from myops import labels as regions
 from myops.cli import cli
-from myops.quantify.conventional import ConventionalSettings
 from myops.quantify.label_map import measure_label_map
 from myops.quantify.mass import tissue_masses
 from myops.quantify.measure import measure
-from myops.quantify.orientation import Landmarks
+from myops.quantify.regional.orientation import Landmarks
 from myops.quantify.tables import plain
-from MyoPSSegmenterLib import MeasurementNodes as nodes
-from MyoPSSegmenterLib import QuantifyLogic as quantify_logic
-from MyoPSSegmenterLib.BackgroundWork import BackgroundWork
-from MyoPSSegmenterLib.Events import Events
-from MyoPSSegmenterLib.ExportLogic import prepareExport
-from MyoPSSegmenterLib.QuantifyLogic import QuantifyLogic
-from MyoPSSegmenterLib.RemoteHandle import handlePlace, sectorAngle
-from MyoPSSegmenterLib.SceneBridge import worldFromVoxel
-from MyoPSSegmenterLib.SegmentationNodes import readLabels
+from myops.quantify.thresholds.methods import ConventionalSettings
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
+from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene import MeasurementTables as nodes
+from MyoPSSegmenterLib.Scene.RemoteHandle import handlePlace, sectorAngle
+from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
+from MyoPSSegmenterLib.Scene.SegmentationNodes import readLabels
+from MyoPSSegmenterLib.Steps import QuantifyLogic as quantify_logic
+from MyoPSSegmenterLib.Steps.ExportLogic import prepareExport
+from MyoPSSegmenterLib.Steps.QuantifyLogic import QuantifyLogic
 
 HALF = "fwhm_half_of_maximum_volume"
 
@@ -209,14 +209,14 @@ def segment_mask(bench, segment_id) -> np.ndarray | None:
         return None
     found = slicer.vtkOrientedImageData()
     bench.correction.node.GetBinaryLabelmapRepresentation(segment_id, found)
-    from MyoPSSegmenterLib.SceneBridge import arrayOf, orientedImage
+    from MyoPSSegmenterLib.Scene.SceneBridge import arrayOf, orientedImage
 
     grid = orientedImage(bench.correction.case, np.zeros(bench.correction.labels.shape, np.uint8))
     whole = slicer.vtkOrientedImageData()
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
         found, grid, whole
     )
-    from myops.canonical import to_canonical
+    from myops.geometry.canonical import to_canonical
 
     return to_canonical(arrayOf(whole), bench.correction.case.original) != 0
 
@@ -269,7 +269,7 @@ def place_at(bench, angle: float, index: int = 2) -> tuple[float, float, float]:
 def usable_angle(bench) -> float:
     """A sector other than the automatic one that has healthy muscle."""
     case, labels = bench.correction.case, bench.correction.labels
-    from myops.quantify.remote import lv_angles_deg
+    from myops.quantify.thresholds.remote import lv_angles_deg
 
     angles = lv_angles_deg(regions.lv_region(labels), case.geometry.spacing_mm)
     healthy = regions.normal_myocardium(labels)
@@ -347,7 +347,7 @@ def test_the_point_follows_the_slice_that_is_looked_at(bench):
     bench.quantify.showRemote(True)
 
     def depth() -> float:
-        from MyoPSSegmenterLib.SceneBridge import voxelFromWorld
+        from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
 
         ras = [0.0, 0.0, 0.0]
         bench.quantify.remoteNode.GetNthControlPointPosition(0, ras)
@@ -361,7 +361,7 @@ def test_the_point_follows_the_slice_that_is_looked_at(bench):
 
 
 def test_angles_are_those_of_the_library(bench):
-    from myops.quantify.remote import lv_angles_deg
+    from myops.quantify.thresholds.remote import lv_angles_deg
 
     case, labels = bench.correction.case, bench.correction.labels
     angles = lv_angles_deg(regions.lv_region(labels), case.geometry.spacing_mm)
@@ -469,7 +469,7 @@ def test_landmarks_that_are_impossible_are_taken_back(bench):
     bench.quantify.setLandmarks(Landmarks(apex="first"))
     bench.work.waitForAll()
     assert bench.quantify.landmarks.apex == "first"
-    from myops.quantify.orientation import Click
+    from myops.quantify.regional.orientation import Click
 
     bench.quantify.setLandmarks(Landmarks(anterior_insertion=Click(999, 0, 0)))
     bench.work.waitForAll()
@@ -479,7 +479,7 @@ def test_landmarks_that_are_impossible_are_taken_back(bench):
 
 def test_the_bulls_eye_shows_what_is_chosen(bench):
     bench.measure()
-    from MyoPSSegmenterLib.BullsEye import findChart
+    from MyoPSSegmenterLib.Scene.BullsEye import findChart
 
     assert findChart(bench.scene).GetTitle().startswith("Scar")
     bench.quantify.setBullsEye("edema")
@@ -505,7 +505,7 @@ def test_a_cleared_patient_leaves_empty_tables_and_plots(bench):
     bench.events.emit("clear")
     for table in (nodes.massTable, nodes.methodsTable, nodes.segmentsTable, nodes.slicesTable):
         assert table(bench.scene).GetNumberOfRows() == 0
-    from MyoPSSegmenterLib.BullsEye import findChart
+    from MyoPSSegmenterLib.Scene.BullsEye import findChart
 
     assert findChart(bench.scene).GetTitle() == "Bull's-eye: not measured yet"
 

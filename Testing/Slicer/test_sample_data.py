@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from myops.case import load_case_folder
-from myops.worklist.patients import recognize
+from myops.patients.find import recognize
 from MyoPSSegmenterLib import SampleData
-from MyoPSSegmenterLib.SceneBridge import imageFromVolume
+from MyoPSSegmenterLib.Scene.SceneBridge import imageFromVolume
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from myops.case import case_from_images, restore
 from myops.errors import InputError
 from myops.io.geometry_notes import GeometryNotes, add_notes
-from MyoPSSegmenterLib.SceneBridge import (
+from MyoPSSegmenterLib.Scene.SceneBridge import (
     caseFromVolumes,
     imageFromVolume,
     orientedImage,

@@ -17,12 +17,12 @@ from directions import DIRECTIONS, OBLIQUE
 
 from myops.case import Case, case_from_images, restore
 from myops.errors import InputError
+from myops.io.seg_nrrd import SEGMENTS, terminology, with_segment_headers
 from myops.labels import MVO, MYOPS
 from myops.report.colors import rgb
-from myops.slicer_segmentation import SEGMENTS, terminology, with_segment_headers
 from myops.structures import rgb_of
-from MyoPSSegmenterLib.SceneBridge import arrayOf, volumeFromImage, worldFromVoxel
-from MyoPSSegmenterLib.SegmentationNodes import (
+from MyoPSSegmenterLib.Scene.SceneBridge import arrayOf, volumeFromImage, worldFromVoxel
+from MyoPSSegmenterLib.Scene.SegmentationNodes import (
     EXTRA_TAG,
     createSegmentationNode,
     hideMask,
@@ -317,7 +317,7 @@ def test_labels_stay_on_the_images_when_the_segmentation_is_under_a_transform(sc
 
 
 def test_a_volume_and_its_segmentation_under_one_transform_agree(scene: Any) -> None:
-    from MyoPSSegmenterLib.SceneBridge import caseFromVolumes
+    from MyoPSSegmenterLib.Scene.SceneBridge import caseFromVolumes
 
     volume, transform = scene_volume(scene, case_of()), turned(scene, 1.1)
     volume.SetAndObserveTransformNodeID(transform.GetID())

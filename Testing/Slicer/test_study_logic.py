@@ -18,10 +18,10 @@ import pytest
 
 from myops.errors import InputError
 from myops.labels import scar
-from myops.refine.saved import read_state
-from MyoPSSegmenterLib.Logic import MyoPSLogic
-from MyoPSSegmenterLib.SceneBridge import worldFromVoxel
-from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode
+from myops.refine.state_file import read_state
+from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
+from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
+from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode
 
 NAMES = ("patient 1", "patient 2", "Müller")
 
@@ -278,11 +278,11 @@ sys.path[:0] = [{here!r}]
 import slicer
 from made_scene import Scene
 from dataclasses import replace
-from MyoPSSegmenterLib.Logic import MyoPSLogic
-from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode
-from myops.cascade import CascadeConfig, segment
-from myops.weights import load_models
-from myops.checksum import array_sha256
+from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
+from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode
+from myops.cascade.segment import CascadeConfig, segment
+from myops.weights.files import load_models
+from myops.io.checksum import array_sha256
 
 made = Scene(Path({folder!r}).parent / "cache")
 logic = MyoPSLogic(made.scene)
@@ -327,7 +327,7 @@ def test_a_program_killed_at_any_moment_loses_no_saved_change(folder, seconds, l
     openStudy(logic, folder)
     assert any("was open when the program ended" in text for text in said)
     assert logic.study.recover() == "Müller"
-    from myops.checksum import array_sha256
+    from myops.io.checksum import array_sha256
 
     assert array_sha256(logic.correction.labels) in seen
     assert logic.study.status == "corrected"

@@ -10,14 +10,14 @@ from offscreen import OffscreenViews, sliceNodeNamed
 from scipy.spatial.transform import Rotation
 
 from myops.report.colors import rgb
-from MyoPSSegmenterLib.SceneBridge import (
+from MyoPSSegmenterLib.Scene.SceneBridge import (
     caseFromVolumes,
     volumeFromImage,
     vtkMatrix,
     worldFromVoxel,
 )
-from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode, publishLabels
-from MyoPSSegmenterLib.Views import (
+from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, publishLabels
+from MyoPSSegmenterLib.Scene.Views import (
     LAYOUT_ID,
     VIEWS,
     currentSlice,

@@ -17,14 +17,14 @@ import pytest
 import vtk
 
 from myops import labels as regions
-from myops.canonical import to_canonical
+from myops.evaluation.simulated_reader import next_click
+from myops.geometry.canonical import to_canonical
 from myops.labels import to_known_labels
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, dice
-from myops.refine.reader import next_click
 from myops.refine.rules import apply_mask
-from MyoPSSegmenterLib.Logic import MyoPSLogic
-from MyoPSSegmenterLib.SceneBridge import worldFromVoxel
-from MyoPSSegmenterLib.SegmentationNodes import readLabels
+from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
+from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
+from MyoPSSegmenterLib.Scene.SegmentationNodes import readLabels
 
 TIMEOUT_S = 300.0
 # A click with its mask and numbers; far above what it takes, for machines that do other work too.
@@ -248,7 +248,7 @@ def test_the_main_thread_is_never_held_up_while_the_networks_run(logic, phantomF
         if task.fraction >= 1.0:  # the result waits: taking it over is measured apart
             break
     logic.work.waitFor(task, TIMEOUT_S)
-    # The aim is 0.1 s on a machine of its own (Testing/benchmark_slicer.py); here others work too.
+    # The aim is 0.1 s on a machine of its own (Scripts/bench/slicer.py); here others work too.
     assert sorted(stalls)[int(0.99 * len(stalls))] < 0.1
     settle(logic)
 

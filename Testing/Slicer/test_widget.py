@@ -74,7 +74,7 @@ def loaded(panel: Any, phantomFolder: Path) -> Any:
 @pytest.fixture
 def segmented(loaded: Any, segmentedCase: tuple[Any, Any]) -> Any:
     """Give the widget with a patient and a segmentation."""
-    from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode
+    from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode
 
     logic, patient = loaded.logic.myops, loaded.logic.myops.patient
     node = createSegmentationNode(logic.scene, patient.case, patient.referenceNode, "Heart")
@@ -316,7 +316,7 @@ def test_the_chosen_device_is_remembered_with_the_scene(loaded: Any) -> None:
 def test_a_segmentation_of_a_saved_scene_can_be_corrected_further(
     loaded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from MyoPSSegmenterLib.AutomaticLogic import NODE_ATTRIBUTE
+    from MyoPSSegmenterLib.Steps.AutomaticLogic import NODE_ATTRIBUTE
 
     automatic, resumed = loaded.logic.myops.automatic, []
     monkeypatch.setattr(automatic, "resume", lambda *chosen: resumed.append(chosen))
@@ -330,7 +330,7 @@ def test_a_segmentation_of_a_saved_scene_can_be_corrected_further(
 
 
 def test_a_whole_run_opens_the_correction_and_zooms_in_on_the_heart(loaded: Any) -> None:
-    import MyoPSSegmenterLib.Views as views
+    import MyoPSSegmenterLib.Scene.Views as views
 
     logic = loaded.logic.myops
     node = views._sliceNodeNamed(logic.scene, "MyoPSLge")
@@ -879,7 +879,7 @@ holder.close()
 def test_the_install_button_shows_progress_and_then_frees_the_steps(
     loaded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from MyoPSSegmenterLib import Dependencies
+    from MyoPSSegmenterLib.Runtime import Dependencies
 
     absent = {"torch"}
     monkeypatch.setattr(Dependencies, "isInstalled", lambda name: name not in absent)
@@ -905,7 +905,7 @@ def test_a_failed_installation_is_said_in_plain_words(
     panel: Any, windows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from myops.errors import InputError
-    from MyoPSSegmenterLib import Dependencies
+    from MyoPSSegmenterLib.Runtime import Dependencies
 
     def install(progress: Callable[[float, str], None]) -> None:
         raise InputError("The internet cannot be reached; press Install again.")

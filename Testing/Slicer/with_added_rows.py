@@ -11,11 +11,15 @@ from standins.desktop import closePanel, desktop, openPanel
 
 from myops.case import restore
 from myops.quantify.mass import tissue_masses
-from MyoPSSegmenterLib import MeasurementNodes
-from MyoPSSegmenterLib.SceneBridge import volumeFromImage
-from MyoPSSegmenterLib.SegmentationNodes import createSegmentationNode, publishLabels, readLabels
-from MyoPSSegmenterLib.TableNodes import tableColumns
-from MyoPSSegmenterLib.Views import VIEWS, showSequences
+from MyoPSSegmenterLib.Scene import MeasurementTables
+from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
+from MyoPSSegmenterLib.Scene.SegmentationNodes import (
+    createSegmentationNode,
+    publishLabels,
+    readLabels,
+)
+from MyoPSSegmenterLib.Scene.TableNodes import tableColumns
+from MyoPSSegmenterLib.Scene.Views import VIEWS, showSequences
 
 made = Scene(Path(tempfile.mkdtemp()))
 scene = made.scene
@@ -39,8 +43,8 @@ segment = node.GetSegmentation().GetSegment("hemorrhage")
 told["segment"] = [segment.GetName(), segment.GetLabelValue()]
 told["kept"] = bool(np.array_equal(readLabels(node, case), labels))
 masses = tissue_masses(labels, frozenset({"scar", "edema"}), 0.0225)
-MeasurementNodes.updateMassTable(scene, masses)
-told["rows"] = tableColumns(MeasurementNodes.massTable(scene))["Tissue"]
+MeasurementTables.updateMassTable(scene, masses)
+told["rows"] = tableColumns(MeasurementTables.massTable(scene))["Tissue"]
 
 with desktop(scene) as windows:
     panel = openPanel()

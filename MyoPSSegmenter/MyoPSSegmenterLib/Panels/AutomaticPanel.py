@@ -7,9 +7,9 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from ..AutomaticLogic import NODE_ATTRIBUTE
-from ..PanelLogic import PanelLogic
-from .Panel import Panel, fillChoices
+from MyoPSSegmenterLib.Panels.Panel import Panel, fillChoices
+from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
+from MyoPSSegmenterLib.Steps.AutomaticLogic import NODE_ATTRIBUTE
 
 STEPS = 1000
 

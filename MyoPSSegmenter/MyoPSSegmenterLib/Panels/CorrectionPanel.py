@@ -9,10 +9,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from myops.structures import ASSESSABLE, CORRECTED, STRUCTURES
-
-from ..PanelLogic import PanelLogic
-from .Panel import Panel, offer
-from .Waiting import prompts
+from MyoPSSegmenterLib.Panels.Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
+from MyoPSSegmenterLib.Panels.Waiting import prompts
 
 # As Correction.ui names them: "bloodPoolButton".
 BUTTONS = {name: name[0] + name.title().replace("_", "")[1:] + "Button" for name in CORRECTED}
@@ -146,7 +145,7 @@ class CorrectionPanel(Panel):
         suggestion = self.logic.correction.lookHereNext()
         if suggestion is None:
             return  # the logic has said so
-        from ..Views import setSlice
+        from MyoPSSegmenterLib.Scene.Views import setSlice
 
         setSlice(self.logic.scene, self.logic.correction.case, suggestion.slice_index)
 

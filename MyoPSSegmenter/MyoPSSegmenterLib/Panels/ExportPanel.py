@@ -9,9 +9,9 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
-from ..ExportLogic import availableFormats
-from ..PanelLogic import PanelLogic
-from .Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
+from MyoPSSegmenterLib.Steps.ExportLogic import availableFormats
 
 FORMATS = {
     "segmentationCheckBox": "seg.nrrd",

@@ -7,9 +7,9 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from .. import Dependencies
-from ..PanelLogic import PanelLogic
-from .Panel import Panel
+from MyoPSSegmenterLib.Panels.Panel import Panel
+from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
+from MyoPSSegmenterLib.Runtime import Dependencies
 
 STEPS = 1000
 

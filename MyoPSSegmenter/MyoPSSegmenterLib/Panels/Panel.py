@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from myops.errors import InputError
 
 if TYPE_CHECKING:
-    from ..PanelLogic import PanelLogic
+    from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 
 
 class Panel:

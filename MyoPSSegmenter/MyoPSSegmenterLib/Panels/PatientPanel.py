@@ -10,9 +10,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from myops.sequences import ASKED_SEQUENCES, SEQUENCE_TITLES, SEQUENCES
-
-from ..PanelLogic import PanelLogic
-from .Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 
 COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""}
 
@@ -81,7 +80,7 @@ class PatientPanel(Panel):
 
     def loadSample(self) -> None:
         """Make the sample patient, or take the one made before, and show it."""
-        from ..SampleData import cacheFolder, makeSamplePatient, sampleFolder
+        from MyoPSSegmenterLib.SampleData import cacheFolder, makeSamplePatient, sampleFolder
 
         self.say(_("Preparing the sample patient…"))
         slicer.app.processEvents()
@@ -91,7 +90,7 @@ class PatientPanel(Panel):
 
     def showSideBySide(self) -> None:
         """Lay the sequences out side by side, linked, with the segmentation on top."""
-        from ..Views import showSequences
+        from MyoPSSegmenterLib.Scene.Views import showSequences
 
         patient = self.logic.patient
         if patient.volumes:

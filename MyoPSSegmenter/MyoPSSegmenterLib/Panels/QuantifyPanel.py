@@ -7,12 +7,11 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from myops.report.bullseye import QUANTITIES
-
-from ..BullsEye import bullsEyePlot, fitToView
-from ..MeasurementNodes import massTable, methodsTable
-from ..PanelLogic import PanelLogic
-from ..SlicePlot import slicePlot
-from .Panel import Panel, fillChoices, offer
+from MyoPSSegmenterLib.Panels.Panel import Panel, fillChoices, offer
+from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
+from MyoPSSegmenterLib.Scene.BullsEye import bullsEyePlot, fitToView
+from MyoPSSegmenterLib.Scene.MeasurementTables import massTable, methodsTable
+from MyoPSSegmenterLib.Scene.SlicePlot import slicePlot
 
 NONE = ""
 OF_MOVED_REMOTE = ("remoteAutomaticButton", "remoteWidthSpinBox")

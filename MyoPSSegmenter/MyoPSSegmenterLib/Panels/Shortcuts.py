@@ -9,8 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from myops.structures import STRUCTURES
-
-from .CorrectionPanel import BUTTONS, CorrectionPanel
+from MyoPSSegmenterLib.Panels.CorrectionPanel import BUTTONS, CorrectionPanel
 
 
 def shortcuts(panel: CorrectionPanel) -> list[tuple[str, str, Callable[[], object]]]:

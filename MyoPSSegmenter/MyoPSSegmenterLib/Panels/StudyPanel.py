@@ -8,9 +8,9 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
-from ..PanelLogic import PanelLogic
-from .AutomaticPanel import duration
-from .Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.AutomaticPanel import duration
+from MyoPSSegmenterLib.Panels.Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 
 STATUS = {
     "new": ("○", "#808080"),

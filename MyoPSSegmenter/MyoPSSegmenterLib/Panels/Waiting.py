@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from slicer.i18n import tr as _
 
-from .. import Dependencies
+from MyoPSSegmenterLib.Runtime import Dependencies
 
 if TYPE_CHECKING:
-    from ..PanelLogic import PanelLogic
+    from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 
 STEPS = ("patient", "automatic", "correct", "quantify", "study", "export")
 

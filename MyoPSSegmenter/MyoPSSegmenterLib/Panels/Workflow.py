@@ -11,18 +11,18 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..PanelLogic import PanelLogic
-from ..Views import currentSlice
-from .AutomaticPanel import AutomaticPanel, progressText
-from .CorrectionPanel import CorrectionPanel
-from .ExportPanel import ExportPanel
-from .InstallPanel import InstallPanel
-from .Panel import Panel
-from .PatientPanel import PatientPanel
-from .QuantifyPanel import QuantifyPanel
-from .Shortcuts import Shortcuts, listed
-from .StudyPanel import StudyPanel
-from .Waiting import STEPS, waitsFor
+from MyoPSSegmenterLib.Panels.AutomaticPanel import AutomaticPanel, progressText
+from MyoPSSegmenterLib.Panels.CorrectionPanel import CorrectionPanel
+from MyoPSSegmenterLib.Panels.ExportPanel import ExportPanel
+from MyoPSSegmenterLib.Panels.InstallPanel import InstallPanel
+from MyoPSSegmenterLib.Panels.Panel import Panel
+from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
+from MyoPSSegmenterLib.Panels.PatientPanel import PatientPanel
+from MyoPSSegmenterLib.Panels.QuantifyPanel import QuantifyPanel
+from MyoPSSegmenterLib.Panels.Shortcuts import Shortcuts, listed
+from MyoPSSegmenterLib.Panels.StudyPanel import StudyPanel
+from MyoPSSegmenterLib.Panels.Waiting import STEPS, waitsFor
+from MyoPSSegmenterLib.Scene.Views import currentSlice
 
 logger = logging.getLogger(__name__)
 POLL_MS = 30

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from myops.commands.options import PATH, device_option
-from myops.commands.screen import progress_bar
+from myops.commands.terminal import progress_bar
 
 # From seed 950000 on the first infarct of at least 5 g whose automatic scar has a Dice between 0.5
 # and 0.75, so that there is something to correct. No network was trained on it.
@@ -24,8 +24,8 @@ def demo(output: Path, seed: int, device: str) -> None:
     The patient is made and segmented, a simulated reader who knows the truth clicks where the scar
     is most wrong, and a page shows Dice, scar mass and pictures before and after every click.
     """
-    from myops.demo import run_demo
-    from myops.demo_result import table
+    from myops.demo.result import table
+    from myops.demo.run import run_demo
 
     with progress_bar("Demo") as progress:
         result = run_demo(output, seed, device, progress)

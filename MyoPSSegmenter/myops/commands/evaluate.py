@@ -14,11 +14,11 @@ from myops.commands.options import (
     convention_option,
     device_option,
 )
-from myops.commands.screen import progress_bar
+from myops.commands.terminal import progress_bar
 from myops.structures import CORRECTED
 
 if TYPE_CHECKING:
-    from myops.refine.evaluation import PatientResult
+    from myops.evaluation.cohort import PatientResult
 
 
 class MasksByDefault(click.Group):
@@ -57,9 +57,9 @@ def masks(
 
     Both hold labels at the same places; overlap, surface distances and volumes per region.
     """
-    from myops.compare import read_pair
+    from myops.evaluation.metrics import read_pair
     from myops.io import write_json
-    from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
+    from myops.output.overwriting import OTHER_OUTPUT, refuse_overwriting
 
     if output is not None:
         refuse_overwriting([output], [prediction, truth], OTHER_OUTPUT)
@@ -140,11 +140,11 @@ def interactive(
     clicks needed for Dice 0.80, clicks that made it worse, time per click.
     """
     from myops.datasets import case_readers, phantom_readers
-    from myops.output import check_writable
-    from myops.refine.clicking import GROWING, EvaluationConfig
-    from myops.refine.evaluation import evaluate_cohort, machine
-    from myops.refine.evaluation_files import as_markdown, write_evaluation
-    from myops.refine.evaluation_summary import summarize
+    from myops.evaluation.cohort import evaluate_cohort, machine
+    from myops.evaluation.interactive import GROWING, EvaluationConfig
+    from myops.evaluation.summary import summarize
+    from myops.evaluation.tables import as_markdown, write_evaluation
+    from myops.output.results import check_writable
 
     check_writable(output)
     methods = {"refiner": models, "growing": (GROWING,), "all": (*models, GROWING)}[method]

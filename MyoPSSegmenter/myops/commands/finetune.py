@@ -51,8 +51,8 @@ def finetune(
     """
     with training_packages():
         import lightning_fabric  # noqa: F401
-    from myops.finetune import WEIGHTS, FinetuneConfig
-    from myops.finetune import finetune as adapt
+    from myops.training.finetune import WEIGHTS, FinetuneConfig
+    from myops.training.finetune import finetune as adapt
 
     config = FinetuneConfig(
         networks=tuple(name.strip() for name in networks.split(",") if name.strip()),

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from myops.commands.options import PATH
-from myops.commands.screen import progress_bar
+from myops.commands.terminal import progress_bar
 
 
 @click.group()
@@ -21,7 +21,7 @@ def models() -> None:
 @models.command("list")
 def list_models() -> None:
     """Show the shipped networks, the added checkpoints, and which files could be added."""
-    from myops.model_list import list_text
+    from myops.weights.listing import list_text
 
     click.echo(list_text())
 
@@ -30,7 +30,7 @@ def list_models() -> None:
 @click.argument("name")
 def use(name: str) -> None:
     """Use a shipped pack of weights from now on, on this computer."""
-    from myops.weight_packs import choose_pack
+    from myops.weights.packs import choose_pack
 
     pack = choose_pack(name)
     click.echo(f"In use: {pack.name} ({pack.license}). {pack.terms}")
@@ -42,8 +42,8 @@ def use(name: str) -> None:
 @click.option("--link", is_flag=True, help="Leave the file where it is instead of copying it.")
 def add(file: Path, name: str | None, link: bool) -> None:
     """Check a checkpoint (.pth, .pt, .safetensors) and keep it under a name."""
-    from myops.model_list import model_text
-    from myops.model_store import add_model
+    from myops.weights.listing import model_text
+    from myops.weights.store import add_model
 
     with progress_bar("Adding") as progress:
         model = add_model(file, name, link, progress)
@@ -54,8 +54,8 @@ def add(file: Path, name: str | None, link: bool) -> None:
 @click.argument("model", metavar="FILE_OR_NAME")
 def check(model: str) -> None:
     """Read a checkpoint completely and show what it holds, its checksum and its license."""
-    from myops.model_list import model_text
-    from myops.model_store import check_model
+    from myops.weights.listing import model_text
+    from myops.weights.store import check_model
 
     click.echo(model_text(check_model(model)))
 
@@ -64,6 +64,6 @@ def check(model: str) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Forget an added checkpoint; a copy is deleted, a linked file stays where it is."""
-    from myops.model_store import remove_model
+    from myops.weights.store import remove_model
 
     click.echo(f"Removed {remove_model(name).name}")

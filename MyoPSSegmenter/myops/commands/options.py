@@ -14,7 +14,7 @@ from myops.labels import CONVENTIONS, DEFAULT_CONVENTION, check_convention
 from myops.sequences import ASKED_SEQUENCES, SEQUENCES, option
 
 if TYPE_CHECKING:
-    from myops.inputs import Inputs
+    from myops.patients.provenance import Inputs
 
 PATH = click.Path(path_type=Path)
 # Slice index from 0, row and column in pixels.
@@ -96,7 +96,7 @@ def image_options(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from dataclasses import replace
 
-        from myops.inputs import find_inputs
+        from myops.patients.provenance import find_inputs
 
         found = find_inputs(folder, named)
         for note in found.notes:
@@ -112,7 +112,7 @@ def case_options(command: Callable[..., None]) -> Callable[..., None]:
     @image_options
     @functools.wraps(command)
     def with_case(inputs: Inputs, **rest: Any) -> None:
-        from myops.inputs import read_case
+        from myops.patients.provenance import read_case
 
         command(case=read_case(inputs), **rest)
 
@@ -136,7 +136,7 @@ def landmark_options(command: Callable[..., None]) -> Callable[..., None]:
         apex: Literal["first", "last"] | None,
         **rest: Any,
     ) -> None:
-        from myops.quantify.orientation import Click, Landmarks
+        from myops.quantify.regional.orientation import Click, Landmarks
 
         clicks = [None if at is None else Click(*at) for at in (insertion, inferior_insertion)]
         command(landmarks=Landmarks(clicks[0], clicks[1], apex), **rest)

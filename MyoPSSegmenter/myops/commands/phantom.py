@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from myops.commands.options import PATH
-from myops.commands.screen import progress_bar
+from myops.commands.terminal import progress_bar
 
 
 @click.command()
@@ -22,7 +22,7 @@ def phantom(folder: Path, patients: int, seed: int, complete: bool, upright: boo
     Files are named as in MyoPS. One patient goes into FOLDER itself, several into folders inside
     it. The same seed gives the same patients.
     """
-    from myops.overwriting import refuse_foreign
+    from myops.output.overwriting import refuse_foreign
     from myops.phantom.files import COHORT_FILE, patient_name, write_cohort, write_patient
     from myops.phantom.patient import PhantomConfig, generate_patient
 

@@ -35,7 +35,7 @@ def quantify(case: Case, labels: Path, output: Path | None, **settings: Any) -> 
     LABELS is a label map on the grid of the LGE (else the bSSFP): a corrected one, or one of
     another program. The images are given as for segment.
     """
-    from myops.overwriting import OTHER_OUTPUT, refuse_replacing
+    from myops.output.overwriting import OTHER_OUTPUT, refuse_replacing
     from myops.quantify.label_map import measure_label_map
     from myops.quantify.tables import write_tables
     from myops.quantify.text import as_text

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from myops.commands.options import PATH, device_option, landmark_options, place_options
-from myops.commands.screen import print_measurements, progress_bar
+from myops.commands.terminal import print_measurements, progress_bar
 
 if TYPE_CHECKING:
-    from myops.inputs import Inputs
-    from myops.quantify.orientation import Landmarks
+    from myops.patients.provenance import Inputs
+    from myops.quantify.regional.orientation import Landmarks
     from myops.refine.record import Record
     from myops.refine.replay import Replay
     from myops.segmentation import Segmentation
@@ -41,9 +41,9 @@ def refine(
     OUT_DIR holds results of `myops segment`. The images are read where they were; FOLDER or --lge,
     --bssfp and --t2 say where they are now. A recorded session reproduces the recorded masks.
     """
-    from myops.inputs import INPUTS_FILE, LABELS_FILE, moved, read_inputs
-    from myops.output import check_writable, write_results
-    from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
+    from myops.output.overwriting import OTHER_OUTPUT, refuse_overwriting
+    from myops.output.results import check_writable, write_results
+    from myops.patients.provenance import INPUTS_FILE, LABELS_FILE, moved, read_inputs
     from myops.quantify.measure import measure
     from myops.refine.record import SESSION_FILE, check_not_overwritten, read_record, to_record
     from myops.report.review import review_of
@@ -82,11 +82,11 @@ def replay_on(
     """
     from dataclasses import replace
 
-    from myops.cascade import segment as run_cascade
-    from myops.inputs import read_case, read_labels
+    from myops.cascade.segment import segment as run_cascade
+    from myops.patients.provenance import read_case, read_labels
     from myops.refine.refiner import Refiner, load_refiner
     from myops.refine.replay import replay
-    from myops.weights import load_models
+    from myops.weights.files import load_models
 
     case = read_case(inputs)
     labels = read_labels(out_dir, case)

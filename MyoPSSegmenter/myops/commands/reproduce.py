@@ -56,10 +56,10 @@ def reproduce(
     The same command resumes an interrupted run. Docs/how-to/reproduce.md shows a run.
     """
     with training_packages():
+        from myops.io.text_files import read_text
         from myops.reproduce.evaluate import Reproduction
-        from myops.reproduce.nnunet import find_command
+        from myops.reproduce.nnunet.commands import find_command
         from myops.reproduce.run import reproduce as run
-        from myops.text_files import read_text
     chosen = PROTOCOLS[protocol]
     overrides = dict(parse_setting(setting) for setting in settings)
     chosen = replace(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from myops.commands.options import PATH, device_option
-from myops.commands.screen import progress_bar
+from myops.commands.terminal import progress_bar
 from myops.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def study(source: Path | None, output: Path, simulate: int | None, **settings: A
     read phantom patients instead; --readers, --sessions, --method, --model and --device are for
     that alone.
     """
-    from myops.output import check_writable
-    from myops.overwriting import OTHER_OUTPUT, refuse_overwriting, refuse_replacing
-    from myops.report.study_page import render_study
+    from myops.output.overwriting import OTHER_OUTPUT, refuse_overwriting, refuse_replacing
+    from myops.output.results import check_writable
     from myops.study.analysis import analyze
+    from myops.study.page import render_study
     from myops.study.tables import TABLES, as_text, write_study
 
     if (source is None) == (simulate is None):
@@ -67,9 +67,9 @@ def run_simulation(
     patients: int, readers: int, sessions: int, method: str, model: str, device: str
 ) -> Study:
     """Let programmed readers read phantom patients, with the refiner or region growing."""
-    from myops.cascade import segment as run_cascade
+    from myops.cascade.segment import segment as run_cascade
     from myops.study.simulate import SimulationConfig, load_corrector, simulate_study
-    from myops.weights import load_models
+    from myops.weights.files import load_models
 
     corrector, name = load_corrector(method, model, device)
     cascade = functools.partial(run_cascade, models=load_models(device))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from myops.errors import InputError
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .headers import Frame, Header, read_header
-from .stack import SAME_PLACE_MM, Stack, make_stack, normal_of
+from myops.dicom.headers import Frame, Header, read_header
+from myops.dicom.stack import SAME_PLACE_MM, Stack, make_stack, normal_of
 
 # Slices at a smaller angle may belong to one stack; views of the heart differ by more.
 ONE_VIEW_DEGREES = 3.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..sequences import SEQUENCES
+from myops.sequences import SEQUENCES
 
 # Pictures that hold one of the sequences' words and are something else.
 OTHER_WORDS = (

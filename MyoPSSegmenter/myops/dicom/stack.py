@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..io.geometry_notes import EVEN_SHARE, UNEVEN, GeometryNotes
-from .headers import Frame
+from myops.dicom.headers import Frame
+from myops.io.geometry_notes import EVEN_SHARE, UNEVEN, GeometryNotes
 
 # Frames closer than this along the normal show one slice.
 SAME_PLACE_MM = 0.05

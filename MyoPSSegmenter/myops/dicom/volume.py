@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
-from ..io.checks import check_right_angles, check_size, chosen_frame
-from ..io.geometry_notes import add_notes
-from .headers import Frame, quiet_pydicom
-from .series import DicomSeries, find_series
-from .stack import normal_of
+from myops.dicom.headers import Frame, quiet_pydicom
+from myops.dicom.series import DicomSeries, find_series
+from myops.dicom.stack import normal_of
+from myops.errors import InputError
+from myops.io.checks import check_right_angles, check_size, chosen_frame
+from myops.io.geometry_notes import add_notes
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

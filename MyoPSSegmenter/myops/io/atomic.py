@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
-from ..itk_files import save_image
-from ..readable import encoded
+from myops.errors import InputError
+from myops.io.itk_files import save_image
+from myops.io.readable import encoded
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
-from ..errors import InputError
+from myops.errors import InputError
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 # A 3D LGE of 400x400x120 has 19 million voxels. With three sequences of that size `myops segment`
-# takes 3.1 GB and `info` 0.8; at this limit they take 5.8 and 1.8 GB (Testing/measure_memory.py).
+# takes 3.1 GB and `info` 0.8; at this limit they take 5.8 and 1.8 GB
+# (Testing/Scripts/measure/memory.py).
 MAX_VOXELS = 50_000_000
 # Columns of the direction matrix further from right angles than 1 degree are a sheared grid.
 MAX_AXIS_COSINE = math.sin(math.radians(1.0))

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
-from . import text_headers
-from .checks import (
+from myops.errors import InputError
+from myops.io import text_headers
+from myops.io.checks import (
     SUFFIXES,
     check_pixel_kind,
     check_right_angles,
@@ -27,7 +27,7 @@ from .checks import (
     sheared,
     truncated,
 )
-from .nifti import is_nifti, read_nifti
+from myops.io.nifti import is_nifti, read_nifti
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -56,7 +56,7 @@ def read_image(path: str | Path, frame: int | None = None) -> sitk.Image:
     if nifti:
         image = read_nifti(path, frame)
     elif _is_dicom(path):
-        from ..dicom.volume import read_file
+        from myops.dicom.volume import read_file
 
         image = read_file(path, frame)
     else:
@@ -138,7 +138,7 @@ def check_name_for_itk(path: Path) -> None:
 
 
 def _is_dicom(path: Path) -> bool:
-    from ..dicom.headers import is_dicom
+    from myops.dicom.headers import is_dicom
 
     return is_dicom(path)
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from ..errors import InputError
-from .checks import (
+from myops.errors import InputError
+from myops.io.checks import (
     check_pixel_kind,
     check_right_angles,
     check_size,
@@ -30,7 +30,7 @@ from .checks import (
     sheared,
     truncated,
 )
-from .geometry_notes import (
+from myops.io.geometry_notes import (
     MARK,
     MARK_KEY,
     GeometryNotes,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myops.errors import InputError
-from myops.readable import is_utf8
+from myops.io.readable import is_utf8
 
 if TYPE_CHECKING:
     import torch

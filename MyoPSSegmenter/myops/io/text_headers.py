@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
-from .checks import check_spacing, truncated
-from .geometry_notes import GeometryNotes, add_notes, differ, listed, volumes_differ
+from myops.errors import InputError
+from myops.io.checks import check_spacing, truncated
+from myops.io.geometry_notes import GeometryNotes, add_notes, differ, listed, volumes_differ
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

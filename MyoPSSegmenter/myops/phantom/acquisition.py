@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
-from .fields import smooth_field
+from myops.phantom.random_fields import smooth_field
 
 
 def bias_field(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import signal
-from .tissue import (
+from myops.phantom import signal
+from myops.phantom.tissue import (
     ATRIUM,
     EDEMA,
     FAT,

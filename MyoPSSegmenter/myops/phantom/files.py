@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..io import write_json
-from ..itk_files import save_image
-from ..sequences import SEQUENCES
-from .contrast import PHYSICAL
-from .patient import SAMPLE, PhantomConfig, PhantomPatient, generate_patient
+from myops.io import write_json
+from myops.io.itk_files import save_image
+from myops.phantom.contrast import PHYSICAL
+from myops.phantom.patient import SAMPLE, PhantomConfig, PhantomPatient, generate_patient
+from myops.sequences import SEQUENCES
 
 # What the file of each synthetic sequence ends in.
 SUFFIXES = {name: SEQUENCES[name].suffixes[0] for name in PHYSICAL}

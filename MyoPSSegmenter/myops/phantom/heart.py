@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .fields import angular_wave, harmonics, wrap_angle
-from .infarct import Infarct, injure, injury_extent, sample_infarct
-from .tissue import (
+from myops.phantom.infarct import Infarct, injure, injury_extent, sample_infarct
+from myops.phantom.random_fields import angular_wave, harmonics, wrap_angle
+from myops.phantom.tissue import (
     ATRIUM,
     FAT,
     FLUID,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .fields import angular_wave, harmonics, wrap_angle
-from .tissue import EDEMA, MVO, MYOCARDIUM, SCAR, SCAR_CHRONIC
+from myops.phantom.random_fields import angular_wave, harmonics, wrap_angle
+from myops.phantom.tissue import EDEMA, MVO, MYOCARDIUM, SCAR, SCAR_CHRONIC
 
 # Center of each coronary territory, degrees from the middle of the septum toward the anterior wall.
 TERRITORIES_DEG = {"LAD": 35.0, "LCX": 165.0, "RCA": 285.0}

@@ -11,14 +11,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..labels import MYOPS
-from ..sequences import GRID_SEQUENCES
-from . import acquisition
-from .contrast import PHYSICAL, random_contrast
-from .fields import smooth_field
-from .heart import Heart, draw_heart, sample_heart
-from .thorax import draw_thorax
-from .tissue import (
+from myops.labels import MYOPS
+from myops.phantom import acquisition
+from myops.phantom.contrast import PHYSICAL, random_contrast
+from myops.phantom.domain_randomization import (
+    grade_scar,
+    motion_blur,
+    slice_gains,
+    widen_contrast,
+    widen_heart,
+)
+from myops.phantom.heart import Heart, draw_heart, sample_heart
+from myops.phantom.random_fields import smooth_field
+from myops.phantom.thorax import draw_thorax
+from myops.phantom.tissue import (
     EDEMA,
     LV_BLOOD,
     MVO,
@@ -29,7 +35,7 @@ from .tissue import (
     SCAR_CHRONIC,
     sample_tissues,
 )
-from .variety import grade_scar, motion_blur, slice_gains, widen_contrast, widen_heart
+from myops.sequences import GRID_SEQUENCES
 
 HEART = [MYOCARDIUM, LV_BLOOD, SCAR, EDEMA]
 # Where a slice is sampled: through its thickness (share) and inside the pixel (pixels y, x).
@@ -54,7 +60,7 @@ class PhantomConfig:
         random_contrast_share: share of patients with random instead of physical contrasts.
         artifacts: shifts, padding, ghosts; off gives clean images.
         wide: share of patients with more variety than the held-back ones, for training
-            (phantom/variety.py).
+            (phantom/domain_randomization.py).
         upright: septum left and inferior wall below, as a reader expects; otherwise turned by any
             angle and mirrored, so that no network relies on the orientation.
     """

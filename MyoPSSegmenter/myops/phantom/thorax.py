@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .fields import smooth_field
-from .tissue import (
+from myops.phantom.random_fields import smooth_field
+from myops.phantom.tissue import (
     AIR,
     BONE,
     FAT,

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import labels as regions
-from .mass import MYOCARDIAL_DENSITY_G_PER_ML
+from myops import labels as regions
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 
 ML_PER_MM3 = 1e-3
 PREFIX = "Unlike a human heart"

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError
-from ..label_maps import read_mask_on_case, read_on_case
-from ..labels import DEFAULT_CONVENTION
-from ..segmentation import Segmentation
-from ..structures import ASSESSABLE, STRUCTURES, assessed_by
-from .conventional import RULES, ConventionalSettings
-from .measure import Measurements, measure
-from .remote import Sector
+from myops.errors import InputError
+from myops.label_maps import read_mask_on_case, read_on_case
+from myops.labels import DEFAULT_CONVENTION
+from myops.quantify.measure import Measurements, measure
+from myops.quantify.thresholds.methods import RULES, ConventionalSettings
+from myops.quantify.thresholds.remote import Sector
+from myops.segmentation import Segmentation
+from myops.structures import ASSESSABLE, STRUCTURES, assessed_by
 
 if TYPE_CHECKING:
-    from ..case import Case
-    from .orientation import Landmarks
+    from myops.case import Case
+    from myops.quantify.regional.orientation import Landmarks
 
 
 def measure_label_map(

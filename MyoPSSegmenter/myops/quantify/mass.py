@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..structures import MEASURED, STRUCTURES
+from myops.structures import MEASURED, STRUCTURES
 
 if TYPE_CHECKING:
-    from ..case import Case
+    from myops.case import Case
 
 # Specific density of myocardium used for LV mass by the Society for Cardiovascular Magnetic
 # Resonance: Schulz-Menger et al., J Cardiovasc Magn Reson 2020;22:19.

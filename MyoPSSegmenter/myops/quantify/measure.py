@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import labels as regions
-from ..case import images_sha256
-from ..checksum import array_sha256
-from ..coverage import hidden_slices, hidden_tissues
-from ..structures import ASSESSABLE, STRUCTURES
-from .conventional import (
+from myops import labels as regions
+from myops.case import images_sha256
+from myops.coverage import hidden_slices, hidden_tissues
+from myops.io.checksum import array_sha256
+from myops.quantify.human_heart import doubt_of_labels
+from myops.quantify.mass import TissueMass, dice, known_spacing_mm
+from myops.quantify.measurements import Measurements, SliceMeasurement, ThresholdedScar
+from myops.quantify.papillary import COUNTED_NOTE, with_papillary_muscles
+from myops.quantify.quality.image_quality import ImageQuality, image_quality
+from myops.quantify.regional.analysis import regional
+from myops.quantify.scale import Scale
+from myops.quantify.thresholds.base import ThresholdResult
+from myops.quantify.thresholds.methods import (
     RULES,
     ConventionalSettings,
     conventional_methods,
     remote_region,
     report_rules,
 )
-from .human_heart import doubt_of_labels
-from .mass import TissueMass, dice, known_spacing_mm
-from .measurements import Measurements, SliceMeasurement, ThresholdedScar
-from .papillary import COUNTED_NOTE, with_papillary_muscles
-from .quality import ImageQuality, image_quality
-from .regional import regional
-from .remote import RemoteRegion, Sector
-from .scale import Scale
-from .threshold import ThresholdResult
+from myops.quantify.thresholds.remote import RemoteRegion, Sector
+from myops.structures import ASSESSABLE, STRUCTURES
 
 if TYPE_CHECKING:
-    from ..case import Case
-    from ..segmentation import Segmentation
-    from .orientation import Landmarks
+    from myops.case import Case
+    from myops.quantify.regional.orientation import Landmarks
+    from myops.segmentation import Segmentation
 
 UNJUDGED = "not judged: nothing to set this rule's threshold by in this slice"
 NO_LGE = STRUCTURES["scar"].not_assessed

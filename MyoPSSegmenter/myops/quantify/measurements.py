@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
-from .quality import ImageQuality
-from .regional import Regional
-from .remote import RemoteRegion
-from .threshold import ThresholdResult
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
+from myops.quantify.quality.image_quality import ImageQuality
+from myops.quantify.regional.analysis import Regional
+from myops.quantify.thresholds.base import ThresholdResult
+from myops.quantify.thresholds.remote import RemoteRegion
 
 # Of every table of measurements: one row per number.
 COLUMNS = ("case", "slice", "structure", "quantity", "value", "unit", "note")

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .. import labels as regions
-from ..errors import InputError
-from ..labels import MYOPS
+from myops import labels as regions
+from myops.errors import InputError
+from myops.labels import MYOPS
 
 # Two bases for shares in one result: each place that shows one says which it is.
 COUNTED_NOTE = "LV mass counts papillary muscles; regional numbers are of the wall without them"

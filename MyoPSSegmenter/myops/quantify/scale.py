@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import labels as regions
-from ..coverage import Hidden, reasons_by_slice, reasons_of_heart
-from .mass import TissueMass, spacing_refusal, tissue_mass, tissue_masses
+from myops import labels as regions
+from myops.coverage import Hidden, reasons_by_slice, reasons_of_heart
+from myops.quantify.mass import TissueMass, spacing_refusal, tissue_mass, tissue_masses
 
 if TYPE_CHECKING:
-    from ..case import Case
+    from myops.case import Case
 
 
 @dataclass(frozen=True)

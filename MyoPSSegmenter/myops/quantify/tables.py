@@ -6,20 +6,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..csv_files import csv_text as table_text
-from ..io import json_text
-from ..text_files import write_text
-from . import regional_tables
-from .conventional import rule_title
-from .mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
-from .measurements import COLUMNS, CONVENTIONS
-from .papillary import COUNTED_NOTE
-from .quality import QUALITY_UNITS
-from .threshold import NO_SLICE_JUDGED
+from myops.io import json_text
+from myops.io.csv_files import csv_text as table_text
+from myops.io.text_files import write_text
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
+from myops.quantify.measurements import COLUMNS, CONVENTIONS
+from myops.quantify.papillary import COUNTED_NOTE
+from myops.quantify.quality.image_quality import QUALITY_UNITS
+from myops.quantify.regional import tables
+from myops.quantify.thresholds.base import NO_SLICE_JUDGED
+from myops.quantify.thresholds.methods import rule_title
 
 if TYPE_CHECKING:
-    from .measurements import Measurements, SliceMeasurement, ThresholdedScar
-    from .remote import RemoteRegion
+    from myops.quantify.measurements import Measurements, SliceMeasurement, ThresholdedScar
+    from myops.quantify.thresholds.remote import RemoteRegion
 
 MASS_UNITS = {"volume_ml": "mL", "mass_g": "g", "percent_of_lv_mass": "%"}
 PARTS = ("filled", "core", "grey_zone")
@@ -31,8 +31,8 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
     Raises:
         InputError: the folder cannot be written, or holds results of other images.
     """
-    from .. import __version__
-    from ..earlier_results import QUANTIFICATION_FILE, check_same_images
+    from myops import __version__
+    from myops.output.earlier_results import QUANTIFICATION_FILE, check_same_images
 
     check_same_images(folder, measurements.images_sha256)
 
@@ -47,7 +47,7 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
     }
     regional = measurements.regional
     if regional is not None:
-        files["regional.csv"] = csv_text(regional_tables.rows(regional, measurements.case_name))
+        files["regional.csv"] = csv_text(tables.rows(regional, measurements.case_name))
     written = []
     for name, content in files.items():
         written.append(write_text(Path(folder) / name, content))
@@ -78,7 +78,7 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "fwhm_reason": measurements.fwhm_reason,
         "conventional": {name: _rule(scar) for name, scar in measurements.conventional.items()},
         "image_quality": asdict(measurements.quality) if measurements.quality else None,
-        "regional": regional_tables.plain(measurements.regional) if measurements.regional else None,
+        "regional": tables.plain(measurements.regional) if measurements.regional else None,
         "mean_uncertainty_in_myocardium": measurements.mean_uncertainty,
         "slices": [_slice(one) for one in measurements.slices],
         "warnings": list(measurements.warnings),

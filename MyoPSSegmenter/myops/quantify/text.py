@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..number_text import number_range, plain_significant
-from ..structures import MEASURED
-from .conventional import rule_title
-from .quality import QUALITY_UNITS
-from .threshold import NO_SLICE_JUDGED
+from myops.io.number_text import number_range, plain_significant
+from myops.quantify.quality.image_quality import QUALITY_UNITS
+from myops.quantify.thresholds.base import NO_SLICE_JUDGED
+from myops.quantify.thresholds.methods import rule_title
+from myops.structures import MEASURED
 
 if TYPE_CHECKING:
-    from .mass import TissueMass
-    from .measurements import Measurements, ThresholdedScar
-    from .quality import ImageQuality
+    from myops.quantify.mass import TissueMass
+    from myops.quantify.measurements import Measurements, ThresholdedScar
+    from myops.quantify.quality.image_quality import ImageQuality
 
 TITLE_WIDTH = 48
 QUALITY_TITLES = {

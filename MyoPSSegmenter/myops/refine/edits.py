@@ -16,7 +16,7 @@ import numpy as np
 
 from myops import labels as regions
 from myops.errors import InputError
-from myops.geometry_masks import label_components
+from myops.geometry.masks import label_components
 from myops.refine.prompts import STRUCTURES
 from myops.refine.rules import REGIONS, Rules, apply_mask
 from myops.structures import DISEASE, missing_image

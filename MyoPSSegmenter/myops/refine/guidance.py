@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops import labels as regions
-from myops.geometry_masks import label_components
+from myops.geometry.masks import label_components
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.prompts import Prompts
-from myops.refine.wall import innermost
+from myops.refine.wall_coordinates import innermost
 
 if TYPE_CHECKING:
     from myops.segmentation import Segmentation

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from myops.errors import InputError
-from myops.refine.packing import pack, unpack
+from myops.refine.label_compression import pack, unpack
 
 Companion = TypeVar("Companion")
 

@@ -18,11 +18,11 @@ from weakref import WeakKeyDictionary
 
 from myops import __version__
 from myops.case import images_sha256
-from myops.checksum import array_sha256
 from myops.errors import InputError
-from myops.moments import is_moment, reading_seconds
+from myops.io.checksum import array_sha256
+from myops.io.text_files import read_json, write_text
 from myops.refine.rules import Rules
-from myops.text_files import read_json, write_text
+from myops.worklist.moments import is_moment, reading_seconds
 
 if TYPE_CHECKING:
     from myops.refine.session import Session

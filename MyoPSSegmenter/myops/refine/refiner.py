@@ -12,24 +12,18 @@ import torch
 from torch import nn
 
 from myops import labels as regions
+from myops.cascade.network_inputs import REFINER_TISSUES, refiner_box, refiner_input
 from myops.case import Case
-from myops.cropping import (
-    REFINER_TISSUES,
-    SquareBox,
-    crop_stack,
-    refiner_box,
-    refiner_input,
-    uncrop_stack,
-)
 from myops.errors import Cancelled, InputError
-from myops.learned import learned_in
-from myops.models.device import resolve_device
-from myops.models.refiner import PromptBatch
+from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
+from myops.networks.device import resolve_device
+from myops.networks.refiner import PromptBatch
 from myops.refine.prompts import STRUCTURES, Box, Point, Prompts, check_prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
-from myops.weight_packs import shipped_packs
-from myops.weights import load_network, model_folder, read_manifest
+from myops.weights.files import load_network, model_folder, read_manifest
+from myops.weights.learned import learned_in
+from myops.weights.packs import shipped_packs
 
 # The network reads this many of the newest clicks; what older ones said is in the present mask, and
 # every click's own voxel is honored in any case.
@@ -46,7 +40,7 @@ class RefinerModel:
         size: pixels per side of its squares.
         name: "default" or the name of an added checkpoint.
         checksum: SHA-256 of its weights.
-        learned: checksums of the images that they have learned from (`myops.learned`).
+        learned: checksums of the images that they have learned from (`myops.weights.learned`).
     """
 
     network: nn.Module
@@ -120,8 +114,8 @@ def load_refiner(
 
 def _load_stored(name: str, device: torch.device) -> RefinerModel:
     """A SAM checkpoint that the user has added."""
-    from myops.model_store import find_model, load_model
-    from myops.models.sam_adaptation import read_adaptation
+    from myops.weights.sam_adaptation import read_adaptation
+    from myops.weights.store import find_model, load_model
 
     stored = find_model(name)
     network = load_model(stored).to(device)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from myops.case import images_sha256
-from myops.checksum import array_sha256
 from myops.errors import InputError
-from myops.refine.packing import apply_changes
+from myops.io.checksum import array_sha256
+from myops.refine.label_compression import apply_changes
 from myops.refine.prompts import from_dict
 from myops.refine.record import Record, RecordedStep
 from myops.refine.rules import Rules

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from myops.geometry_masks import grow_in_plane, label_components
+from myops.geometry.masks import grow_in_plane, label_components
 from myops.labels import BACKGROUND, MYOPS
 from myops.structures import ASSESSABLE, CORRECTED, STRUCTURES
 

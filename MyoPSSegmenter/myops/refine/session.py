@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from myops.checksum import array_sha256
 from myops.errors import InputError
+from myops.io.checksum import array_sha256
 from myops.labels import to_known_labels
 from myops.refine.correction import Correction, Stroke
 from myops.refine.history import History
-from myops.refine.packing import encode_changes, pack, unpack
+from myops.refine.label_compression import encode_changes, pack, unpack
 from myops.refine.prompts import Box, Point, Prompts, check_prompts, to_dict
 from myops.refine.rules import REGIONS, Rules, apply_mask
 from myops.structures import missing_image

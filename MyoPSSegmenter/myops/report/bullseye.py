@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..structures import STRUCTURES
-from .chart import INK, PAPER, SOFT_INK, new_chart, png
+from myops.report.canvas import INK, PAPER, SOFT_INK, new_chart, png
+from myops.structures import STRUCTURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-    from ..quantify.regional import Regional, Segment
+    from myops.quantify.regional.analysis import Regional, Segment
 
 Quantity = Literal["scar", "edema", "transmurality"]
 

@@ -5,7 +5,7 @@ FWHM is violet, which neither scar nor a bright image hides.
 
 from __future__ import annotations
 
-from ..structures import MEASURED, STRUCTURES, rgb_of
+from myops.structures import MEASURED, STRUCTURES, rgb_of
 
 # Outlines that are not structures: name -> title, color.
 _OTHERS = {

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..quantify.conventional import RULES
-from ..structures import STRUCTURES
-from .chart import new_chart, png
-from .colors import COLORS, NAMES
-from .lettering import fitted
-from .mosaic import BACKGROUND, LINES, Cell, corner_mm, draw, mosaic_mm, tile_mm
-from .tiles import TileStack
+from myops.quantify.thresholds.methods import RULES
+from myops.report.canvas import new_chart, png
+from myops.report.colors import COLORS, NAMES
+from myops.report.lettering import fitted
+from myops.report.montage import BACKGROUND, LINES, Cell, corner_mm, draw, mosaic_mm, tile_mm
+from myops.report.panels import TileStack
+from myops.structures import STRUCTURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

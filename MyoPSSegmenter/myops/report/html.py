@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .blocks import Content
-from .colors import CARD_COLORS
-from .pages import page_template
+from myops.report.colors import CARD_COLORS
+from myops.report.document import Content
+from myops.report.pages import page_template
 
 
 def render_report(content: Content) -> str:

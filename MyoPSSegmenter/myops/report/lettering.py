@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from ..readable import readable
+from myops.io.readable import readable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from ..structures import STRUCTURES
-from .blocks import Block, Card, Content, Legend, Line, Strip, Table, Text
-from .chart import INK, SOFT_INK
-from .colors import CARD_COLORS
-from .mosaic import BACKGROUND
-from .paper import HEIGHT, INNER, LEFT, WIDTH, Paper, width_of, wrapped
+from myops.report.canvas import INK, SOFT_INK
+from myops.report.colors import CARD_COLORS
+from myops.report.document import Block, Card, Content, Legend, Line, Strip, Table, Text
+from myops.report.montage import BACKGROUND
+from myops.report.pdf_page import HEIGHT, INNER, LEFT, WIDTH, Paper, width_of, wrapped
+from myops.structures import STRUCTURES
 
 ACCENT = STRUCTURES["myocardium"].on_paper
 PANEL, CAUTION = "#f4f6f9", "#fff8e6"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..number_text import number
-from .blocks import Block, Picture, Pictures, Section, Table, Text
-from .bullseye import QUANTITIES, bullseye
-from .ruler import ruler_picture
-from .slice_plot import slice_plot
+from myops.io.number_text import number
+from myops.report.bullseye import QUANTITIES, bullseye
+from myops.report.document import Block, Picture, Pictures, Section, Table, Text
+from myops.report.pixel_ruler import ruler_picture
+from myops.report.slice_plot import slice_plot
 
 if TYPE_CHECKING:
-    from ..case import Case
-    from ..quantify.measurements import Measurements
-    from ..quantify.regional import Regional, Segment
-    from ..segmentation import Segmentation
+    from myops.case import Case
+    from myops.quantify.measurements import Measurements
+    from myops.quantify.regional.analysis import Regional, Segment
+    from myops.segmentation import Segmentation
 
 OPTIONS = {
     "anterior_insertion": "--insertion SLICE,ROW,COLUMN",

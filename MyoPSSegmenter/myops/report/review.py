@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..labels import scar
-from ..moments import reading_seconds
-from ..quantify.mass import dice
-from ..refine.packing import apply_changes
+from myops.labels import scar
+from myops.quantify.mass import dice
+from myops.refine.label_compression import apply_changes
+from myops.worklist.moments import reading_seconds
 
 if TYPE_CHECKING:
-    from ..refine.session import Session, Step
+    from myops.refine.session import Session, Step
 
 # No label: where it is gone after an edit, the edit changed the voxel.
 UNTOUCHED = np.uint16(65535)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..case import images_sha256
-from ..coverage import NOTHING_HIDDEN, Hidden, reasons_of_heart
-from ..labels import myocardium
-from ..moments import moment
-from ..number_text import DASH, number, number_range, signed
-from ..quantify.conventional import rule_title
-from ..quantify.mass import TissueMass, tissue_masses
-from ..quantify.measurements import CONVENTIONS, ThresholdedScar
-from ..quantify.quality import QUALITY_UNITS
-from ..quantify.text import QUALITY_TITLES
-from ..sequences import SEQUENCE_TITLES
-from ..structures import ASSESSABLE, MEASURED, STRUCTURES
-from .blocks import Block, Card, Section, Table, Text
-from .words import (
+from myops.case import images_sha256
+from myops.coverage import NOTHING_HIDDEN, Hidden, reasons_of_heart
+from myops.io.number_text import DASH, number, number_range, signed
+from myops.labels import myocardium
+from myops.quantify.mass import TissueMass, tissue_masses
+from myops.quantify.measurements import CONVENTIONS, ThresholdedScar
+from myops.quantify.quality.image_quality import QUALITY_UNITS
+from myops.quantify.text import QUALITY_TITLES
+from myops.quantify.thresholds.methods import rule_title
+from myops.report.document import Block, Card, Section, Table, Text
+from myops.report.wording import (
     NOT_ASSESSED,
     geometry_words,
     machine_words,
@@ -26,13 +23,16 @@ from .words import (
     threshold_words,
     weights_words,
 )
+from myops.sequences import SEQUENCE_TITLES
+from myops.structures import ASSESSABLE, MEASURED, STRUCTURES
+from myops.worklist.moments import moment
 
 if TYPE_CHECKING:
-    from ..case import Case
-    from ..quantify.measurements import Measurements
-    from ..refine.session import Step
-    from ..segmentation import Segmentation
-    from .review import Review
+    from myops.case import Case
+    from myops.quantify.measurements import Measurements
+    from myops.refine.session import Step
+    from myops.report.review import Review
+    from myops.segmentation import Segmentation
 
 MASS_HEADERS = ("Volume (mL)", "Mass (g)", "% of LV mass")
 

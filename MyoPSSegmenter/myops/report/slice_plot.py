@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from ..structures import STRUCTURES
-from .chart import INK, RULE, SOFT_INK, new_chart, png
+from myops.report.canvas import INK, RULE, SOFT_INK, new_chart, png
+from myops.structures import STRUCTURES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..quantify.regional import Regional, RegionalSlice
+    from myops.quantify.regional.analysis import Regional, RegionalSlice
 
 # The tissues that the regional analysis measures by slice.
 SHOWN = ("scar", "edema")

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from myops.case import Case
-from myops.cropping import SquareBox
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
-from myops.learned import by_patient
+from myops.geometry.square import SquareBox
 from myops.reproduce.protocol import COHORT_SEED, OUTSIDE_SEED, TESTED, TRAINED
 from myops.sequences import NETWORK_SEQUENCES
+from myops.weights.learned import by_patient
 
 if TYPE_CHECKING:
-    from myops.weights import Models
+    from myops.weights.files import Models
 
 Progress = Callable[[float, str], None]
 INFARCTS = {"dropout": False, "normal_share": 0.0, "acute_share": 0.6}
@@ -57,7 +57,7 @@ def make_cohort(folder: Path, patients: int, progress: Progress) -> Path:
 
 
 def make_outside(folder: Path, patients: int, progress: Progress) -> Path:
-    """Write phantoms unlike the cohort's: more variety (phantom/variety.py), random contrasts."""
+    """Write phantoms unlike the cohort's: more variety, random contrasts."""
     other = INFARCTS | {"wide": 1.0, "random_contrast_share": 1.0}
     return _write(folder, OUTSIDE_SEED, patients, other, progress)
 
@@ -125,7 +125,7 @@ def test_case(labeled: LabeledCase, models: Models) -> TestCase:
 
 def find_box(case: Case, models: Models) -> SquareBox | None:
     """The square around the heart, or None where the heart finder finds none."""
-    from myops.cascade import locate_heart
+    from myops.cascade.segment import locate_heart
 
     try:
         return locate_heart(case, models)

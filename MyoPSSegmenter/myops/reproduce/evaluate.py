@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from myops.compare import compare
 from myops.errors import InputError
-from myops.learned import refuse_learned
+from myops.evaluation.metrics import compare
 from myops.quantify.mass import known_spacing_mm, spacing_refusal
 from myops.reproduce import predict
 from myops.reproduce.cohort import TestCase
@@ -21,6 +20,7 @@ from myops.reproduce.table import CaseScore
 from myops.training.checkpoint import CHECKPOINT_NAME, learned_by
 from myops.training.config import TrainingConfig
 from myops.training.export import load_trained
+from myops.weights.learned import refuse_learned
 
 # A network and the configuration that it was trained with.
 Trained = tuple[nn.Module, TrainingConfig]

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from myops.datasets import LabeledCase
+from myops.evaluation.cohort import PatientResult, evaluate_cohort, machine
+from myops.evaluation.interactive import GROWING, EvaluationConfig
+from myops.evaluation.summary import summarize
+from myops.evaluation.tables import as_markdown, write_evaluation
 from myops.io.geometry_notes import geometry_notes
+from myops.io.text_files import write_text
 from myops.labels import scar
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
-from myops.refine.clicking import GROWING, EvaluationConfig
-from myops.refine.evaluation import PatientResult, evaluate_cohort, machine
-from myops.refine.evaluation_files import as_markdown, write_evaluation
-from myops.refine.evaluation_summary import summarize
 from myops.reproduce.table import mass_cells
-from myops.text_files import write_text
 from myops.training.export import export_weights
 
 PUBLISHED = (

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from myops import labels as regions
-from myops.geometry_masks import bounding_box
+from myops.geometry.masks import bounding_box
 from myops.io import write_bytes
-from myops.report.chart import new_chart, png
+from myops.report.canvas import new_chart, png
 from myops.report.lettering import shortened
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.rows import Table

@@ -8,23 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from myops.cascade import crop_case
+from myops.cascade.network_inputs import assn_input, candidate_image, prsn_input, tissue_box
+from myops.cascade.postprocessing import clean_region
+from myops.cascade.segment import crop_case
 from myops.case import Case
-from myops.cropping import (
-    SquareBox,
-    assn_input,
-    candidate_image,
-    crop_stack,
-    prsn_input,
-    tissue_box,
-    uncrop_stack,
-)
-from myops.decision import clean_region
+from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
 from myops.labels import MYOPS
 from myops.structures import ASSESSABLE
 from myops.training.config import TrainingConfig, UnetConfig
-from myops.training.dssnet import labels_from
-from myops.training.unet import TARGETS
+from myops.training.stages.dssnet import labels_from
+from myops.training.stages.unet import TARGETS
 
 # What a class of a network is called in a label map.
 VALUES = {"normal": MYOPS["normal_myocardium"], **{name: MYOPS[name] for name in ASSESSABLE}}

@@ -25,10 +25,10 @@ import numpy as np
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.io import write_json
+from myops.io.text_files import read_json, read_text, write_text
 from myops.labels import MYOPS
-from myops.learned import case_sha256, refuse_learned
-from myops.overwriting import OTHER_OUTPUT, refuse_replacing
-from myops.reproduce import interactive, nnunet_row
+from myops.output.overwriting import OTHER_OUTPUT, refuse_replacing
+from myops.reproduce import interactive
 from myops.reproduce.cohort import (
     Split,
     TestCase,
@@ -39,13 +39,14 @@ from myops.reproduce.cohort import (
     test_case,
 )
 from myops.reproduce.evaluate import Regions, Reproduction, evaluate, label_map
+from myops.reproduce.nnunet import row as nnunet_row
 from myops.reproduce.picture import Answers, draw
 from myops.reproduce.rows import NNUNET, Row
 from myops.reproduce.table import CaseScore, read_scores, write_scores, write_table
-from myops.text_files import read_json, read_text, write_text
-from myops.training.cases import CasePatient, choose_cases
 from myops.training.checkpoint import git_commit, learned_by
+from myops.training.data.cases import CasePatient, choose_cases
 from myops.training.export import load_trained
+from myops.weights.learned import case_sha256, refuse_learned
 
 Say = Callable[[str], None]
 PROTOCOL_FILE = "protocol.json"
@@ -150,7 +151,7 @@ def _read_patients(wanted: Reproduction, say: Say) -> Patients:
 
 
 def _test_cases(labeled: Sequence[LabeledCase]) -> list[TestCase]:
-    from myops.weights import load_models
+    from myops.weights.files import load_models
 
     models = load_models("cpu")
     return [test_case(case, models) for case in labeled]

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from myops.compare import Agreement
-from myops.csv_files import csv_rows, csv_text
 from myops.errors import InputError
-from myops.number_text import DASH, plain
-from myops.quantify.agreement import concordance, paired_test
+from myops.evaluation.metrics import Agreement
+from myops.evaluation.summary import mean_interval
+from myops.io.csv_files import csv_rows, csv_text
+from myops.io.number_text import DASH, plain
+from myops.io.text_files import read_text, write_text
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
-from myops.refine.evaluation_summary import mean_interval
 from myops.reproduce.rows import Claim, Table
-from myops.text_files import read_text, write_text
+from myops.study.statistics import concordance, paired_test
 
 MEASURES = ("dice", "hd_mm", "sensitivity", "specificity")
 NAMES = {

@@ -16,15 +16,8 @@ from itertools import combinations
 
 import numpy as np
 
-from ..quantify.agreement import (
-    bland_altman,
-    concordance,
-    intraclass,
-    paired_test,
-    variation_percent,
-)
-from .reading import INTERACTIVE, TOTAL, Reading, Study, in_order
-from .results import (
+from myops.study.reading import INTERACTIVE, TOTAL, Reading, Study, in_order
+from myops.study.results import (
     Analysis,
     Column,
     GroupAgreement,
@@ -33,8 +26,15 @@ from .results import (
     Results,
     Times,
 )
-from .spelling import same_name
-from .subgroups import natural, quality_groups
+from myops.study.spelling import same_name
+from myops.study.statistics import (
+    bland_altman,
+    concordance,
+    intraclass,
+    paired_test,
+    variation_percent,
+)
+from myops.study.subgroups import natural, quality_groups
 
 REFERENCE = "reference"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..canonical import canonical_grid, to_canonical
-from ..errors import InputError
-from ..label_maps import read_label_file, read_values
-from ..labels import DEFAULT_CONVENTION, scar
-from ..quantify.human_heart import doubt_of_labels
-from ..quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
+from myops.errors import InputError
+from myops.geometry.canonical import canonical_grid, to_canonical
+from myops.label_maps import read_label_file, read_values
+from myops.labels import DEFAULT_CONVENTION, scar
+from myops.quantify.human_heart import doubt_of_labels
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 
 
 def doubt_of_file(path: str | Path, convention: str = "") -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import InputError
+from myops.errors import InputError
 
 # Spaces and apostrophes part thousands and nothing else.
 SPACES = "\u0020\u00a0\u2007\u2008\u2009\u202f"

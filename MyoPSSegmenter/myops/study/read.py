@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .reading import Study
-from .readings import read_table
-from .sessions import read_sessions
+from myops.study.reading import Study
+from myops.study.readings import read_table
+from myops.study.sessions import read_sessions
 
 
 def read_study(source: str | Path) -> Study:

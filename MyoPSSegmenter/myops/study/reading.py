@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ..errors import InputError
-from ..readable import readable
-from .spelling import check_spelling, same_name, same_session
+from myops.errors import InputError
+from myops.io.readable import readable
+from myops.study.spelling import check_spelling, same_name, same_session
 
 # The method that the others stand beside; where no method has this name, the table's first one.
 INTERACTIVE = "interactive"

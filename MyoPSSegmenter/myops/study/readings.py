@@ -24,13 +24,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..csv_files import csv_rows
-from ..errors import InputError
-from ..quantify.human_heart import doubt, doubt_of_many
-from ..readable import readable
-from ..text_files import read_text
-from .numbers import Column, is_number, no_number, read_numbers
-from .reading import NAMES, TOTAL, Reading, Study
+from myops.errors import InputError
+from myops.io.csv_files import csv_rows
+from myops.io.readable import readable
+from myops.io.text_files import read_text
+from myops.quantify.human_heart import doubt, doubt_of_many
+from myops.study.numbers import Column, is_number, no_number, read_numbers
+from myops.study.reading import NAMES, TOTAL, Reading, Study
 
 STAGE, OTHER_METHOD = "seconds_", "mass_g_"
 KNOWN = (
@@ -217,7 +217,7 @@ class _Row:
         """Why the row's numbers, or its label map, are none of a human heart; or ""."""
         mask = self.cells.get("mask", "")
         if mask:
-            from .masks import doubt_of_file
+            from myops.study.masks import doubt_of_file
 
             return doubt_of_file(self.folder / mask, self.cells.get("convention", ""))
         lv_g = self.numbers.get("lv_mass_g")
@@ -248,7 +248,7 @@ class _Row:
         if not mask:
             note = self.cells.get("note", "") or NO_MASS
             return mass_g, "" if mass_g is not None else note
-        from .masks import scar_mass_g
+        from myops.study.masks import scar_mass_g
 
         try:
             return scar_mass_g(self.folder / mask, self.cells.get("convention", "")), ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..quantify.agreement import BlandAltman, Estimate, PairedTest
-from .reading import Study
+from myops.study.reading import Study
+from myops.study.statistics import BlandAltman, Estimate, PairedTest
 
 Column = Mapping[str, float | None]
 

@@ -21,14 +21,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..errors import InputError
-from ..json_values import amount, text
-from ..moments import overlapping_step, reading_seconds
-from ..quantify.human_heart import doubt, doubt_of_many, is_doubt
-from ..text_files import read_json
-from ..worklist.casefile import CASE_FILE, CaseFile, read_case_file
-from .reading import INTERACTIVE, Reading, Study
-from .readings import read_table
+from myops.errors import InputError
+from myops.io.json_fields import amount, text
+from myops.io.text_files import read_json
+from myops.quantify.human_heart import doubt, doubt_of_many, is_doubt
+from myops.study.reading import INTERACTIVE, Reading, Study
+from myops.study.readings import read_table
+from myops.worklist.casefile import CASE_FILE, CaseFile, read_case_file
+from myops.worklist.moments import overlapping_step, reading_seconds
 
 MEASUREMENTS = "measurements.json"
 SESSION = "session.json"

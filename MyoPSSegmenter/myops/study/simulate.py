@@ -20,23 +20,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import labels as regions
-from ..case import Case
-from ..datasets import LabeledCase, phantom_case
-from ..errors import InputError
-from ..geometry_masks import largest_component
-from ..labels import MYOPS
-from ..number_text import number, signed
-from ..quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
-from ..refine.clicking import RULES, Corrector
-from ..refine.prompts import Point, Prompts
-from ..refine.reader import next_click
-from ..refine.rules import apply_mask
-from ..segmentation import Segmentation
-from .reading import INTERACTIVE, Reading, Study
+from myops import labels as regions
+from myops.case import Case
+from myops.datasets import LabeledCase, phantom_case
+from myops.errors import InputError
+from myops.evaluation.interactive import RULES, Corrector
+from myops.evaluation.simulated_reader import next_click
+from myops.geometry.masks import largest_component
+from myops.io.number_text import number, signed
+from myops.labels import MYOPS
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
+from myops.refine.prompts import Point, Prompts
+from myops.refine.rules import apply_mask
+from myops.segmentation import Segmentation
+from myops.study.reading import INTERACTIVE, Reading, Study
 
 if TYPE_CHECKING:
-    from ..quantify.measurements import Measurements
+    from myops.quantify.measurements import Measurements
 
 # Assumed, not measured: what a reader needs to look at a slice of the heart, and for a click.
 LOOK_S = 4.0
@@ -319,7 +319,7 @@ def _scar_g(case: Case, labels: np.ndarray) -> float:
 
 
 def _measure(case: Case, segmentation: Segmentation) -> Measurements:
-    from ..quantify.measure import measure
+    from myops.quantify.measure import measure
 
     return measure(case, segmentation)
 
@@ -331,10 +331,10 @@ def load_corrector(method: str, model: str, device: str) -> tuple[Corrector, str
         InputError: see `load_refiner`.
     """
     if method == "growing":
-        from ..refine.growing import RegionGrowing
+        from myops.evaluation.region_growing import RegionGrowing
 
         return RegionGrowing(), "region growing"
-    from ..refine.refiner import Refiner, load_refiner
+    from myops.refine.refiner import Refiner, load_refiner
 
     loaded = load_refiner(device, model)
     return Refiner(loaded), f"the refiner {model} (SHA-256 {loaded.checksum[:12]})"

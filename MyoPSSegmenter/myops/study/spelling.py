@@ -10,8 +10,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from ..errors import InputError
-from ..readable import readable
+from myops.errors import InputError
+from myops.io.readable import readable
 
 
 def same_name(name: str) -> str:

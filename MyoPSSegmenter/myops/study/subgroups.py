@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .reading import NOT_GRADED, Reading, in_order
+from myops.study.reading import NOT_GRADED, Reading, in_order
 
 # More different scores than this are a continuous score, divided at the median.
 MOST_GRADES = 4

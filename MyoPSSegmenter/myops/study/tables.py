@@ -7,15 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..csv_files import csv_text
-from ..io import json_text
-from ..number_text import plain as plain_number
-from ..quantify.agreement import Estimate
-from ..text_files import write_text
-from .reading import ALL_CASES, NAMES, Study, in_order
-from .readings import STAGE
-from .results import Analysis, GroupAgreement, PairAgreement, Results
+from myops import __version__
+from myops.io import json_text
+from myops.io.csv_files import csv_text
+from myops.io.number_text import plain as plain_number
+from myops.io.text_files import write_text
+from myops.study.reading import ALL_CASES, NAMES, Study, in_order
+from myops.study.readings import STAGE
+from myops.study.results import Analysis, GroupAgreement, PairAgreement, Results
+from myops.study.statistics import Estimate
 
 NOTICE = "Research use only. Not a medical device."
 # The word in the column "data" of every table; a table that says so is read as simulated again.

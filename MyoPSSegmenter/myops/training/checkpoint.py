@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from myops.errors import InputError
-from myops.learned import learned_in
 from myops.training.config import TrainingConfig, config_from_dict
-from myops.weights import load_tensors, read_metadata
+from myops.weights.files import load_tensors, read_metadata
+from myops.weights.learned import learned_in
 
 CHECKPOINT_NAME = "checkpoint.pt"
 

@@ -14,12 +14,12 @@ import click
 from torch import nn
 
 from myops.errors import InputError
-from myops.learned import learned_in
-from myops.overwriting import refuse_overwriting
+from myops.output.overwriting import refuse_overwriting
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
-from myops.training.mixing import parse_mix
-from myops.weights import BUILDERS, install_weights
+from myops.training.data.mixing import parse_mix
+from myops.weights.files import BUILDERS, install_weights
+from myops.weights.learned import learned_in
 
 
 def load_trained(checkpoint: Path) -> tuple[nn.Module, TrainingConfig]:

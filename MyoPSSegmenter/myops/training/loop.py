@@ -17,11 +17,8 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from myops.errors import InputError
-from myops.learned import learned_in
-from myops.models.device import has_fast_bfloat16
-from myops.overwriting import OTHER_OUTPUT, refuse_overwriting
-from myops.training.assn import ASSN_STAGE
-from myops.training.cases import CasePatient
+from myops.networks.device import has_fast_bfloat16
+from myops.output.overwriting import OTHER_OUTPUT, refuse_overwriting
 from myops.training.checkpoint import (
     CHECKPOINT_NAME,
     Progress,
@@ -35,8 +32,8 @@ from myops.training.checkpoint import (
     stored_config,
 )
 from myops.training.config import TrainingConfig, make_config
-from myops.training.dae import DAE_STAGE
-from myops.training.data import (
+from myops.training.data.cases import CasePatient
+from myops.training.data.feed import (
     PatientFeed,
     PatientStream,
     SlicePool,
@@ -44,15 +41,18 @@ from myops.training.data import (
     phantom_config,
     usable_cores,
 )
-from myops.training.dssnet import DSSNET_STAGE
-from myops.training.heartfinder import HEARTFINDER_STAGE
-from myops.training.mixing import Mixture, training_mixture
-from myops.training.prsn import PRSN_STAGE
-from myops.training.refiner import REFINER_STAGE
-from myops.training.report import Reporter
-from myops.training.stage import Batch, Stage
-from myops.training.unet import UNET_STAGE
-from myops.weights import SHIPPED_FOLDER, learned_from, read_manifest
+from myops.training.data.mixing import Mixture, training_mixture
+from myops.training.progress import Reporter
+from myops.training.stages.assn import ASSN_STAGE
+from myops.training.stages.dae import DAE_STAGE
+from myops.training.stages.dssnet import DSSNET_STAGE
+from myops.training.stages.heartfinder import HEARTFINDER_STAGE
+from myops.training.stages.prsn import PRSN_STAGE
+from myops.training.stages.refiner import REFINER_STAGE
+from myops.training.stages.stage import Batch, Stage
+from myops.training.stages.unet import UNET_STAGE
+from myops.weights.files import SHIPPED_FOLDER, learned_from, read_manifest
+from myops.weights.learned import learned_in
 
 # Norm: one odd batch must not undo what was learned.
 LARGEST_GRADIENT = 5.0

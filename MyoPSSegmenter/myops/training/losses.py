@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from myops.training.stage import Loss
+from myops.training.stages.stage import Loss
 
 # One pixel in numerator and denominator keeps the quotient away from 0/0.
 SMOOTH = 1.0

@@ -10,10 +10,10 @@ import numpy as np
 from myops.case import Case, case_from_images, images_sha256, restore
 from myops.datasets import HEART, LabeledCase
 from myops.errors import InputError
-from myops.moments import utc_moment
-from myops.refine.saved import read_state
+from myops.patients.find import PatientFiles, find_patients, read_sequence
+from myops.refine.state_file import read_state
 from myops.worklist.casefile import STATE_FILE, CaseFile, find_case_files, read_case_file
-from myops.worklist.patients import PatientFiles, find_patients, read_sequence
+from myops.worklist.moments import utc_moment
 
 
 def approved_cases(study: Path, images: Path) -> list[LabeledCase]:

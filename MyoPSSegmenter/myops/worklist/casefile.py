@@ -19,14 +19,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..errors import InputError
-from ..io import set_aside, write_json
-from ..json_values import amount, count, text
-from ..moments import utc_moment
-from ..text_files import parse_json
-from .names import check_reader, check_session, folder_name
-from .timing import ClickRecord, StageClock
+from myops import __version__
+from myops.errors import InputError
+from myops.io import set_aside, write_json
+from myops.io.json_fields import amount, count, text
+from myops.io.text_files import parse_json
+from myops.worklist.moments import utc_moment
+from myops.worklist.reader_ids import check_reader, check_session, folder_name
+from myops.worklist.timing import ClickRecord, StageClock
 
 FORMAT = 1
 CASE_FILE, STATE_FILE = "case.json", "state.npz"

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from ..csv_files import csv_text
-from ..errors import InputError
-from ..number_text import plain
-from ..study.reading import INTERACTIVE
-from ..study.readings import OTHER_METHOD, STAGE, WORK_LIST
-from ..text_files import write_text
-from .casefile import CaseFile, find_case_files, read_case_file
-from .timing import STAGES
+from myops.errors import InputError
+from myops.io.csv_files import csv_text
+from myops.io.number_text import plain
+from myops.io.text_files import write_text
+from myops.study.reading import INTERACTIVE
+from myops.study.readings import OTHER_METHOD, STAGE, WORK_LIST
+from myops.worklist.casefile import CaseFile, find_case_files, read_case_file
+from myops.worklist.timing import STAGES
 
 STUDY_TABLE = "study.csv"
 COLUMNS = (

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import InputError
-from ..json_values import amount
+from myops.errors import InputError
+from myops.io.json_fields import amount
 
 # What a reading is divided into.
 STAGES = ("load", "automatic", "correct", "review", "save")

@@ -1,0 +1,1 @@
+"""Background work, events, packages, devices."""

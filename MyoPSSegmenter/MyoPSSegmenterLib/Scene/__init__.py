@@ -1,0 +1,1 @@
+"""Nodes of the scene, and nothing else."""

@@ -1,0 +1,194 @@
+"""Results -> files: label maps, tables and reports of the present case, as the command line writes.
+
+Everything that the scene holds is gathered first, on the main thread; measuring and writing then
+need no scene and run in the background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from myops.errors import InputError
+from myops.output.results import FORMATS, check_writable, missing_packages, write_results
+
+if TYPE_CHECKING:
+    from myops.quantify.measurements import Measurements
+    from myops.report.review import Review
+    from MyoPSSegmenterLib.Panels.PanelLogic import CorrectedCase
+    from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Progress, Task
+    from MyoPSSegmenterLib.Runtime.Events import Events
+    from MyoPSSegmenterLib.Steps.MeasurementRequest import Snapshot
+    from MyoPSSegmenterLib.Steps.QuantifyLogic import QuantifyLogic
+
+TITLES: Mapping[str, str] = {
+    "seg.nrrd": "Segmentation for 3D Slicer (.seg.nrrd)",
+    "nifti": "MyoPS labels (.nii.gz)",
+    "csv": "Measurements as CSV",
+    "json": "Measurements as JSON",
+    "html": "Report as HTML",
+    "pdf": "Report as PDF",
+}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What is to be written; nothing of it changes afterwards.
+
+    Attributes:
+        snapshot: images, labels and how to measure them.
+        measurements: numbers of these labels; None where they are still to be measured.
+        review: what the reader changed; None for an automatic result.
+        documents: further JSON files, name to values.
+        formats: those that can be written.
+        leftOut: a sentence for each format that was wanted and cannot be written.
+    """
+
+    snapshot: Snapshot
+    measurements: Measurements | None
+    review: Review | None
+    documents: Mapping[str, Any] = field(default_factory=dict)
+    formats: tuple[str, ...] = FORMATS
+    leftOut: tuple[str, ...] = ()
+
+    def write(
+        self,
+        folder: str | Path,
+        progress: Progress = lambda *_: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Path]:
+        """Measure if needed, and write all files or none; runs in any thread.
+
+        Args:
+            folder: made if missing; files of other names stay.
+            progress: called with the finished fraction (0..1) and the step.
+            cancelled: nothing is written when it says so before the writing.
+
+        Returns:
+            File name to path.
+
+        Raises:
+            InputError: the folder cannot be written, or the labels cannot be measured.
+        """
+        check_writable(folder)
+        if not self.formats:
+            return {}
+        progress(0.05, "measuring")
+        measurements = self.measurements or self.snapshot.measure()
+        if cancelled():
+            return {}
+        progress(0.3, "writing")
+        return write_results(
+            folder,
+            self.snapshot.case,
+            self.snapshot.segmentation,
+            measurements,
+            documents=self.documents,
+            review=self.review,
+            formats=self.formats,
+        )
+
+
+def availableFormats() -> dict[str, str | None]:
+    """Every format, with the sentence that says what it lacks; None where it can be written."""
+    return {name: _lacking(name) for name in FORMATS}
+
+
+def prepareExport(
+    correction: CorrectedCase, quantify: QuantifyLogic, formats: Sequence[str] = FORMATS
+) -> Export:
+    """Gather what an export needs; main thread.
+
+    Args:
+        correction: holds the session.
+        quantify: holds the numbers and how to measure.
+        formats: out of `myops.output.results.FORMATS`.
+
+    Raises:
+        InputError: there is no segmentation, or an unknown format.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise InputError(
+            f"expected formats out of {', '.join(FORMATS)}, found {', '.join(unknown)}; "
+            "correct the name"
+        )
+    snapshot = quantify.snapshot()
+    if snapshot is None:
+        raise InputError("expected a segmentation to export, found none; segment the patient first")
+    lacking = {name: words for name in formats if (words := _lacking(name)) is not None}
+    review, documents = _readersWork(correction)
+    return Export(
+        snapshot,
+        None if quantify.stale else quantify.measurements,
+        review,
+        documents,
+        tuple(name for name in formats if name not in lacking),
+        tuple(lacking.values()),
+    )
+
+
+def exportInBackground(
+    work: BackgroundWork,
+    events: Events,
+    folder: str | Path,
+    correction: CorrectedCase,
+    quantify: QuantifyLogic,
+    formats: Sequence[str] = FORMATS,
+    done: Callable[[dict[str, Path]], object] | None = None,
+) -> Task:
+    """Write the present case without holding up the front end; the outcome becomes a message.
+
+    Args:
+        work: runs it.
+        events: gets "message".
+        folder: made if missing.
+        correction: its labels.
+        quantify: its numbers; measured anew where they are stale.
+        formats: out of `myops.output.results.FORMATS`.
+        done: called with file name to path.
+
+    Raises:
+        InputError: nothing to export, before anything starts.
+    """
+    export = prepareExport(correction, quantify, formats)
+
+    def finish(files: dict[str, Path]) -> None:
+        words = [exportWords(files, folder), *export.leftOut]
+        events.emit("message", text=" ".join(words), level="warning" if export.leftOut else "info")
+        if done is not None:
+            done(files)
+
+    return work.submit("Exporting", partial(export.write, folder), done=finish)
+
+
+def exportWords(files: Collection[str], folder: str | Path) -> str:
+    """What was written, as a sentence."""
+    if not files:
+        return "Nothing was exported."
+    return f"{len(files)} file{'' if len(files) == 1 else 's'} exported to {folder}."
+
+
+def _lacking(name: str) -> str | None:
+    packages = missing_packages(name)
+    if not packages:
+        return None
+    return (
+        f"{TITLES[name]} needs {' and '.join(packages)}, which "
+        f"{'is' if len(packages) == 1 else 'are'} not installed: install what is missing in the "
+        "panel, then export again."
+    )
+
+
+def _readersWork(correction: CorrectedCase) -> tuple[Review | None, dict[str, Any]]:
+    """What the reader did, for the report and as a record to do it again; nothing without steps."""
+    from myops.refine.record import SESSION_FILE, to_record
+    from myops.report.review import review_of
+
+    session = correction.session
+    if session is None or not session.steps:
+        return None, {}
+    return review_of(session), {SESSION_FILE: to_record(session)}

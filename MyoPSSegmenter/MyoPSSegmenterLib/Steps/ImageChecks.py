@@ -1,0 +1,148 @@
+"""What the user should know about a patient's images before they are segmented."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from myops.info import SHIFT_HINT_MM, SLICE_OFFSET_HINT_SHARE, TILT_HINT_DEGREES, describe
+from myops.sequences import SEQUENCE_TITLES
+
+if TYPE_CHECKING:
+    from myops.case import Case
+
+FULL_COVER_PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about one sequence.
+
+    Attributes:
+        sequence: its name, such as "lge"; empty for the patient as a whole.
+        kind: "misalignment", "aligned", "grid", "resampled", "overlap", "tilt", "slices",
+            "spacing", "files" or "image".
+        text: one or two sentences for the user.
+        resolvable: `PatientLogic.resolve` can do something about it.
+        undoable: it tells of something that `PatientLogic.revert` takes back.
+    """
+
+    sequence: str
+    kind: str
+    text: str
+    resolvable: bool = False
+    undoable: bool = False
+
+    @property
+    def isWarning(self) -> bool:
+        """Whether it can change results; the others are for information."""
+        return self.kind not in ("aligned", "grid", "resampled")
+
+
+def findingsOfCase(case: Case) -> list[Finding]:
+    """Compare the sequences' grids and positions; takes some 30 ms.
+
+    Args:
+        case: the images as they stand in the world, transforms applied.
+
+    Returns:
+        What differs between the sequences, and what the library warns of, worst first.
+    """
+    found: list[Finding] = []
+    if not case.spacing_known:
+        found.append(Finding(case.reference, "spacing", _spacingText(case)))
+    described = describe(case)["sequences"]
+    for sequence in case.sequences:
+        if sequence != case.reference:
+            found += _ofSequence(case, sequence, described[sequence])
+    # Said better above.
+    known = tuple(text for text in (case.spacing_reason, " grid") if text)
+    for warning in case.warnings:
+        if not any(part in warning for part in known):
+            found.append(Finding(warning.split(":")[0], "image", titled(warning)))
+    return found
+
+
+def alignedFinding(sequence: str, movedMm: float) -> Finding:
+    """That a sequence was moved onto the reference."""
+    text = f"{SEQUENCE_TITLES[sequence]} was moved by {movedMm:.1f} mm onto the reference."
+    return Finding(sequence, "aligned", text, undoable=True)
+
+
+def resampledFinding(sequence: str) -> Finding:
+    """That a copy of a sequence on the reference's grid is used."""
+    text = f"{SEQUENCE_TITLES[sequence]} is a copy resampled to the grid of the reference."
+    return Finding(sequence, "resampled", text, undoable=True)
+
+
+def shiftedMm(described: Mapping[str, Any]) -> float:
+    """How far a sequence's edges lie from the reference's, in mm, from `info.describe`.
+
+    0 where the spacing is unknown: then nobody can say how many mm that is.
+    """
+    return 0.0 if described["shift_mm"] is None else float(np.hypot(*described["shift_mm"]))
+
+
+def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list[Finding]:
+    title, reference = SEQUENCE_TITLES[sequence], SEQUENCE_TITLES[case.reference]
+    found = []
+    shift = shiftedMm(described)
+    if shift > SHIFT_HINT_MM:
+        text = (
+            f"{title} seems to lie about {shift:.0f} mm beside {reference}: the patient may have "
+            "moved or breathed differently."
+        )
+        found.append(Finding(sequence, "misalignment", text, resolvable=True))
+    tilt = described["tilt_degrees"]
+    if tilt > TILT_HINT_DEGREES:
+        text = (
+            f"The slices of {title} are tilted by {tilt:.0f} degrees against those of {reference}: "
+            "both must be short-axis stacks."
+        )
+        found.append(Finding(sequence, "tilt", text))
+    offset = described["slice_offset_mm"]
+    if case.spacing_known and offset > SLICE_OFFSET_HINT_SHARE * case.geometry.spacing_mm[2]:
+        text = (
+            f"Slices of {title} lie up to {offset:.1f} mm from those of {reference}: values "
+            "between them are interpolated."
+        )
+        found.append(Finding(sequence, "slices", text))
+    covered = described["covered_percent"]
+    if covered < FULL_COVER_PERCENT:
+        found.append(Finding(sequence, "overlap", _overlapText(case, sequence, covered)))
+    if not described["same_grid"]:
+        text = (
+            f"{title} has another grid than {reference}; it is resampled by its position in the "
+            "patient for segmentation, and shown as it is."
+        )
+        # Outside its field a resampled volume would hold values that nobody measured.
+        whole = covered >= FULL_COVER_PERCENT
+        found.append(Finding(sequence, "grid", text, resolvable=whole))
+    return found
+
+
+def _overlapText(case: Case, sequence: str, percent: float) -> str:
+    title, reference = SEQUENCE_TITLES[sequence], SEQUENCE_TITLES[case.reference]
+    empty = int(np.count_nonzero(~case.covered[sequence].any(axis=(1, 2))))
+    slices = f" and none of {empty} of its {case.geometry.size_xyz[2]} slices" if empty else ""
+    return (
+        f"{title} covers {percent:.0f} % of {reference}{slices}; outside it there is no "
+        f"information from {title}."
+    )
+
+
+def _spacingText(case: Case) -> str:
+    return (
+        f"{SEQUENCE_TITLES[case.reference]}: {case.spacing_reason}, so no mass can be given. Enter "
+        "the true spacing in the Volumes module."
+    )
+
+
+def titled(text: str) -> str:
+    """A text of the library ("t2: ...") with the sequence's title in front, as a sentence."""
+    sequence, _, rest = text.partition(":")
+    text = f"{SEQUENCE_TITLES.get(sequence, sequence)}:{rest}"
+    return text if text.endswith(".") else f"{text}."

@@ -1,0 +1,386 @@
+"""The patient's images: which volume is which sequence, and whether they lie on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import slicer
+import vtk
+
+from myops.case import UNNAMED, Case, restore
+from myops.errors import InputError
+from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES
+from MyoPSSegmenterLib.Scene.AlignmentNodes import (
+    alignedByMm,
+    moveInWorld,
+    removeAlignment,
+    renameAlignment,
+)
+from MyoPSSegmenterLib.Scene.Observations import Observations
+from MyoPSSegmenterLib.Scene.SceneBridge import caseFromVolumes, removeNode, volumeFromImage
+from MyoPSSegmenterLib.Scene.VolumeFingerprint import fingerprintOf
+from MyoPSSegmenterLib.Steps.ImageChecks import (
+    Finding,
+    alignedFinding,
+    findingsOfCase,
+    resampledFinding,
+    titled,
+)
+
+if TYPE_CHECKING:
+    from myops.patients.find import PatientFiles
+    from myops.registration import Alignment
+    from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
+    from MyoPSSegmenterLib.Runtime.Events import Events
+
+# Attributes of volume nodes; they are saved with the scene, so that it can be opened again.
+SEQUENCE_ATTRIBUTE = "MyoPS.sequence"
+CASE_ATTRIBUTE = "MyoPS.case"
+SOURCE_ATTRIBUTE = "MyoPS.source"
+RESAMPLED_FROM = "MyoPS.resampledFrom"
+NO_REFERENCE = f"Choose {GRID_WORDS} volume."
+
+
+class PatientLogic:
+    """Volumes chosen as sequences, and the case that they make.
+
+    Emits "patient" when volumes, their voxels or their transforms change: at once when something
+    is chosen here, with the next poll when the user changes a node elsewhere.
+
+    Attributes:
+        volumes: sequence name, such as "lge", to a volume node; present sequences only.
+        files: where the volumes were loaded from; None for volumes chosen by hand.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene, events: Events, work: BackgroundWork) -> None:
+        self.scene, self._events, self._work = scene, events, work
+        self.volumes: dict[str, slicer.vtkMRMLScalarVolumeNode] = {}
+        self.files: PatientFiles | None = None
+        self._name = ""
+        self._loaded: list[slicer.vtkMRMLNode] = []
+        self._case: Case | None = None
+        self._problem: str | None = None
+        self._findings: list[Finding] | None = None
+        self._built: object = None
+        self._told: object = self._fingerprint()
+        self._touched = self._removing = False
+        self._volumeObservations, self._sceneObservations = Observations(), Observations()
+        self._observeScene()
+        self._stopPolling = work.whenPolled(self._tellIfTouched)
+
+    @property
+    def case(self) -> Case | None:
+        """The volumes on one grid as they are now; None where they make none, see `problem`."""
+        self._rebuild()
+        return self._case
+
+    @property
+    def problem(self) -> str | None:
+        """Why the chosen volumes cannot be used, for the user; None if they can, or none is."""
+        self._rebuild()
+        return self._problem
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the library warns of, one sentence each."""
+        case = self.case
+        return [] if case is None else list(case.warnings)
+
+    @property
+    def caseName(self) -> str:
+        """The patient, for reports and file names."""
+        return self._name or UNNAMED
+
+    @caseName.setter
+    def caseName(self, name: str) -> None:
+        if name.strip() != self._name:
+            self._name = name.strip()
+            self._changed()
+
+    @property
+    def referenceNode(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The volume whose grid the results have: LGE, or bSSFP without one."""
+        found = (self.volumes.get(name) for name in GRID_SEQUENCES)
+        return next((node for node in found if node is not None), None)
+
+    def loadFolder(self, folder: str | Path) -> PatientFiles:
+        """Load a patient's images; those of the patient before leave the scene.
+
+        Returns:
+            What was recognized; the user may `swap` sequences afterwards.
+
+        Raises:
+            InputError: no images in the folder, or a file cannot be read. Nothing changes then.
+        """
+        from myops.patients.find import recognize
+
+        files = recognize(folder)
+        self.loadFiles(files)
+        return files
+
+    def loadFiles(self, files: PatientFiles) -> None:
+        """Load what was recognized, or assigned by hand; see `loadFolder`."""
+        from myops.patients.find import read_sequence
+
+        images = {key: read_sequence(files, key) for key in SEQUENCES if key in files.sequences}
+        self._removeLoaded()
+        nodes = {}
+        for key, image in images.items():
+            nodes[key] = volumeFromImage(self.scene, image, f"{files.name} {SEQUENCE_TITLES[key]}")
+            nodes[key].SetAttribute(SOURCE_ATTRIBUTE, files.sequences[key].name)
+        self._loaded = list(nodes.values())
+        self._name, self.files = files.name, files
+        self._choose(nodes)
+
+    def setVolumes(self, **chosen: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+        """Choose the volumes by sequence: `setVolumes(lge=node)`; None for one that is not there.
+
+        Raises:
+            TypeError: a name that is not a sequence.
+        """
+        unknown = sorted(set(chosen) - set(SEQUENCES))
+        if unknown:
+            raise TypeError(f"expected sequences out of {tuple(SEQUENCES)}, found {unknown}")
+        nodes = {key: node for key, node in chosen.items() if node is not None}
+        if nodes != self.volumes:
+            if not set(nodes.values()) & set(self._loaded):
+                self.files, self._name = None, _caseNameOf(nodes.values())
+            self._choose(nodes)
+
+    def swap(self, first: str, second: str) -> None:
+        """Exchange two sequences; one of them may have no volume."""
+        nodes = dict(self.volumes)
+        exchanged = {first: nodes.pop(second, None), second: nodes.pop(first, None)}
+        nodes |= {key: node for key, node in exchanged.items() if node is not None}
+        if nodes != self.volumes:
+            self._choose(nodes)
+
+    def findings(self) -> list[Finding]:
+        """What differs between the sequences and what was done about it; empty without a case."""
+        case = self.case
+        if case is None:
+            return []
+        if self._findings is None:
+            self._findings = self._adjustments() + findingsOfCase(case)
+            problems = () if self.files is None else self.files.problems
+            self._findings += [Finding("", "files", text) for text in problems]
+        return list(self._findings)
+
+    def resolve(self, finding: Finding) -> Task | None:
+        """Do what can be done about a finding: move the sequence, or bring it on the grid."""
+        if finding.kind == "misalignment":
+            return self.align(finding.sequence)
+        if finding.kind == "grid":
+            self.resample(finding.sequence)
+        return None
+
+    def revert(self, finding: Finding) -> None:
+        """Take back what `resolve` did."""
+        if finding.kind == "aligned":
+            self.unalign(finding.sequence)
+        if finding.kind == "resampled":
+            self.unresample(finding.sequence)
+
+    def align(self, sequence: str) -> Task | None:
+        """Look in the background for the in-plane shift that lays a sequence on the reference.
+
+        A better place becomes a transform node above the volume, which can be seen, changed and
+        removed like any other. A message says what was found.
+
+        Returns:
+            The task; None, with a message, where there is nothing to align.
+        """
+        from myops.registration import find_alignment
+
+        case = self.case
+        if case is None or sequence not in case.images or sequence == case.reference:
+            self._events.message("Choose the reference and a second sequence first.", "warning")
+            return None
+        node, before = self.volumes[sequence], self._fingerprint()
+
+        def take(alignment: Alignment) -> None:
+            if self.volumes.get(sequence) is node and self._fingerprint() == before:
+                self._take(node, alignment)
+
+        return self._work.submit(
+            f"Align {SEQUENCE_TITLES[sequence]}",
+            lambda progress, cancelled: find_alignment(case, sequence),
+            done=take,
+            replaces=f"align {sequence}",
+        )
+
+    def unalign(self, sequence: str) -> None:
+        """Put a volume back where it was before `align`; its other transforms stay."""
+        if sequence in self.volumes and removeAlignment(self.volumes[sequence]):
+            self._changed()
+
+    def resample(self, sequence: str) -> None:
+        """Choose a copy of the volume on the reference's grid instead; the volume stays."""
+        case = self.case
+        if case is None or sequence not in case.images or self._original(sequence) is not None:
+            return
+        original = self.volumes[sequence]
+        reference = SEQUENCE_TITLES[case.reference]
+        image = restore(case, case.images[sequence])
+        copy = volumeFromImage(self.scene, image, f"{original.GetName()} on the {reference} grid")
+        copy.SetNodeReferenceID(RESAMPLED_FROM, original.GetID())
+        self._loaded.append(copy)
+        self._choose(self.volumes | {sequence: copy})
+
+    def unresample(self, sequence: str) -> None:
+        """Choose the volume that `resample` copied, and remove the copy."""
+        original = self._original(sequence)
+        if original is not None:
+            copy = self.volumes[sequence]
+            self._choose(self.volumes | {sequence: original})
+            self._remove([copy])
+
+    def ready(self) -> str | None:
+        """None if a segmentation can be made, else what is missing, as a sentence."""
+        return NO_REFERENCE if self.referenceNode is None else self.problem
+
+    def clear(self) -> None:
+        """Forget the patient; the volumes that were loaded here leave the scene."""
+        self._removeLoaded()
+        self._forget()
+
+    def close(self) -> None:
+        """End: no observer is left. The scene stays as it is."""
+        self._stopPolling()
+        self._volumeObservations.removeAll()
+        self._sceneObservations.removeAll()
+
+    def _rebuild(self) -> None:
+        """Make the case anew if its volumes are no longer what they were."""
+        now = self._fingerprint()
+        if now == self._built:
+            return
+        self._built, self._case, self._problem, self._findings = now, None, None, None
+        if len(set(self.volumes.values())) < len(self.volumes):
+            self._problem = "One volume is chosen as two sequences: choose another one."
+        elif self.referenceNode is not None:
+            try:
+                self._case = caseFromVolumes(self.volumes, self.caseName)
+            except InputError as error:
+                self._problem = str(error)
+
+    def _fingerprint(self) -> tuple[object, ...]:
+        """What the case depends on; equal as long as nothing of it changed."""
+        volumes = tuple((key, *fingerprintOf(node)) for key, node in self.volumes.items())
+        return (self._name, *volumes)
+
+    def _choose(self, nodes: dict[str, slicer.vtkMRMLScalarVolumeNode]) -> None:
+        """Take these volumes, mark and observe them."""
+        reference = self.referenceNode
+        for node in self.volumes.values():
+            node.RemoveAttribute(SEQUENCE_ATTRIBUTE)
+        self.volumes = {key: nodes[key] for key in SEQUENCES if key in nodes}
+        if self.referenceNode is not reference:
+            # A shift was found against another image.
+            for node in self.volumes.values():
+                removeAlignment(node)
+        self._volumeObservations.removeAll()
+        for key, node in self.volumes.items():
+            node.SetAttribute(SEQUENCE_ATTRIBUTE, key)
+            node.SetAttribute(CASE_ATTRIBUTE, self._name or None)
+            renameAlignment(node, key)
+            self._observe(node)
+        self._changed()
+
+    def _observe(self, node: slicer.vtkMRMLScalarVolumeNode) -> None:
+        for event in (
+            vtk.vtkCommand.ModifiedEvent,
+            slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+        ):
+            self._volumeObservations.add(node, event, self._touch)
+
+    def _observeScene(self) -> None:
+        scene = slicer.vtkMRMLScene
+        self._sceneObservations.add(self.scene, scene.EndCloseEvent, self._forget)
+        self._sceneObservations.add(self.scene, scene.EndImportEvent, self._adopt)
+        self._sceneObservations.add(self.scene, scene.NodeRemovedEvent, self._dropRemoved)
+
+    def _touch(self) -> None:
+        self._touched = True
+
+    def _tellIfTouched(self) -> None:
+        """Tell of changes made elsewhere, once for each poll however many there were."""
+        if self._touched:
+            self._touched = False
+            if self._fingerprint() != self._told:
+                self._changed()
+
+    def _changed(self) -> None:
+        self._told = self._fingerprint()
+        self._events.emit("patient")
+
+    def _forget(self) -> None:
+        self._volumeObservations.removeAll()
+        self.volumes, self._loaded, self.files, self._name = {}, [], None, ""
+        self._changed()
+
+    def _dropRemoved(self) -> None:
+        """Forget volumes that were removed from the scene."""
+        if self._removing or self.scene.IsClosing():
+            return
+        kept = {key: node for key, node in self.volumes.items() if self.scene.IsNodePresent(node)}
+        if kept != self.volumes:
+            self._loaded = [node for node in self._loaded if self.scene.IsNodePresent(node)]
+            self._choose(kept)
+
+    def _adopt(self) -> None:
+        """Take the volumes of a scene that was opened, if none are chosen."""
+        if self.volumes:
+            return
+        found = {}
+        kind = "vtkMRMLScalarVolumeNode"
+        for index in range(self.scene.GetNumberOfNodesByClass(kind)):
+            node = self.scene.GetNthNodeByClass(index, kind)
+            if node.GetAttribute(SEQUENCE_ATTRIBUTE) in SEQUENCES:
+                found[node.GetAttribute(SEQUENCE_ATTRIBUTE)] = node
+        if found:
+            self._name = _caseNameOf(found.values())
+            self._loaded = [node for node in found.values() if node.GetAttribute(SOURCE_ATTRIBUTE)]
+            self._choose(found)
+
+    def _take(self, node: slicer.vtkMRMLScalarVolumeNode, alignment: Alignment) -> None:
+        if alignment.worthwhile:
+            moveInWorld(node, alignment.sequence, alignment.translation_mm)
+            self._changed()
+        self._events.message(titled(alignment.note))
+
+    def _adjustments(self) -> list[Finding]:
+        """What was done to the volumes here, so that it can be taken back."""
+        found = []
+        for key, node in self.volumes.items():
+            moved = alignedByMm(node)
+            if moved is not None:
+                found.append(alignedFinding(key, moved))
+            if self._original(key) is not None:
+                found.append(resampledFinding(key))
+        return found
+
+    def _original(self, sequence: str) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The volume that a sequence's volume was resampled from."""
+        node = self.volumes.get(sequence)
+        return None if node is None else node.GetNodeReference(RESAMPLED_FROM)
+
+    def _removeLoaded(self) -> None:
+        nodes, self._loaded = self._loaded, []
+        self._remove(nodes)
+
+    def _remove(self, nodes: list[slicer.vtkMRMLNode]) -> None:
+        """Take volumes out of the scene, with their alignment and display."""
+        self._removing = True
+        for node in nodes:
+            removeAlignment(node)
+            removeNode(self.scene, node)
+        self._removing = False
+
+
+def _caseNameOf(nodes: Iterable[slicer.vtkMRMLNode]) -> str:
+    """The patient's name that volumes carry; empty where they carry none."""
+    return next(filter(None, (node.GetAttribute(CASE_ATTRIBUTE) for node in nodes)), "")

@@ -1,0 +1,1 @@
+"""The automatic segmentation, from a Case to labels."""

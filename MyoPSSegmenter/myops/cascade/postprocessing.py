@@ -1,0 +1,107 @@
+"""From the networks' probabilities to labels, joint probabilities and uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from myops.geometry.masks import component_sizes, label_components, largest_component
+from myops.labels import MYOPS
+from myops.structures import NETWORK_TISSUES
+
+# PRSN's main branch: the order of its channels.
+CLASSES = NETWORK_TISSUES
+
+
+def clean_region(mask: np.ndarray) -> np.ndarray:
+    """Largest connected component of a bool stack (z, y, x), holes filled slice by slice."""
+    from scipy import ndimage
+
+    kept = largest_component(mask)
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in kept])
+
+
+def weigh_tissues(tissue: np.ndarray, odds: Mapping[str, float]) -> np.ndarray:
+    """Multiply the odds of some tissues against all others, and make the sums 1 again.
+
+    Args:
+        tissue: float (z, 4, y, x), probabilities by `CLASSES`; a probability of 0 stays 0.
+        odds: class name to its factor; 1 changes nothing.
+
+    Returns:
+        Float array of the same shape.
+    """
+    if all(factor == 1 for factor in odds.values()):
+        return tissue
+    factors = np.array([odds.get(name, 1.0) for name in CLASSES], np.float32)
+    weighted = tissue * factors[:, None, None]
+    return weighted / np.maximum(weighted.sum(axis=1, keepdims=True), np.float32(1e-12))
+
+
+def make_labels(region: np.ndarray, tissue: np.ndarray, rv: np.ndarray) -> np.ndarray:
+    """MyoPS labels from probabilities.
+
+    Args:
+        region: bool (z, y, x), the LV epicardial region, cleaned.
+        tissue: float (z, 4, y, x), probabilities of blood pool, normal myocardium, edema and scar
+            given the region; 0 where they are unknown.
+        rv: float (z, y, x), coarse probability of the right ventricle.
+
+    Returns:
+        uint16 (z, y, x). The right ventricle is what lies outside the LV region.
+    """
+    winner = tissue.argmax(axis=1)
+    values = np.array([MYOPS[name] for name in CLASSES], np.uint16)
+    labels = np.where(region, values[winner], 0).astype(np.uint16)
+    right = largest_component((rv > 0.5) & ~region)
+    labels[right] = MYOPS["right_ventricle"]
+    return labels
+
+
+def drop_specks(
+    labels: np.ndarray, tissue: np.ndarray, voxel_volume_ml: float, smallest_ml: float
+) -> np.ndarray:
+    """Give islands of scar that are too small to believe to the next most probable tissue.
+
+    Args:
+        labels: uint16 (z, y, x), MyoPS values.
+        tissue: float (z, 4, y, x), probabilities by `CLASSES` given the region.
+        voxel_volume_ml: volume of a voxel.
+        smallest_ml: the smallest island that stays; voxels that touch at a corner belong together.
+
+    Returns:
+        uint16 (z, y, x).
+    """
+    scar = labels == MYOPS["scar"]
+    if smallest_ml <= 0 or not scar.any():
+        return labels
+    islands, count = label_components(scar, "corners")
+    volumes_ml = component_sizes(islands, count) * voxel_volume_ml
+    specks = scar & (volumes_ml < smallest_ml)[islands]
+    others = [k for k, name in enumerate(CLASSES) if name != "scar"]
+    values = np.array([MYOPS[CLASSES[k]] for k in others], np.uint16)
+    result: np.ndarray = np.where(specks, values[tissue[:, others].argmax(axis=1)], labels)
+    return result
+
+
+def joint_probabilities(
+    lv: np.ndarray, tissue: np.ndarray, rv: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Probabilities by name; those of the tissues are joint: region and tissue."""
+    joint = {name: lv * tissue[:, k] for k, name in enumerate(CLASSES)}
+    return {"lv_region": lv, **joint, "right_ventricle": rv * (1 - lv)}
+
+
+def uncertainty(lv: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+    """Entropy of {outside, tissues inside} over its largest value, float32 (z, y, x) in 0..1.
+
+    By the chain rule H = H(region) + p(region) H(tissue | region); where the tissue is unknown
+    (outside the region) only the first term is left.
+    """
+    entropy = -_x_log_x(lv) - _x_log_x(1 - lv) - lv * _x_log_x(tissue).sum(axis=1)
+    return np.clip(entropy / np.log(1 + len(CLASSES)), 0, 1).astype(np.float32)
+
+
+def _x_log_x(p: np.ndarray) -> np.ndarray:
+    return p * np.log(np.maximum(p, np.float32(1e-12)))

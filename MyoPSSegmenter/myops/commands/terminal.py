@@ -1,0 +1,75 @@
+"""What commands show on the screen: progress, and the numbers of a patient."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from myops.io.readable import readable
+from myops.structures import MEASURED
+
+if TYPE_CHECKING:
+    from myops.quantify.measurements import Measurements
+
+
+def show_every_letter() -> None:
+    r"""Print what the terminal's alphabet lacks as \u2212, in place of ending with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar with the stage and the remaining time on stderr while the block runs.
+
+    Yields:
+        A function of the finished fraction (0 to 1) and the stage's name.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),  # a stage may be a patient called [/b]
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        "left",
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,  # a log file needs no bar
+    )
+    with bar:
+        task = bar.add_task(title, total=1.0)
+
+        def report(fraction: float, stage: str) -> None:
+            bar.update(task, completed=fraction, description=f"{title}: {readable(stage)}")
+
+        yield report
+
+
+def print_measurements(measurements: Measurements) -> None:
+    """Print the masses, the conventional scar sizes and every warning; the reason where none is."""
+    from myops.quantify.text import amount
+    from myops.quantify.thresholds.methods import rule_title
+
+    for name, tissue in measurements.tissues.items():
+        click.echo(f"{MEASURED[name].amount_title:<42}{amount(tissue)}")
+    for scar in measurements.fwhm.values():
+        overlap = scar.dice_with_scar
+        agreement = "" if overlap is None else f", Dice with the automatic scar {overlap:.2f}"
+        click.echo(f"{rule_title(scar.result):<42}{amount(scar.mass)}{agreement}")
+    for warning in measurements.all_warnings:
+        click.echo(f"Warning: {warning}", err=True)

@@ -1,0 +1,1 @@
+"""One phantom patient from images to grams, as a page."""

@@ -1,0 +1,1 @@
+"""Scores against experts, simulated readers, baselines."""

@@ -1,0 +1,1 @@
+"""Grids of images: where voxels lie, and masks on them."""

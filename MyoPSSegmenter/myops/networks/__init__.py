@@ -1,0 +1,1 @@
+"""The networks, without their weights."""

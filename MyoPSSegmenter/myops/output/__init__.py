@@ -1,0 +1,1 @@
+"""Results into a folder: all or nothing, and of one patient."""

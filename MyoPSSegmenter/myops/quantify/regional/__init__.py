@@ -1,0 +1,1 @@
+"""Segments, transmurality, polar maps, salvage."""

@@ -1,0 +1,1 @@
+"""Conventional rules for scar, and what they stand on."""

@@ -1,0 +1,307 @@
+"""Lay a sequence on the reference: the in-plane shift that breathing and motion left between them.
+
+Sequences are taken in different breath-holds, so the heart sits some millimeters elsewhere
+(3.3 mm on average, PMC8285264) although the headers place all images in one patient. What is
+sought is one shift in the slice plane for the whole stack: the one with the largest mutual
+information (Viola and Wells, IJCV 1997;24:137) in a disc around the heart, since the chest wall
+does not move with it.
+
+All shifts up to 15 mm are tried, pixel by pixel, and a parabola finds the peak between them.
+Mutual information has several peaks. The one gradient descent that was tried (ITK's, metric of
+Mattes et al., steps from 2 mm, four phantoms) left the right one for others up to 12 mm away and
+took seconds; other settings were not tried. A shift is proposed only if it is clearly better than
+none.
+
+Measured on phantoms whose sequences lie on each other (clean images, no shifts of single slices),
+bSSFP and T2 moved by 3 to 14 mm against LGE, on the same and on other grids: off by 0.3 mm in the
+median and 0.8 mm at most with the disc in the middle of the image (12 patients), 1.1 mm at most
+around the known heart (6 patients); nothing was proposed where nothing had been moved. Of what a
+shift in the slice plane cannot mend - slices that moved one by one, another phase of the heart,
+turned stacks - it gives a compromise. Not measured on real patients.
+
+Whether two sequences lie on each other is asked twice. `estimate_shift_mm` compares edges, takes
+some milliseconds and says where to look: `myops info` and the panel's notes on a patient both show
+it, so they agree. On two of these phantoms it was off by less than a pixel. `find_alignment` is for
+moving; it may refuse what the edges suggested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from myops.case import Case
+from myops.errors import InputError
+from myops.geometry.masks import bounding_box
+
+# Both searches end here: more than breathing and motion do.
+MAX_SHIFT_MM = 15.0
+# The heart is in the middle of a cardiac image; edges elsewhere are not compared.
+HEART_SHARE = 0.5
+# Radius of the disc that is compared: a heart with its surroundings.
+RADIUS_MM = 65.0
+# Noise is averaged over this length (standard deviation), less than a wall is thick.
+BLUR_MM = 1.0
+BINS = 24
+# Gains in mutual information below this share of it are met between sequences that lie on each
+# other, too: they come from noise and partial volume.
+LEAST_GAIN_SHARE = 0.06
+# And below this many nats: images without anything in common gain by chance.
+LEAST_GAIN = 0.006
+# Shifts below this are not worth a resampling, and are found where there is none.
+LEAST_SHIFT_MM = 1.5
+# Fewer common voxels of the disc say nothing.
+LEAST_COMMON_SHARE = 0.3
+# The parabola is laid through the peak and its neighbors this many pixels away.
+PEAK_REACH = 1
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where a sequence fits the reference best.
+
+    Attributes:
+        sequence: "bssfp", "lge" or "t2".
+        translation_mm: LPS shift (3,) that moves the sequence onto the reference, in its slice
+            plane; zeros where nothing clearly better than the present place was found.
+        moved_mm: length of the shift.
+        similarity_before: mutual information (nats) with the reference at the present place.
+        similarity_after: after the shift; never smaller.
+        note: the outcome in words, for the user.
+    """
+
+    sequence: str
+    translation_mm: tuple[float, float, float]
+    moved_mm: float
+    similarity_before: float
+    similarity_after: float
+    note: str
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether a shift is proposed."""
+        return self.moved_mm > 0
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Both images as bin numbers, and where each counts; all arrays (z, y, x), one grid.
+
+    Attributes:
+        fixed, moving: intp bin numbers, 0 to BINS - 1.
+        disc: bool, where the fixed image is compared.
+        covered: bool, where the moving image is known.
+        pixel_mm: size (y, x).
+    """
+
+    fixed: np.ndarray
+    moving: np.ndarray
+    disc: np.ndarray
+    covered: np.ndarray
+    pixel_mm: tuple[float, float]
+
+
+def find_alignment(
+    case: Case, sequence: str, center: tuple[float, float, float] | None = None
+) -> Alignment:
+    """Find the in-plane shift that lays a sequence on the reference; takes about a second.
+
+    Args:
+        case: the images.
+        sequence: which one to move; not the reference.
+        center: LPS position of the heart in mm; the middle of the image if None.
+
+    Returns:
+        The shift, or none with the reason in `note`.
+
+    Raises:
+        InputError: the sequence is absent or the reference, or the images share no field around
+            the heart.
+    """
+    if sequence not in case.images or sequence == case.reference:
+        others = ", ".join(name for name in case.sequences if name != case.reference) or "none"
+        raise InputError(
+            f"expected a sequence beside the reference {case.reference} ({others}), found "
+            f"{sequence!r}; choose one of them"
+        )
+    pair = _pair(case, sequence, center)
+    similarity = _similarities(pair)
+    before = float(similarity[tuple(count // 2 for count in similarity.shape)])
+    after, shift_yx_mm, inside = _peak(similarity, pair.pixel_mm)
+    moved_mm = float(np.hypot(*shift_yx_mm))
+    right, down = case.geometry.axes[:2]
+    # The reference's voxel finds its partner at +shift: the sequence moves the other way.
+    translation = -(shift_yx_mm[1] * right + shift_yx_mm[0] * down)
+    refused = _refusal(sequence, moved_mm, before, after, inside)
+    if refused:
+        return Alignment(sequence, (0.0, 0.0, 0.0), 0.0, before, max(before, after), refused)
+    note = (
+        f"{sequence}: moved by {moved_mm:.1f} mm in the slice plane onto the reference "
+        f"(mutual information {before:.2f} before, {after:.2f} after)."
+    )
+    x, y, z = (float(value) for value in translation)
+    return Alignment(sequence, (x, y, z), moved_mm, before, after, note)
+
+
+def estimate_shift_mm(
+    fixed: np.ndarray, moving: np.ndarray, spacing_mm: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Estimate how far one sequence lies from another in-plane, whatever their contrast.
+
+    Cross-correlation of the edges (gradient magnitude) in the middle of the image, summed over
+    the slices: tissue borders are shared by sequences whose gray values are not. Whole pixels.
+
+    Args:
+        fixed: (z, y, x) on the same grid.
+        moving: (z, y, x).
+        spacing_mm: voxel spacing (x, y, z).
+
+    Returns:
+        Shift (x, y) of `moving` against `fixed` in mm; positive is towards larger indices.
+    """
+    edges = [_edges(_middle(image), spacing_mm) for image in (fixed, moving)]
+    spectra = [np.fft.rfft2(edge) for edge in edges]
+    shape = edges[0].shape[1:]
+    correlation = np.fft.irfft2(np.conj(spectra[0]) * spectra[1], s=shape).sum(axis=0)
+    rows, columns = (np.fft.fftfreq(count, 1 / count) for count in shape)
+    distance_mm = np.hypot(rows[:, None] * spacing_mm[1], columns * spacing_mm[0])
+    correlation[distance_mm > MAX_SHIFT_MM] = -np.inf
+    row, column = np.unravel_index(np.argmax(correlation), shape)
+    return (float(columns[column] * spacing_mm[0]), float(rows[row] * spacing_mm[1]))
+
+
+def _refusal(
+    sequence: str, moved_mm: float, before: float, after: float, inside: bool
+) -> str | None:
+    """Why the best shift found is not proposed; None if it is."""
+    if not inside:
+        return (
+            f"{sequence}: no best place within {MAX_SHIFT_MM:.0f} mm of the present one; "
+            "nothing was moved. Move it by hand in the Transforms module if it lies wrong."
+        )
+    least_gain = max(LEAST_GAIN_SHARE * before, LEAST_GAIN)
+    if moved_mm < LEAST_SHIFT_MM or after - before < least_gain:
+        return (
+            f"{sequence}: no clearly better place than the present one was found within "
+            f"{MAX_SHIFT_MM:.0f} mm of it; nothing was moved."
+        )
+    return None
+
+
+def _pair(case: Case, sequence: str, center: tuple[float, float, float] | None) -> _Pair:
+    width_mm, height_mm, _ = case.geometry.spacing_mm
+    pixel_mm = (height_mm, width_mm)
+    disc = _disc(case, center)
+    covered = case.covered.get(sequence, np.ones(disc.shape, bool))
+    if np.count_nonzero(disc & covered) < LEAST_COMMON_SHARE * np.count_nonzero(disc):
+        raise InputError(
+            f"expected {sequence} and {case.reference} to share the field around the heart, found "
+            "that they hardly do; check that both are short-axis stacks of one study"
+        )
+    # Wider by the largest shift and the blur.
+    margins = [int(np.ceil((MAX_SHIFT_MM + 3 * BLUR_MM) / length)) + 1 for length in pixel_mm]
+    near = bounding_box(disc, (0, *margins))
+    fixed, moving = case.images[case.reference][near], case.images[sequence][near]
+    disc, covered = disc[near], covered[near]
+    return _Pair(
+        _binned(_blurred(fixed, pixel_mm), disc),
+        _binned(_blurred(moving, pixel_mm), disc & covered),
+        disc,
+        covered,
+        pixel_mm,
+    )
+
+
+def _disc(case: Case, center: tuple[float, float, float] | None) -> np.ndarray:
+    """Bool (z, y, x): within RADIUS_MM of the center, in the plane."""
+    _, rows, columns = case.geometry.array_shape
+    column, row = (columns - 1) / 2, (rows - 1) / 2
+    if center is not None:
+        column, row = case.geometry.index_xyz(np.array(center))[:2]
+    width_mm, height_mm, _ = case.geometry.spacing_mm
+    down = (np.arange(rows) - row)[:, None] * height_mm
+    disc = np.hypot(down, (np.arange(columns) - column) * width_mm) <= RADIUS_MM
+    return np.array(np.broadcast_to(disc, case.geometry.array_shape))
+
+
+def _blurred(image: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    sigma = (0.0, *(BLUR_MM / length for length in pixel_mm))
+    return np.asarray(gaussian_filter(image.astype(np.float32), sigma, mode="nearest"))
+
+
+def _binned(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Bin numbers with about as many voxels of the mask in each: no contrast or outlier matters."""
+    edges = np.quantile(image[mask], np.linspace(0, 1, BINS + 1)[1:-1])
+    return np.searchsorted(edges, image.ravel(), side="right").reshape(image.shape)
+
+
+def _similarities(pair: _Pair) -> np.ndarray:
+    """Mutual information for every shift (rows, columns), no shift in the middle; -inf too far."""
+    reach = [int(MAX_SHIFT_MM / length) + PEAK_REACH for length in pair.pixel_mm]
+    found = np.full([2 * count + 1 for count in reach], -np.inf)
+    edge = ((0, 0), (reach[0], reach[0]), (reach[1], reach[1]))
+    moving, covered = np.pad(pair.moving, edge), np.pad(pair.covered, edge)
+    # Where the disc's voxels lie in the padded image: a shift adds the same to all of them.
+    z, y, x = np.nonzero(pair.disc)
+    places = np.ravel_multi_index((z, y, x), moving.shape)
+    fixed = pair.fixed[z, y, x]
+    for row, column in np.ndindex(*found.shape):
+        down_mm = (row - reach[0]) * pair.pixel_mm[0]
+        right_mm = (column - reach[1]) * pair.pixel_mm[1]
+        if np.hypot(down_mm, right_mm) <= MAX_SHIFT_MM + max(pair.pixel_mm):
+            there = places + (row * moving.shape[2] + column)
+            known = covered.take(there)
+            if known.any():
+                found[row, column] = _mutual_information(fixed[known], moving.take(there)[known])
+    return found
+
+
+def _mutual_information(first: np.ndarray, second: np.ndarray) -> float:
+    """Of two lists of bin numbers, in nats."""
+    joint = np.bincount(first * BINS + second, minlength=BINS * BINS).reshape(BINS, BINS)
+    share = joint / joint.sum()
+    expected = share.sum(axis=1, keepdims=True) * share.sum(axis=0, keepdims=True)
+    held = share > 0
+    return float((share[held] * np.log(share[held] / expected[held])).sum())
+
+
+def _peak(
+    similarity: np.ndarray, pixel_mm: tuple[float, float]
+) -> tuple[float, tuple[float, float], bool]:
+    """The highest place: its similarity, shift (y, x) in mm, and whether it is a peak at all."""
+    row, column = (int(k) for k in np.unravel_index(np.argmax(similarity), similarity.shape))
+    middle = [count // 2 for count in similarity.shape]
+    after = float(similarity[row, column])
+    around = similarity[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+    inside = around.shape == (3, 3) and bool(np.isfinite(around).all())
+    down = right = 0.0
+    if inside:
+        down, right = _between(*around[:, 1]), _between(*around[1, :])
+    shift = ((row + down - middle[0]) * pixel_mm[0], (column + right - middle[1]) * pixel_mm[1])
+    return after, shift, inside
+
+
+def _between(before: float, peak: float, after: float) -> float:
+    """Where a parabola through three neighboring values has its top, -0.5 to 0.5."""
+    bend = before - 2 * peak + after
+    return float(0.5 * (before - after) / bend) if bend < 0 else 0.0
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    rows, columns = image.shape[1:]
+    top, left = (round(count * (1 - HEART_SHARE) / 2) for count in (rows, columns))
+    return image[:, top : rows - top, left : columns - left]
+
+
+def _edges(image: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Gradient magnitude per slice, zero mean and tapered towards the border of the window."""
+    down, right = np.gradient(image.astype(np.float32), spacing_mm[1], spacing_mm[0], axis=(1, 2))
+    edges = np.hypot(down, right)
+    # The square root keeps one bright vessel from outvoting the heart.
+    edges = np.sqrt(edges / max(float(edges.max()), np.finfo(np.float32).tiny))
+    edges -= edges.mean(axis=(1, 2), keepdims=True)
+    window = np.hanning(image.shape[1])[:, None] * np.hanning(image.shape[2])
+    return edges * window

@@ -1,0 +1,1 @@
+"""nnU-Net as the external reference."""

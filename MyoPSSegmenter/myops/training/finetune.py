@@ -1,0 +1,265 @@
+"""Learn from a site's own corrected cases, and keep what was learned only where it is no worse.
+
+cases -> held back and learned from -> networks trained on from the shipped ones -> both compared
+on the held-back cases -> OUTPUT/weights, or a refusal with the reason.
+
+An interrupted call goes on where nothing has changed that it learned from (`finetune_folder`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from myops.datasets import HEART, LabeledCase
+from myops.errors import InputError
+from myops.evaluation.metrics import compare
+from myops.io import write_json
+from myops.quantify.mass import known_spacing_mm
+from myops.structures import ASSESSABLE
+from myops.training.finetune_folder import TRAINING, WEIGHTS, check_output, claim, exchange, remove
+from myops.training.holding_back import split_cases
+from myops.weights.files import (
+    MANIFEST,
+    Models,
+    learned_from,
+    load_models,
+    model_folder,
+    read_manifest,
+)
+from myops.weights.learned import by_patient, case_sha256, refuse_learned
+
+FEWEST_CASES = 4
+# Worse than this on the held-back cases' mean is worse; a mean of few cases wavers by more.
+TOLERANCE = 0.005
+MEASURES = ("lv_region", "myocardium", *ASSESSABLE)
+# Where a network's own settings are kept: they must fit the weights that are trained on.
+KEPT = ("size", "planes", "margin", "region_pixels", "bulges", "cross_entropy_weight", "jitter")
+COMPARISON = "comparison.json"
+# Settings that say what is learned from: the cases and the model do.
+GIVEN = ("start", "cases", "case_names")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How much is learned from a site's cases.
+
+    Attributes:
+        networks: which are trained on: "assn" (outline), "prsn" (scar and edema), or both.
+        minutes: of training per network.
+        held_back: share of the cases that both models are compared on; at least one case.
+        learning_rate: a fifth of that of a training from nothing.
+        seed: of the choice of held-back cases and of the training.
+        settings: further settings of the training, as texts by name.
+    """
+
+    networks: tuple[str, ...] = ("prsn",)
+    minutes: float = 15.0
+    held_back: float = 0.25
+    learning_rate: float = 2e-4
+    seed: int = 0
+    settings: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both models on the held-back cases.
+
+    Attributes:
+        held_back: names of these cases.
+        before, after: structure to the mean Dice of the shipped and of the adapted model; a
+            structure that no held-back case has is left out.
+        kept: whether the adapted model is no worse in any structure.
+        reason: why it is not kept; empty when it is.
+    """
+
+    held_back: tuple[str, ...]
+    before: dict[str, float]
+    after: dict[str, float]
+    kept: bool
+    reason: str
+
+
+def finetune(
+    cases: Sequence[LabeledCase],
+    output: Path,
+    config: FinetuneConfig = FinetuneConfig(),
+    say: Say = print,
+    model: str = "default",
+) -> Comparison:
+    """Train the networks on from a model, compare, and write the better-or-equal one.
+
+    Args:
+        cases: labeled cases, at least four.
+        output: OUTPUT/weights is the adapted model where it is kept; comparison.json in any case.
+            A second call goes on with an interrupted training of the same cases, labels, model and
+            settings, and starts anew after any other.
+        config: what is trained, and for how long.
+        say: takes lines of progress.
+        model: what is started from; it is never changed.
+
+    Raises:
+        InputError: too few cases, too few of them with scar that the model has not learned from,
+            unknown networks, or an output that holds the model or files of others.
+    """
+    _check(cases, config)
+    root, training = model_folder(model, None), output / TRAINING
+    check_output(output, root)
+    known = learned_from(read_manifest(root))
+    refuse_learned([], known, f"the model {model}")
+    learned, held_back = split_cases(cases, config, known, say)
+    claim(training, _plan(learned, held_back, root, config), say)
+    adapted = training / "tried"
+    _copy_weights(root, adapted)
+    for network in config.networks:
+        say(f"training {network} on {len(learned)} cases, {config.minutes:g} minutes")
+        _train(network, root, adapted, output, config, learned)
+    say(f"comparing on {', '.join(case.name for case in held_back)}")
+    before, after = (
+        mean_dice(held_back, load_models("auto", str(folder))) for folder in (root, adapted)
+    )
+    reason = why_worse(before, after)
+    result = Comparison(tuple(case.name for case in held_back), before, after, not reason, reason)
+    write_json(output / COMPARISON, asdict(result) | {"config": asdict(config)})
+    if result.kept:
+        exchange(adapted, output / WEIGHTS)
+    # A later call shall not find a training that has ended.
+    remove(training)
+    return result
+
+
+def mean_dice(cases: Sequence[LabeledCase], models: Models) -> dict[str, float]:
+    """Mean Dice of the fully automatic result; a heart that is not found counts 0.
+
+    Raises:
+        InputError: the models have learned from one of the cases.
+    """
+    refuse_learned(cases, models.learned, "the model")
+    found: dict[str, list[float]] = {}
+    for labeled in cases:
+        for name, value in _dice(labeled, models):
+            found.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def why_worse(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """The structures in which the adapted model is worse, in words; empty if there are none."""
+    worse = [
+        f"{name} {before[name]:.3f} -> {after[name]:.3f}"
+        for name in before
+        if after[name] < before[name] - TOLERANCE
+    ]
+    return f"worse than before on the held-back cases: {', '.join(worse)}" if worse else ""
+
+
+def _dice(labeled: LabeledCase, models: Models) -> Iterator[tuple[str, float]]:
+    from myops.cascade.segment import segment
+
+    case = labeled.to_case()
+    truth, drawn = labeled.truth_for(case)
+    try:
+        labels = segment(case, models).labels
+    except InputError:
+        labels = np.zeros_like(truth)
+    found = compare(labels[drawn], truth[drawn], known_spacing_mm(case))
+    for name in MEASURES:
+        value = found[name].dice
+        if value is not None and _is_drawn(name, labeled):
+            yield name, value
+
+
+def _is_drawn(structure: str, labeled: LabeledCase) -> bool:
+    """Whether the labels tell this structure apart."""
+    if structure in ASSESSABLE:
+        return structure in labeled.structures
+    return bool(HEART & labeled.structures)
+
+
+def _check(cases: Sequence[LabeledCase], config: FinetuneConfig) -> None:
+    if len(patients := by_patient(cases)) < FEWEST_CASES:
+        raise InputError(
+            f"expected at least {FEWEST_CASES} corrected cases, found {len(patients)}; correct and "
+            "approve some more first"
+        )
+    unknown = set(config.networks) - {"assn", "prsn"}
+    if unknown or not config.networks:
+        raise InputError(
+            f"expected networks among assn, prsn, found {', '.join(unknown) or 'none'}"
+        )
+    if not 0 < config.held_back < 1:
+        raise InputError(f"held_back must lie between 0 and 1, found {config.held_back:g}")
+    given = sorted(set(GIVEN) & set(config.settings or {}))
+    if given:
+        raise InputError(
+            f"expected the cases and the model that are named, found the setting {given[0]}, which "
+            "would replace them; leave it out"
+        )
+
+
+def _plan(
+    learned: Sequence[LabeledCase],
+    held_back: Sequence[LabeledCase],
+    root: Path,
+    config: FinetuneConfig,
+) -> dict[str, Any]:
+    """All that a training must have in common to be gone on with; more minutes are welcome."""
+    return {
+        "cases": sorted(map(case_sha256, learned)),
+        "held-back cases": sorted(map(case_sha256, held_back)),
+        "weights to start from": {
+            name: entry["sha256"] for name, entry in read_manifest(root).items()
+        },
+        "settings": {
+            "learning_rate": config.learning_rate,
+            "seed": config.seed,
+            **(config.settings or {}),
+        },
+    }
+
+
+def _copy_weights(root: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for entry in read_manifest(root).values():
+        shutil.copy2(root / entry["file"], folder / entry["file"])
+    shutil.copy2(root / MANIFEST, folder / MANIFEST)
+
+
+def _train(
+    network: str,
+    root: Path,
+    adapted: Path,
+    output: Path,
+    config: FinetuneConfig,
+    learned: Sequence[LabeledCase],
+) -> None:
+    from myops.training.data.cases import choose_cases
+    from myops.training.export import export_weights
+    from myops.training.loop import train
+
+    entry = read_manifest(root)[network]
+    own = {name: str(entry["config"][name]) for name in KEPT if name in entry.get("config", {})}
+    settings = {
+        **own,
+        "start": str(root / entry["file"]),
+        "cases": "cases",  # read already: what they were is told by their checksums
+        "minutes": str(config.minutes),
+        "learning_rate": str(config.learning_rate),
+        "warmup": "0.1",
+        "seed": str(config.seed),
+        "curve_patients": "0",
+        "curve_minutes": "0",
+        "ema_decay": "0.99",
+        "pool_start": "4",
+        **(config.settings or {}),
+    }
+    patients = choose_cases(learned, [], "the cases that are not held back")
+    folder = output / TRAINING / network
+    checkpoint = train(network, settings, folder, resume=True, patients=patients)
+    export_weights(checkpoint, adapted)

@@ -1,0 +1,1 @@
+"""One file per network: what it learns from, and by which loss."""

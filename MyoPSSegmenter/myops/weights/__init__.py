@@ -1,0 +1,1 @@
+"""Weights: files, shipped packs, a store of the user's own."""

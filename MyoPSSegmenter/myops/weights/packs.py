@@ -1,0 +1,172 @@
+"""The packs of weights that are shipped, their terms, and which of them is used by default.
+
+Two packs differ in what they have learned from, and hence in what may be done with them: see
+`Docs/explanation/weights.md`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from myops.errors import InputError
+from myops.io.text_files import read_json, write_text
+
+PACKS_FOLDER = Path(__file__).parent / "shipped"
+MANIFEST = "manifest.json"
+LICENSE_FILE = "LICENSE.txt"
+# Of the manifest: raised when a reader of the old form could take the new one wrongly.
+MANIFEST_VERSION = 1
+# Has seen no patient: what trainings start from, and what is used where nothing better is shipped.
+FREE_PACK = "synthetic"
+PREFERRED = ("public-hearts", FREE_PACK)
+VARIABLE = "MYOPS_MODEL"
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A folder of weights that belong together, with the terms of their use.
+
+    Attributes:
+        name: what the user calls it, such as "synthetic".
+        folder: where its manifest is.
+        learned_from: what its networks have seen, in a few words.
+        license: SPDX identifier, such as "CC-BY-NC-SA-4.0".
+        terms: one sentence on what may be done with it.
+        attribution: whom the license asks to name; "" for nobody.
+    """
+
+    name: str
+    folder: Path
+    learned_from: str
+    license: str
+    terms: str
+    attribution: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """What results say about the weights that they were made with."""
+        return {
+            "name": self.name,
+            "learned_from": self.learned_from,
+            "license": self.license,
+            "terms": self.terms,
+            "attribution": self.attribution,
+        }
+
+
+def shipped_packs(folder: Path | None = None) -> dict[str, Pack]:
+    """The packs that came with the program, by name, the preferred one first.
+
+    Args:
+        folder: where they are; the program's own if None.
+
+    Raises:
+        InputError: see `read_pack`.
+    """
+    root = folder or PACKS_FOLDER
+    there = [name for name in PREFERRED if (root / name / MANIFEST).is_file()]
+    return {name: read_pack(root / name) for name in there}
+
+
+def read_pack(folder: Path) -> Pack:
+    """The terms of a pack from its manifest; its license has to lie beside it.
+
+    Raises:
+        InputError: no manifest, one of another version or without terms, or no license file.
+    """
+    path = folder / MANIFEST
+    try:
+        content = read_json(path)
+    except FileNotFoundError:
+        raise InputError(f"expected weights in {folder}, found no {MANIFEST}") from None
+    except ValueError:
+        raise InputError(f"{path}: expected a manifest of weights, found a damaged file") from None
+    check_manifest_version(path, content)
+    try:
+        told = {key: str(content["pack"][key]) for key in ("name", "learned_from", "license")}
+        terms = str(content["pack"]["terms"])
+        attribution = str(content["pack"].get("attribution", ""))
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(
+            f"{path}: expected the terms of the weights under pack, found none; install again"
+        ) from None
+    if not (folder / LICENSE_FILE).is_file():
+        raise InputError(
+            f"{folder}: expected the license of these weights in {LICENSE_FILE}, found no such "
+            "file; install again"
+        )
+    return Pack(folder=folder, terms=terms, attribution=attribution, **told)
+
+
+def check_manifest_version(path: Path, content: Any) -> None:
+    """Refuse a manifest that this version of the program does not know.
+
+    Raises:
+        InputError: its "version" is another one; a manifest without one is of the first.
+    """
+    version = content.get("version", MANIFEST_VERSION) if isinstance(content, dict) else None
+    if version != MANIFEST_VERSION:
+        raise InputError(
+            f"{path}: expected a manifest of version {MANIFEST_VERSION}, found {version!r}; use "
+            "the weights that belong to this version of the program"
+        )
+
+
+def default_pack(folder: Path | None = None) -> Pack:
+    """The pack behind the name "default": of `MYOPS_MODEL`, of `myops models use`, or the first.
+
+    Raises:
+        InputError: no pack is there, or the one that is asked for is not among them.
+    """
+    packs = shipped_packs(folder)
+    if not packs:
+        raise InputError(f"expected weights in {folder or PACKS_FOLDER}, found none; install again")
+    for place, name in ((VARIABLE, os.environ.get(VARIABLE, "")), (str(_setting()), chosen_pack())):
+        if name and name not in packs:
+            raise InputError(
+                f"{place} asks for the weights {name!r}: expected one of {', '.join(packs)}"
+            )
+        if name:
+            return packs[name]
+    return next(iter(packs.values()))
+
+
+def chosen_pack() -> str:
+    """What `myops models use` has chosen on this computer; "" for nothing.
+
+    Raises:
+        InputError: a damaged setting.
+    """
+    path = _setting()
+    try:
+        return str(read_json(path)["pack"])
+    except FileNotFoundError:
+        return ""
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path}: expected the chosen weights, found a damaged file; choose again: myops "
+            "models use NAME"
+        ) from None
+
+
+def choose_pack(name: str) -> Pack:
+    """Use a pack from now on, on this computer.
+
+    Raises:
+        InputError: no such pack, or a setting that cannot be written.
+    """
+    packs = shipped_packs()
+    if name not in packs:
+        raise InputError(f"unknown weights {name!r}: expected one of {', '.join(packs)}")
+    path = _setting()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, f'{{"pack": "{name}"}}\n')
+    return packs[name]
+
+
+def _setting() -> Path:
+    from myops.weights.store import models_folder
+
+    return models_folder() / "use.json"

@@ -1,0 +1,162 @@
+"""Packs of weights: their terms, and which of them is in use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from myops.cli import cli
+from myops.errors import InputError
+from myops.patients.provenance import Inputs
+from myops.report.wording import weights_words
+from myops.weights.files import load_models, model_folder, read_manifest
+from myops.weights.packs import (
+    FREE_PACK,
+    LICENSE_FILE,
+    MANIFEST,
+    PACKS_FOLDER,
+    choose_pack,
+    chosen_pack,
+    default_pack,
+    read_pack,
+    shipped_packs,
+)
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("MYOPS_MODELS", str(tmp_path / "models"))
+    monkeypatch.delenv("MYOPS_MODEL", raising=False)
+
+
+@pytest.fixture
+def pack(tmp_path) -> Path:
+    """A copy of the free pack's terms, without networks."""
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    for name in (MANIFEST, LICENSE_FILE):
+        shutil.copy(PACKS_FOLDER / FREE_PACK / name, folder / name)
+    return folder
+
+
+def change(folder: Path, **values: object) -> None:
+    path = folder / MANIFEST
+    content = json.loads(path.read_text(encoding="utf-8")) | values
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def two_packs(root: Path, pack: Path) -> Path:
+    for name in ("synthetic", "public-hearts"):
+        shutil.copytree(pack, root / name)
+        terms = {"name": name, "learned_from": "x", "license": "y", "terms": "z."}
+        change(root / name, pack=terms)
+    return root
+
+
+def test_every_shipped_pack_states_its_terms_has_a_card_and_all_its_networks() -> None:
+    packs = shipped_packs()
+    assert FREE_PACK in packs
+    for name, one in packs.items():
+        assert one.name == name
+        assert one.terms.endswith(".") and one.license and one.learned_from
+        assert (one.folder / "MODEL_CARD.md").is_file()
+        networks = read_manifest(one.folder)
+        assert {"heartfinder", "assn", "prsn", "refiner"} <= set(networks)
+        assert all((one.folder / entry["file"]).is_file() for entry in networks.values())
+
+
+def test_the_free_pack_has_learned_from_nobody_and_others_say_from_whom() -> None:
+    for name, one in shipped_packs().items():
+        learned = load_models("cpu", name=name).learned
+        assert bool(learned) == (name != FREE_PACK)
+        assert bool(one.attribution) == (name != FREE_PACK)
+
+
+def test_the_weights_together_are_below_40_mb() -> None:
+    sizes = [path.stat().st_size for path in PACKS_FOLDER.rglob("*") if path.is_file()]
+    assert sum(sizes) < 40e6
+
+
+def test_a_pack_without_its_license_is_refused(pack) -> None:
+    (pack / LICENSE_FILE).unlink()
+    with pytest.raises(InputError, match="expected the license of these weights in LICENSE.txt"):
+        read_pack(pack)
+
+
+def test_a_manifest_of_another_version_is_refused(pack) -> None:
+    change(pack, version=2)
+    with pytest.raises(InputError, match="expected a manifest of version 1, found 2"):
+        read_pack(pack)
+    with pytest.raises(InputError, match="expected a manifest of version 1, found 2"):
+        read_manifest(pack)
+
+
+@pytest.mark.parametrize("terms", [None, [], {"name": "x"}])
+def test_a_pack_that_states_no_terms_is_refused(pack, terms) -> None:
+    change(pack, pack=terms)
+    with pytest.raises(InputError, match="expected the terms of the weights under pack"):
+        read_pack(pack)
+
+
+def test_the_first_pack_is_in_use_until_another_is_chosen(tmp_path, pack, monkeypatch) -> None:
+    root = two_packs(tmp_path / "packs", pack)
+    monkeypatch.setattr("myops.weights.packs.PACKS_FOLDER", root)
+    assert list(shipped_packs()) == ["public-hearts", "synthetic"]
+    assert default_pack().name == "public-hearts"
+    choose_pack("synthetic")
+    assert chosen_pack() == "synthetic" and default_pack().name == "synthetic"
+    monkeypatch.setenv("MYOPS_MODEL", "public-hearts")  # the variable is nearer than the setting
+    assert default_pack().name == "public-hearts"
+
+
+def test_an_unknown_pack_is_refused_wherever_it_is_named(monkeypatch) -> None:
+    with pytest.raises(InputError, match="unknown weights 'nobody': expected one of"):
+        choose_pack("nobody")
+    with pytest.raises(InputError, match="unknown model 'nobody': expected default"):
+        model_folder("nobody", None)
+    monkeypatch.setenv("MYOPS_MODEL", "nobody")
+    with pytest.raises(InputError, match="MYOPS_MODEL asks for the weights 'nobody'"):
+        default_pack()
+
+
+def test_a_damaged_setting_is_told(tmp_path) -> None:
+    choose_pack(FREE_PACK)
+    (tmp_path / "models" / "use.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(InputError, match="expected the chosen weights, found a damaged file"):
+        default_pack()
+
+
+def test_the_command_line_lists_and_chooses_packs() -> None:
+    listed = CliRunner().invoke(cli, ["models", "list"]).output
+    pack = shipped_packs()[FREE_PACK]
+    assert pack.terms in listed and f"Shipped: {FREE_PACK}" in listed
+    chosen = CliRunner().invoke(cli, ["models", "use", FREE_PACK])
+    assert chosen.exit_code == 0 and pack.terms in chosen.output
+    assert f"Shipped: {FREE_PACK} (in use)" in CliRunner().invoke(cli, ["models", "list"]).output
+    refused = CliRunner().invoke(cli, ["models", "use", "nobody"])
+    assert refused.exit_code == 2 and "expected one of" in refused.output
+
+
+def test_a_result_notes_the_pack_by_its_own_name_and_a_folder_by_its_place(tmp_path) -> None:
+    choose_pack(FREE_PACK)
+    assert Inputs({}).with_model("default").model == FREE_PACK
+    assert Inputs({}).with_model(FREE_PACK).model == FREE_PACK
+    assert Inputs({}).with_model(str(tmp_path)).model == str(tmp_path)
+
+
+def test_reports_name_pack_terms_and_whom_to_attribute() -> None:
+    pack = {
+        "name": "A",
+        "learned_from": "ten hearts",
+        "license": "CC-BY-NC-SA-4.0",
+        "terms": "Not for commercial use.",
+        "attribution": "B et al.",
+    }
+    assert weights_words(pack) == (
+        "Weights: A (CC-BY-NC-SA-4.0), learned from ten hearts. Not for commercial use. "
+        "Attribution: B et al."
+    )
