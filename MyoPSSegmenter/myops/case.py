@@ -20,7 +20,6 @@ from myops.geometry.canonical import (
 )
 from myops.geometry.grid import Geometry, from_sitk, to_sitk
 from myops.geometry.resampling import resample
-from myops.io import check_grid, read_image
 from myops.io.checksum import array_sha256
 from myops.io.file_names import find_sequences, stem
 from myops.io.geometry_notes import (
@@ -31,6 +30,7 @@ from myops.io.geometry_notes import (
     stored_notes,
     without_notes,
 )
+from myops.io.images import check_grid, read_image
 from myops.io.pixels import read_pixels
 from myops.io.readable import readable
 from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES

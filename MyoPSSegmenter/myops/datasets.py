@@ -257,7 +257,7 @@ def _myops_images(path: Path) -> dict[str, Path]:
 
 
 def _read(path: Path) -> sitk.Image:
-    from myops.io import read_image
+    from myops.io.images import read_image
 
     return read_image(path)
 

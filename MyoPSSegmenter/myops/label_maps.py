@@ -16,8 +16,8 @@ from myops import labels as regions
 from myops.errors import InputError
 from myops.geometry.canonical import canonical_grid, from_canonical, to_canonical
 from myops.geometry.grid import GRID_TOLERANCE_MM, Geometry, from_sitk
-from myops.io import read_image
 from myops.io.geometry_notes import MARK_KEY, geometry_notes
+from myops.io.images import read_image
 from myops.labels import CONVENTIONS, DEFAULT_CONVENTION, check_convention
 from myops.output.earlier_results import mark_warning
 

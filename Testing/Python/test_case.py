@@ -8,7 +8,7 @@ from oblique import OBLIQUE
 
 from myops.case import case_from_images, load_case, load_case_folder, restore
 from myops.errors import InputError
-from myops.io import write_image
+from myops.io.atomic import write_image
 
 
 def test_the_lge_gives_the_grid_when_it_is_there(patient_folder) -> None:

@@ -17,8 +17,8 @@ from circle_heart import (
     circle_segmentation,
     sitk_image,
 )
+from circle_report import rendered, words
 from ring_heart import BOTH, RingHeart, Sector
-from test_report import rendered, words
 
 from myops.case import case_from_images
 from myops.coverage import hidden_tissues, reasons_here, reasons_of_heart, shown

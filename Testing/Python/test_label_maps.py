@@ -15,7 +15,7 @@ from myops.case import load_case
 from myops.datasets import find_cases
 from myops.errors import InputError
 from myops.geometry.grid import from_sitk
-from myops.io import read_image
+from myops.io.images import read_image
 from myops.label_maps import anatomy_warnings, inside_wall, on_grid, read_label_file, read_on_case
 from myops.labels import CONVENTIONS
 from myops.study.masks import scar_mass_g

@@ -20,7 +20,7 @@ from myops.case import Case, case_from_images
 from myops.errors import InputError
 from myops.geometry.canonical import from_canonical
 from myops.geometry.grid import Geometry
-from myops.io import MAX_AXIS_COSINE
+from myops.io.checks import MAX_AXIS_COSINE
 from myops.io.geometry_notes import GeometryNotes, add_notes, stored_notes
 
 if TYPE_CHECKING:

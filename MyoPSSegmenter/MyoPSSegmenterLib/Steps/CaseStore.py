@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myops.errors import InputError
-from myops.io import set_aside, write_atomic, write_json
+from myops.io.atomic import set_aside, write_atomic, write_json
 from myops.patients.find import PatientFiles, find_patients
 from myops.refine.record import SESSION_FILE, session_images_sha256, to_record
 from myops.refine.state_file import SavedState, read_state, save_state, to_state

@@ -58,7 +58,7 @@ def masks(
     Both hold labels at the same places; overlap, surface distances and volumes per region.
     """
     from myops.evaluation.metrics import read_pair
-    from myops.io import write_json
+    from myops.io.atomic import write_json
     from myops.output.overwriting import OTHER_OUTPUT, refuse_overwriting
 
     if output is not None:

@@ -44,7 +44,7 @@ def write_demo(folder: Path, demo: Demo) -> None:
         folder: exists; files of these names are replaced.
         demo: the corrected patient.
     """
-    from myops.io import write_bytes
+    from myops.io.atomic import write_bytes
 
     pictures = [click_picture(demo, number) for number in range(1, len(demo.stages))]
     files = {f"click_{number}.png": picture for number, picture in enumerate(pictures, start=1)}

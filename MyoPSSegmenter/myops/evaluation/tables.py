@@ -12,7 +12,7 @@ import numpy as np
 from myops.evaluation.cohort import PatientResult
 from myops.evaluation.interactive import EvaluationConfig
 from myops.evaluation.summary import GOAL_DICE, MIN_PIXELS, Mean, Row
-from myops.io import json_text, write_bytes
+from myops.io.atomic import json_text, write_bytes
 from myops.io.csv_files import csv_text
 from myops.io.number_text import DASH, plain
 from myops.io.readable import readable

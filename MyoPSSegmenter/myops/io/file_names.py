@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from myops.errors import InputError
-from myops.io import SUFFIXES
+from myops.io.checks import SUFFIXES
 from myops.sequences import FILE_PATTERNS, OPTIONS, SEQUENCES, option
 
 KNOWN_PARTS = frozenset(part for row in SEQUENCES.values() for part in row.file_parts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myops.errors import InputError
-from myops.io import write_bytes
+from myops.io.atomic import write_bytes
 from myops.io.readable import encoded
 
 # UTF-32 begins with the mark of UTF-16, so it is asked for first.

@@ -15,7 +15,7 @@ import numpy as np
 
 from myops.case import restore
 from myops.errors import InputError
-from myops.io import json_text
+from myops.io.atomic import json_text
 from myops.io.geometry_notes import MARK_KEY
 from myops.io.itk_files import save_image
 from myops.io.readable import encoded

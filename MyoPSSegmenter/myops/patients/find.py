@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from myops.dicom.series import DicomSeries, find_series
 from myops.dicom.volume import read_series
 from myops.errors import InputError
-from myops.io import SUFFIXES, read_image
+from myops.io.checks import SUFFIXES
 from myops.io.file_names import file_prefix
+from myops.io.images import read_image
 from myops.io.readable import is_utf8, readable, visible
 from myops.patients.folders import image_folders, natural, other_files
 from myops.patients.sources import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myops.dicom.series_names import sequence_in
-from myops.io import SUFFIXES
+from myops.io.checks import SUFFIXES
 from myops.io.file_names import LABEL_PARTS, stem
 from myops.io.readable import readable
 from myops.worklist.casefile import CASE_FILE

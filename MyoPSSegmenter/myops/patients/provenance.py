@@ -236,7 +236,7 @@ def load_case(
 
 def _read(source: Source, phase: int | None) -> sitk.Image:
     if isinstance(source, Path):
-        from myops.io import read_image
+        from myops.io.images import read_image
 
         return read_image(source, phase)
     from myops.patients.find import read_source

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from myops.dicom.series import DicomSeries
 from myops.dicom.series_names import is_other, rank, sequence_in, sequence_word
-from myops.io import quiet_simpleitk
 from myops.io.file_names import sequence_of, stem
+from myops.io.images import quiet_simpleitk
 
 Source = Path | DicomSeries
 # A stack of the ventricle has more slices than a localizer or a single long-axis view.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from myops.io import write_json
+from myops.io.atomic import write_json
 from myops.io.itk_files import save_image
 from myops.phantom.contrast import PHYSICAL
 from myops.phantom.patient import SAMPLE, PhantomConfig, PhantomPatient, generate_patient

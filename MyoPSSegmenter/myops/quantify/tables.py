@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from myops.io import json_text
+from myops.io.atomic import json_text
 from myops.io.csv_files import csv_text as table_text
 from myops.io.text_files import write_text
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass

@@ -28,7 +28,7 @@ import numpy as np
 from myops import __version__
 from myops.case import images_sha256
 from myops.errors import InputError
-from myops.io import write_atomic
+from myops.io.atomic import write_atomic
 from myops.io.json_fields import flag, text
 from myops.io.readable import encoded
 from myops.refine.history import History

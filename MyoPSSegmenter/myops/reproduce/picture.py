@@ -10,7 +10,7 @@ import numpy as np
 
 from myops import labels as regions
 from myops.geometry.masks import bounding_box
-from myops.io import write_bytes
+from myops.io.atomic import write_bytes
 from myops.report.canvas import new_chart, png
 from myops.report.lettering import shortened
 from myops.reproduce.cohort import TestCase

@@ -24,7 +24,7 @@ import numpy as np
 
 from myops.datasets import LabeledCase
 from myops.errors import InputError
-from myops.io import write_json
+from myops.io.atomic import write_json
 from myops.io.text_files import read_json, read_text, write_text
 from myops.labels import MYOPS
 from myops.output.overwriting import OTHER_OUTPUT, refuse_replacing

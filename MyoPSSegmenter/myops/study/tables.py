@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myops import __version__
-from myops.io import json_text
+from myops.io.atomic import json_text
 from myops.io.csv_files import csv_text
 from myops.io.number_text import plain as plain_number
 from myops.io.text_files import write_text

@@ -19,7 +19,7 @@ import numpy as np
 from myops.datasets import HEART, LabeledCase
 from myops.errors import InputError
 from myops.evaluation.metrics import compare
-from myops.io import write_json
+from myops.io.atomic import write_json
 from myops.quantify.mass import known_spacing_mm
 from myops.structures import ASSESSABLE
 from myops.training.finetune_folder import TRAINING, WEIGHTS, check_output, claim, exchange, remove

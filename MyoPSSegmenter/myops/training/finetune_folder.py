@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from myops.errors import InputError
-from myops.io import write_json
+from myops.io.atomic import write_json
 from myops.output.overwriting import OTHER_OUTPUT, lies_in, refuse_foreign
 from myops.weights.files import MANIFEST, SHIPPED_FOLDER
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from myops.errors import InputError
-from myops.io import write_atomic, write_json
+from myops.io.atomic import write_atomic, write_json
 from myops.io.checksum import file_sha256
 from myops.io.tensors import load_tensors, read_metadata
 from myops.io.text_files import read_json

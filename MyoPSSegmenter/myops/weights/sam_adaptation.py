@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from myops.errors import InputError
-from myops.io import write_atomic
+from myops.io.atomic import write_atomic
 from myops.io.checksum import file_sha256
 from myops.io.tensors import load_tensors, read_metadata
 from myops.networks.lora import Adaptation, adapt, merge

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myops.errors import InputError
-from myops.io import write_atomic, write_json
+from myops.io.atomic import write_atomic, write_json
 from myops.io.checksum import file_sha256
 from myops.io.text_files import read_json
 from myops.weights.packs import PREFERRED

@@ -21,7 +21,7 @@ from typing import Any
 
 from myops import __version__
 from myops.errors import InputError
-from myops.io import set_aside, write_json
+from myops.io.atomic import set_aside, write_json
 from myops.io.json_fields import amount, count, text
 from myops.io.text_files import parse_json
 from myops.worklist.moments import utc_moment

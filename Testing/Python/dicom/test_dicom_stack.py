@@ -29,8 +29,8 @@ from myops.case import case_from_images
 from myops.dicom.series import DicomSeries, find_series
 from myops.dicom.volume import read_series
 from myops.errors import InputError
-from myops.io import read_image
 from myops.io.geometry_notes import geometry_notes
+from myops.io.images import read_image
 
 RNG = np.random.default_rng(5)
 STACK = RNG.integers(0, 900, (9, 12, 10)).astype(np.uint16)

@@ -14,7 +14,7 @@ from myops.evaluation.metrics import (
     summarize,
     surface_distances_mm,
 )
-from myops.io import write_image
+from myops.io.atomic import write_image
 
 SPACING = (1.0, 2.0, 10.0)
 

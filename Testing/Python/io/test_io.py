@@ -9,7 +9,8 @@ import SimpleITK as sitk
 from oblique import OBLIQUE
 
 from myops.errors import InputError
-from myops.io import read_image, write_atomic, write_image
+from myops.io.atomic import write_atomic, write_image
+from myops.io.images import read_image
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"])

@@ -17,12 +17,12 @@ import pytest
 import SimpleITK as sitk
 from circle_heart import circle_case, circle_segmentation
 from click.testing import CliRunner
-from test_study import HEADER, readings
+from study_readings import HEADER, readings
 
 from myops.cli import cli
 from myops.commands.terminal import progress_bar
 from myops.errors import InputError
-from myops.io import write_image, write_json
+from myops.io.atomic import write_image, write_json
 from myops.io.itk_files import save_image
 from myops.io.readable import readable
 from myops.output.results import write_results

@@ -9,8 +9,8 @@ from odd_heart import WALL_G, metaimage, nrrd
 
 from myops.case import load_case
 from myops.errors import InputError
-from myops.io import read_image
 from myops.io.geometry_notes import geometry_notes
+from myops.io.images import read_image
 from myops.quantify.label_map import measure_label_map
 
 LABELS, LGE = odd_heart.labels(), odd_heart.lge()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from myops.io import json_text, write_bytes, write_json
+from myops.io.atomic import json_text, write_bytes, write_json
 from myops.report.canvas import DPI, new_chart, png
 from myops.report.figures import DPI as PIXEL_DPI
 

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from circle_heart import circle_case, circle_labels, circle_segmentation
 from disc_refiner import DiscRefiner
+from fresh_python import MODULE, loaded_after
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_house import MODULE, loaded_after
 
 from myops.errors import InputError
 from myops.refine.missing_refiner import NoRefiner
@@ -240,6 +240,8 @@ def test_nothing_names_the_patient_but_the_cases_name(saved):
 
 # Kills.
 
+TESTS = Path(__file__).parents[1]
+
 SAVER = """
 import sys
 sys.path[:0] = {paths!r}
@@ -259,7 +261,9 @@ while True:
 
 def test_a_kill_at_any_moment_loses_at_most_the_step_that_was_being_saved(tmp_path):
     path = tmp_path / "state.npz"
-    code = SAVER.format(paths=[str(MODULE), str(Path(__file__).parents[1])])
+    code = SAVER.format(
+        paths=[str(MODULE), str(Path(__file__).parent), str(TESTS), str(TESTS.parent / "hearts")]
+    )
     for delay_s in (0.0, 0.013, 0.031, 0.052):
         with subprocess.Popen(
             [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, encoding="utf-8"

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 from circle_heart import circle_case, circle_labels, circle_segmentation
-from test_report import WHEN
-from test_report import parts as report_parts
+from circle_report import WHEN
+from circle_report import parts as report_parts
 
 from myops.quantify.measure import measure
 from myops.report.compose import make_content

@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 from circle_heart import circle_case, circle_labels, circle_segmentation
+from circle_report import WHEN, words
 from matplotlib.image import imread
-from test_report import WHEN, words
 
 from myops.quantify.measure import measure
 from myops.quantify.regional.orientation import Click, Landmarks

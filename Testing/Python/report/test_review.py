@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from circle_heart import circle_case, circle_labels, circle_segmentation
+from circle_report import WHEN, rendered, words
 from disc_refiner import DISC_PIXELS, DiscRefiner
-from test_report import WHEN, rendered, words
 
 from myops.quantify.measure import measure
 from myops.refine.session import Session

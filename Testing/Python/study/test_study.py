@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from test_house import loaded_after
+from fresh_python import loaded_after
+from study_readings import HEADER, MASSES, column, readings
 
 from myops.cli import cli
 from myops.errors import InputError
-from myops.io import write_image
+from myops.io.atomic import write_image
 from myops.study.analysis import analyze
 from myops.study.page import render_study
 from myops.study.read import read_study
@@ -25,27 +26,6 @@ from myops.study.results import GroupAgreement, Results
 from myops.study.statistics import bland_altman, concordance, intraclass
 from myops.study.subgroups import quality_groups
 from myops.study.tables import plain, write_study
-
-# Case -> the masses of Ana and Ben in two sessions, in g.
-MASSES = {
-    "P1": ((10.0, 10.5), (11.0, 11.2)),
-    "P2": ((20.0, 19.0), (21.5, 21.0)),
-    "P3": ((5.0, 5.4), (5.5, 6.0)),
-    "P4": ((31.0, 30.0), (33.0, 34.0)),
-}
-
-
-def readings() -> list[Reading]:
-    return [
-        Reading(case, reader, str(session), "interactive", mass)
-        for case, readers in MASSES.items()
-        for reader, sessions in zip(("Ana", "Ben"), readers, strict=True)
-        for session, mass in enumerate(sessions, start=1)
-    ]
-
-
-def column(reader: int, session: int) -> list[float]:
-    return [masses[reader][session] for masses in MASSES.values()]
 
 
 def group(results: Results, kind: str, of: str = "", method: str = "") -> GroupAgreement:
@@ -61,9 +41,6 @@ def table(tmp_path: Path, text: str, name: str = "readings.csv") -> Path:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     return path
-
-
-HEADER = "case,reader,session,method,mass_g,seconds\n"
 
 
 def test_inter_observer_agreement_is_that_of_first_sessions() -> None:

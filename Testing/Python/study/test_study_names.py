@@ -10,7 +10,8 @@ import unicodedata
 
 import pytest
 from click.testing import CliRunner
-from test_study import MASSES, group, readings
+from study_readings import MASSES, readings
+from test_study import group
 
 from myops.cli import cli
 from myops.errors import InputError

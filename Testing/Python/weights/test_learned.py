@@ -13,7 +13,7 @@ from oblique import OBLIQUE
 
 from myops.datasets import LabeledCase
 from myops.errors import InputError
-from myops.io import read_image
+from myops.io.images import read_image
 from myops.weights.learned import (
     UNNAMED,
     by_patient,

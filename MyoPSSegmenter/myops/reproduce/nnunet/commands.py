@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from myops.errors import InputError
-from myops.io import write_json
+from myops.io.atomic import write_json
 from myops.io.readable import encoded
 from myops.io.text_files import write_text
 from myops.reproduce.nnunet.files import RAW, read_description

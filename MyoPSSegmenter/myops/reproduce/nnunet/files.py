@@ -20,7 +20,8 @@ from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.geometry.grid import GRID_TOLERANCE_MM, Geometry, from_sitk, to_sitk
 from myops.geometry.square import SquareBox
-from myops.io import read_image, write_image, write_json
+from myops.io.atomic import write_image, write_json
+from myops.io.images import read_image
 from myops.io.text_files import read_json
 from myops.labels import MYOPS
 from myops.reproduce.cohort import find_box

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from circle_report import WHEN
+from circle_report import parts as report_parts
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
-from test_report import WHEN
-from test_report import parts as report_parts
 
 from myops.report.compose import make_content
 from myops.report.figures import overview
