@@ -21,7 +21,7 @@ PICTURES = "Resources/Screenshots"
 
 # Pages of the site that lie elsewhere in the repository: page -> file.
 PAGES = {
-    "reference/model-card.md": next(PACKAGE.rglob("MODEL_CARD.md")),
+    "reference/model-card.md": PACKAGE / "weights" / "shipped" / "synthetic" / "MODEL_CARD.md",
     "contributing.md": ROOT / "CONTRIBUTING.md",
     "changelog.md": ROOT / "CHANGELOG.md",
 }

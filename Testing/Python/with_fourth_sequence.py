@@ -63,7 +63,7 @@ told["assessed"] = sorted(segmentation.assessed)
 out = folder / "out"
 write_results(out, case, segmentation, measure(case, segmentation))
 told["report"] = (out / "report.html").read_text("utf-8")
-told["images"] = sorted(json.loads((out / "measurements.json").read_text())["images_sha256"])
+told["images"] = sorted(json.loads((out / "measurements.json").read_text("utf-8"))["images_sha256"])
 tiles = make_tiles(case, segmentation, measure(case, segmentation))
 told["columns"] = [one.title for one in tiles.columns.values()]
 told["outlines"] = sorted(tiles.columns["t1_map"].outlines)

@@ -176,7 +176,7 @@ class PRSN(nn.Module):
             a margin outside (softmax);
             "bssfp" (B, 1, H, W): myocardium (sigmoid);
             "mvo" (B, 1, H, W), where the network tells it: microvascular obstruction given that a
-            pixel is scar (sigmoid), see Docs/cascade-choices.md;
+            pixel is scar (sigmoid), see Docs/explanation/cascade-choices.md;
             "lge" (B, 3, H, W): other, normal myocardium, scar (softmax);
             "t2" (B, 3, H, W): other, normal myocardium, edema (softmax).
         """

@@ -30,9 +30,11 @@ from myops.weights.files import (
     learned_from,
     load_models,
     model_folder,
+    pack_of,
     read_manifest,
 )
 from myops.weights.learned import by_patient, case_sha256, refuse_learned
+from myops.weights.packs import name_adapted_pack
 
 FEWEST_CASES = 4
 # Worse than this on the held-back cases' mean is worse; a mean of few cases wavers by more.
@@ -229,6 +231,8 @@ def _copy_weights(root: Path, folder: Path) -> None:
     for entry in read_manifest(root).values():
         shutil.copy2(root / entry["file"], folder / entry["file"])
     shutil.copy2(root / MANIFEST, folder / MANIFEST)
+    if (pack := pack_of(root)) is not None:
+        name_adapted_pack(pack, folder)
 
 
 def _train(

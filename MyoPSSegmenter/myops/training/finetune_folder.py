@@ -17,12 +17,13 @@ from typing import Any
 from myops.errors import InputError
 from myops.io.atomic import write_json
 from myops.output.overwriting import OTHER_OUTPUT, lies_in, refuse_foreign
-from myops.weights.files import MANIFEST, SHIPPED_FOLDER
+from myops.weights.files import MANIFEST
+from myops.weights.packs import LICENSE_FILE, PACKS_FOLDER
 
 WEIGHTS, TRAINING, PLAN = "weights", "training", "plan.json"
 # What finetune itself writes into the folders that it replaces; hidden files are the system's.
 OWN = {
-    WEIGHTS: (MANIFEST, "*.safetensors", ".*"),
+    WEIGHTS: (MANIFEST, LICENSE_FILE, "*.safetensors", ".*"),
     TRAINING: (PLAN, "tried", "assn", "prsn", ".*"),
 }
 
@@ -35,7 +36,7 @@ def check_output(output: Path, root: Path) -> None:
     """
     for name, own in OWN.items():
         folder = output / name
-        if any(lies_in(model, folder) for model in (root, SHIPPED_FOLDER)):
+        if any(lies_in(model, folder) for model in (root, PACKS_FOLDER)):
             raise InputError(
                 f"expected an output beside the model {root}, which is never changed, found that "
                 f"{folder} would be replaced; {OTHER_OUTPUT}"

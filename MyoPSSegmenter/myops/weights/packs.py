@@ -7,12 +7,14 @@ Two packs differ in what they have learned from, and hence in what may be done w
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from myops.errors import InputError
-from myops.io.text_files import read_json, write_text
+from myops.io.atomic import write_json
+from myops.io.text_files import read_json
 
 PACKS_FOLDER = Path(__file__).parent / "shipped"
 MANIFEST = "manifest.json"
@@ -100,6 +102,24 @@ def read_pack(folder: Path) -> Pack:
     return Pack(folder=folder, terms=terms, attribution=attribution, **told)
 
 
+def name_adapted_pack(pack: Pack, folder: Path) -> None:
+    """Say in a copy of a pack's manifest that it is adapted; the pack's license goes with it.
+
+    Args:
+        pack: what was copied.
+        folder: the copy; its manifest names the pack itself until now.
+    """
+    adapted = replace(
+        pack,
+        name=f"adapted from {pack.name}",
+        learned_from=f"{pack.learned_from}, then from the user's own patients",
+        terms=f"Started from weights with these terms: {pack.terms}",
+    )
+    content = read_json(folder / MANIFEST) | {"pack": adapted.to_dict()}
+    shutil.copy2(pack.folder / LICENSE_FILE, folder / LICENSE_FILE)
+    write_json(folder / MANIFEST, content)
+
+
 def check_manifest_version(path: Path, content: Any) -> None:
     """Refuse a manifest that this version of the program does not know.
 
@@ -162,7 +182,7 @@ def choose_pack(name: str) -> Pack:
         raise InputError(f"unknown weights {name!r}: expected one of {', '.join(packs)}")
     path = _setting()
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, f'{{"pack": "{name}"}}\n')
+    write_json(path, {"pack": name})
     return packs[name]
 
 

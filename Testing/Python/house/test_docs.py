@@ -52,7 +52,7 @@ def test_the_page_of_commands_lists_every_command_once() -> None:
 
 def test_every_page_that_a_file_names_is_there() -> None:
     listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
     if listed.returncode != 0:
         pytest.skip("not a clone: the list of files comes from git")

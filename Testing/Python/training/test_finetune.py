@@ -35,6 +35,7 @@ from myops.weights.files import (
     read_manifest,
     save_weights,
 )
+from myops.weights.packs import PACKS_FOLDER
 from myops.worklist.approved import approved_cases
 from myops.worklist.casefile import CaseFile, write_case_file
 
@@ -337,7 +338,7 @@ def test_the_model_that_is_started_from_is_never_changed(how, memory, tmp_path):
 def test_the_shipped_weights_are_no_place_for_adapted_ones(memory):
     before = shipped_checksums()
     with pytest.raises(InputError, match="which is never changed"):
-        call(EIGHT, SHIPPED_FOLDER.parent)
+        call(EIGHT, PACKS_FOLDER.parents[1])
     assert shipped_checksums() == before
 
 

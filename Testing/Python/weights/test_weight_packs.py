@@ -22,6 +22,7 @@ from myops.weights.packs import (
     choose_pack,
     chosen_pack,
     default_pack,
+    name_adapted_pack,
     read_pack,
     shipped_packs,
 )
@@ -160,3 +161,15 @@ def test_reports_name_pack_terms_and_whom_to_attribute() -> None:
         "Weights: A (CC-BY-NC-SA-4.0), learned from ten hearts. Not for commercial use. "
         "Attribution: B et al."
     )
+
+
+def test_adapted_weights_keep_the_terms_they_started_from(tmp_path, pack) -> None:
+    target = tmp_path / "adapted"
+    target.mkdir()
+    shutil.copy(pack / MANIFEST, target / MANIFEST)
+    name_adapted_pack(read_pack(pack), target)
+    found = read_pack(target)
+    assert found.name == "adapted from synthetic"
+    assert found.license == read_pack(pack).license
+    assert found.terms.endswith(read_pack(pack).terms)
+    assert "the user's own patients" in found.learned_from

@@ -52,7 +52,9 @@ def measure(cine: Path, lge: Path) -> None:
 def import_seconds() -> float:
     """Seconds of `import myops` in a fresh interpreter, without the interpreter's own start."""
     code = "import time; t = time.perf_counter(); import myops; print(time.perf_counter() - t)"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, encoding="utf-8"
+    )
     return float(done.stdout)
 
 
