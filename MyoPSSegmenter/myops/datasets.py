@@ -99,16 +99,16 @@ class LabeledCase:
         return to_canonical(self.labels, case.original), in_slices
 
 
-CaseReader = Callable[[], LabeledCase]
+CaseLoader = Callable[[], LabeledCase]
 
 
 def find_cases(folder: Path, convention: str = "") -> Iterator[LabeledCase]:
-    """All labeled hearts below a folder, one at a time; see `case_readers`."""
-    for read in case_readers(folder, convention):
+    """All labeled hearts below a folder, one at a time; see `case_loaders`."""
+    for read in case_loaders(folder, convention):
         yield read()
 
 
-def case_readers(folder: Path, convention: str = "") -> list[CaseReader]:
+def case_loaders(folder: Path, convention: str = "") -> list[CaseLoader]:
     """Find the labeled hearts below a folder without reading them.
 
     Args:
@@ -128,7 +128,7 @@ def case_readers(folder: Path, convention: str = "") -> list[CaseReader]:
         partial(read, convention=convention) if convention else read
         for read in (read_myops, read_emidec, read_acdc)
     )
-    readers: list[CaseReader] = [
+    readers: list[CaseLoader] = [
         *(partial(myops, path) for path in _found(folder, f"*_gd{SUFFIX}", _has_images)),
         *(partial(emidec, path) for path in _found(folder, f"*_LGE{SUFFIX}", _has_emidec)),
         *(partial(acdc, path) for path in _found(folder, f"*_gt{SUFFIX}", _has_frame)),
@@ -194,8 +194,8 @@ def read_sunnybrook(folder: Path) -> LabeledCase:
     return LabeledCase("sunnybrook", f"{folder.name}_ED", {"bssfp": image}, labels, labeled, HEART)
 
 
-def phantom_readers(first_seed: int, count: int) -> list[CaseReader]:
-    """One function per synthetic patient, as `case_readers` gives for a folder."""
+def phantom_readers(first_seed: int, count: int) -> list[CaseLoader]:
+    """One function per synthetic patient, as `case_loaders` gives for a folder."""
     return [partial(phantom_case, seed) for seed in range(first_seed, first_seed + count)]
 
 
@@ -208,7 +208,7 @@ def phantom_case(seed: int) -> LabeledCase:
 
     with tempfile.TemporaryDirectory() as folder:
         write_patient(generate_patient(seed, PhantomConfig(dropout=False)), Path(folder))
-        (read,) = case_readers(Path(folder))
+        (read,) = case_loaders(Path(folder))
         return replace(read(), dataset="phantom")
 
 

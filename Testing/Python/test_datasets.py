@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from oblique import OBLIQUE
 
-from myops.datasets import case_readers, find_cases, phantom_case, phantom_readers
+from myops.datasets import case_loaders, find_cases, phantom_case, phantom_readers
 from myops.errors import InputError
 from myops.geometry.grid import to_sitk
 from myops.phantom.patient import PhantomConfig, generate_patient
@@ -152,7 +152,7 @@ def test_a_phantom_is_its_generators_truth_with_mvo_marked() -> None:
 
 
 def test_readers_can_be_sent_to_another_process(emidec: Path) -> None:
-    readers = [*case_readers(emidec), *phantom_readers(3, 2)]
+    readers = [*case_loaders(emidec), *phantom_readers(3, 2)]
     assert len(readers) == 4
     copy = pickle.loads(pickle.dumps(readers))  # noqa: S301 - our own object, made here
     assert copy[0]().name == "Case_N001"
@@ -161,7 +161,7 @@ def test_readers_can_be_sent_to_another_process(emidec: Path) -> None:
 def test_a_folder_without_labeled_hearts_is_refused(tmp_path: Path) -> None:
     write(noise(), tmp_path / "scan_DE.nii.gz")
     with pytest.raises(InputError, match="expected labeled hearts .* found none"):
-        case_readers(tmp_path)
+        case_loaders(tmp_path)
 
 
 def test_labels_of_another_shape_are_refused(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_labels_of_another_shape_are_refused(tmp_path: Path) -> None:
 
 def test_the_real_hearts_are_all_found(real_hearts: Path) -> None:
     counts: dict[str, int] = {}
-    for read in case_readers(real_hearts):
+    for read in case_loaders(real_hearts):
         name = read.func.__name__  # type: ignore[attr-defined]
         counts[name] = counts.get(name, 0) + 1
     assert set(counts) == {"read_emidec", "read_acdc", "read_sunnybrook"}

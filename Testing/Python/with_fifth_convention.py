@@ -10,7 +10,7 @@ from circle_heart import circle_case, circle_labels, sitk_image
 from click.testing import CliRunner
 
 from myops.cli import cli
-from myops.datasets import case_readers
+from myops.datasets import case_loaders
 from myops.errors import InputError
 from myops.evaluation.metrics import compare_files
 from myops.io.pixels import read_pixels
@@ -27,7 +27,7 @@ told = {"values": np.unique(read_label_file(path, "site").labels).tolist()}
 told["dice"] = compare_files(path, path, "site")["scar"].dice
 told["scar_g"] = scar_mass_g(path, "site")
 told["true_g"] = float(np.count_nonzero(labels == 2221) * 1.5 * 1.5 * 10 / 1000 * 1.05)
-(read,) = case_readers(folder, "site")
+(read,) = case_loaders(folder, "site")
 told["dataset"] = bool(((read().labels == 2221) == (drawn == 30)).all())
 (told["warning"],) = anatomy_warnings(np.where(labels == 600, 500, labels * (labels != 500)), "x")
 runner = CliRunner()

@@ -134,9 +134,9 @@ def test_masks_equal_those_of_the_command_line_voxel_for_voxel(bench, infarctFol
 def test_clicks_in_a_row_are_measured_once_when_the_reader_pauses(bench, monkeypatch):
     calls = []
     monkeypatch.setattr(quantify_logic, "PAUSE_S", 0.05)
-    real = quantify_logic.Snapshot.measure
+    real = quantify_logic.MeasurementRequest.measure
     monkeypatch.setattr(
-        quantify_logic.Snapshot, "measure", lambda self: calls.append(1) or real(self)
+        quantify_logic.MeasurementRequest, "measure", lambda self: calls.append(1) or real(self)
     )
     labels = bench.correction.labels
     for count in range(3):
@@ -155,8 +155,11 @@ def test_clicks_in_a_row_are_measured_once_when_the_reader_pauses(bench, monkeyp
 
 def test_numbers_of_earlier_labels_are_never_shown(bench, monkeypatch):
     go = threading.Event()
-    real = quantify_logic.Snapshot.measure
-    monkeypatch.setattr(quantify_logic.Snapshot, "measure", lambda self: go.wait(20) and real(self))
+    request = quantify_logic.MeasurementRequest
+    real = request.measure
+    monkeypatch.setattr(
+        quantify_logic.MeasurementRequest, "measure", lambda self: go.wait(20) and real(self)
+    )
     first = bench.quantify.measureNow()
     bench.correction.accept(erode_scar(bench.correction.labels))
     second = bench.quantify.measureNow()

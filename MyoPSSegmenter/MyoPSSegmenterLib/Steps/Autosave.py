@@ -42,7 +42,7 @@ class Autosave:
         self._changedAt = self._unsavedSince = time.monotonic() + RETRY_S
 
 
-class OpenMark:
+class SessionMarker:
     """A file with the name of the open case: there after a start only if the program broke off."""
 
     def __init__(self, study: Path, reader: str, session: str) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from myops.quantify.mass import TissueMass
     from myops.quantify.measurements import Measurements
     from myops.refine.session import Session
-    from MyoPSSegmenterLib.Steps.QuantifyLogic import Snapshot
+    from MyoPSSegmenterLib.Steps.QuantifyLogic import MeasurementRequest
 
 # The masses in the file of a case: of what has a label, and of the whole wall.
 MASSES = tuple(
@@ -48,7 +48,7 @@ MASSES = tuple(
 
 
 @dataclass(frozen=True)
-class KeptCase:
+class CaseRecord:
     """Everything of the open case that is written; nothing of it changes afterwards.
 
     Attributes:
@@ -68,7 +68,7 @@ class KeptCase:
     state: SavedState | None = None
     record: Mapping[str, Any] | None = None
     measurements: Measurements | None = None
-    toMeasure: Snapshot | None = None
+    toMeasure: MeasurementRequest | None = None
     supersedes: bool = False
 
     @property
@@ -117,7 +117,7 @@ class KeptCase:
 
 
 def keptSession(session: Session | None) -> dict[str, Any]:
-    """The parts of `KeptCase` that come from a session."""
+    """The parts of `CaseRecord` that come from a session."""
     if session is None:
         return {}
     return {"case": session.case, "state": to_state(session), "record": to_record(session)}

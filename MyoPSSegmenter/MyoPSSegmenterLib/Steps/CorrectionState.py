@@ -11,7 +11,7 @@ from MyoPSSegmenterLib.Steps.PromptChoice import PromptChoice
 from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue
 from MyoPSSegmenterLib.Steps.RefinerLoading import Encoding
 from MyoPSSegmenterLib.Steps.SessionEditor import SessionEditor
-from MyoPSSegmenterLib.Steps.SlicePropagation import Carrying
+from MyoPSSegmenterLib.Steps.SlicePropagation import SlicePropagation
 from MyoPSSegmenterLib.Steps.StructureEdits import StructureEdits, structures
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class CorrectionState:
         self._choice = PromptChoice(lambda: self._editor.tell("prompts"), self._redraw)
         self._queue = PromptQueue(self._editor, self._encoding, self._redraw)
         self._edits = StructureEdits(self._queue, self._choice)
-        self._carrying = Carrying(work, self._editor, self._queue)
+        self._carrying = SlicePropagation(work, self._editor, self._queue)
         self._guidance = Guidance(self._editor)
         self._prompting: Prompting | None = None
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from MyoPSSegmenterLib.Panels.PanelLogic import CorrectedCase
     from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Progress, Task
     from MyoPSSegmenterLib.Runtime.Events import Events
-    from MyoPSSegmenterLib.Steps.MeasurementRequest import Snapshot
+    from MyoPSSegmenterLib.Steps.MeasurementRequest import MeasurementRequest
     from MyoPSSegmenterLib.Steps.QuantifyLogic import QuantifyLogic
 
 TITLES: Mapping[str, str] = {
@@ -47,7 +47,7 @@ class Export:
         leftOut: a sentence for each format that was wanted and cannot be written.
     """
 
-    snapshot: Snapshot
+    snapshot: MeasurementRequest
     measurements: Measurements | None
     review: Review | None
     documents: Mapping[str, Any] = field(default_factory=dict)

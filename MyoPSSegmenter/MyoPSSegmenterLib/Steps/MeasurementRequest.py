@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class MeasurementRequest:
     """All that a measurement needs, at one moment; nothing of it changes afterwards.
 
     Attributes:

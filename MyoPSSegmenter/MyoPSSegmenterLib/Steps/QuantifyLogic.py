@@ -28,7 +28,7 @@ from MyoPSSegmenterLib.Scene.BullsEye import bullsEyePlot, findChart
 from MyoPSSegmenterLib.Scene.MeasurementTables import TABLES, emptyTables
 from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle, handlePlace, sectorAngle
 from MyoPSSegmenterLib.Scene.SlicePlot import emptySlicePlot, slicePlot
-from MyoPSSegmenterLib.Steps.MeasurementRequest import Snapshot
+from MyoPSSegmenterLib.Steps.MeasurementRequest import MeasurementRequest
 
 if TYPE_CHECKING:
     import slicer
@@ -71,7 +71,7 @@ class QuantifyLogic:
     _usable: tuple[Sector | None, Landmarks | None]
     _case: Case | None
     _hidden: Hidden
-    _wanted: Snapshot | None
+    _wanted: MeasurementRequest | None
     _task: Task | None
     _stale: bool
     _due: float | None
@@ -131,14 +131,14 @@ class QuantifyLogic:
             return {}
         return {n: rule_title(scar.result) for n, scar in self.measurements.methods.items()}
 
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> MeasurementRequest | None:
         """What to measure now; None without labels."""
         session = self._correction.session
         if session is None:
             return None
         segmentation = session.segmentation()
         seen = judged(segmentation.assessed, segmentation.labels)
-        return Snapshot(
+        return MeasurementRequest(
             session.case,
             replace(segmentation, assessed=seen),
             self.settings,
@@ -293,14 +293,14 @@ class QuantifyLogic:
         seen = judged(assessed, labels)
         return tissue_masses(labels, seen, voxelMl, lacking, spacing_refusal(case))
 
-    def _onMeasured(self, snapshot: Snapshot, measurements: Measurements) -> None:
+    def _onMeasured(self, snapshot: MeasurementRequest, measurements: Measurements) -> None:
         if snapshot is not self._wanted:  # labels or settings have changed since
             return
         self.measurements, self.problem = measurements, None
         self._usable = (snapshot.sector, snapshot.landmarks)
         self._publish()
 
-    def _onFailed(self, snapshot: Snapshot, error: Exception) -> None:
+    def _onFailed(self, snapshot: MeasurementRequest, error: Exception) -> None:
         """Go back to the last sector and landmarks that worked, or to none; else say why not."""
         if snapshot is not self._wanted:
             return

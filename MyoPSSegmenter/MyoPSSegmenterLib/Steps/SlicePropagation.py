@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from MyoPSSegmenterLib.Steps.SessionEditor import SessionEditor
 
 
-class Carrying:
+class SlicePropagation:
     """A proposal for the neighbors of a corrected slice; any other change makes it void.
 
     Attributes:

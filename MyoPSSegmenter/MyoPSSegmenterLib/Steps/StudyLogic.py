@@ -26,9 +26,9 @@ from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.SceneBridge import removeNode
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode
-from MyoPSSegmenterLib.Steps.Autosave import Autosave, OpenMark
+from MyoPSSegmenterLib.Steps.Autosave import Autosave, SessionMarker
 from MyoPSSegmenterLib.Steps.CaseStore import (
-    KeptCase,
+    CaseRecord,
     findCases,
     keptSession,
     readKept,
@@ -70,7 +70,7 @@ class StudyLogic:
     _file: CaseFile | None
     _kept: Any
     _returnTo: str | None
-    _openMark: OpenMark | None
+    _openMark: SessionMarker | None
     _nodes: list[Any]
 
     def __init__(
@@ -270,7 +270,7 @@ class StudyLogic:
         self.entries = [(p.name, status) for p, status in zip(patients, statuses, strict=True)]
         for text in problems:
             self._events.message(text, "warning")
-        self._openMark = OpenMark(place, reader, session)
+        self._openMark = SessionMarker(place, reader, session)
         name = self._openMark.read()
         if name is not None:
             self._events.message(
@@ -430,7 +430,7 @@ class StudyLogic:
             first=True,
         )
 
-    def _gather(self, complete: bool) -> KeptCase:
+    def _gather(self, complete: bool) -> CaseRecord:
         """All that is saved, taken now."""
         assert self._file is not None and self.clock is not None and self.studyFolder is not None
         session = self._correction.session
@@ -445,7 +445,7 @@ class StudyLogic:
         supersedes = session is not None and self._kept is not session and self._hadWork
         if session is not None:
             self._kept, self._hadWork = session, self._correction.hasManualWork
-        return KeptCase(
+        return CaseRecord(
             self.studyFolder,
             self._file,
             measurements=fresh,
@@ -470,7 +470,7 @@ class StudyLogic:
             self.clock.start(self._returnTo)
         self._returnTo = None
 
-    def _notSaved(self, kept: KeptCase, error: Exception) -> None:
+    def _notSaved(self, kept: CaseRecord, error: Exception) -> None:
         self._autosave.failed()
         self._resumeStage()
         if kept.supersedes:  # the work on disk is still to be kept aside

@@ -22,7 +22,7 @@ def clean_region(mask: np.ndarray) -> np.ndarray:
     return np.stack([ndimage.binary_fill_holes(plane) for plane in kept])
 
 
-def weigh_tissues(tissue: np.ndarray, odds: Mapping[str, float]) -> np.ndarray:
+def rescale_odds(tissue: np.ndarray, odds: Mapping[str, float]) -> np.ndarray:
     """Multiply the odds of some tissues against all others, and make the sums 1 again.
 
     Args:
@@ -59,7 +59,7 @@ def make_labels(region: np.ndarray, tissue: np.ndarray, rv: np.ndarray) -> np.nd
     return labels
 
 
-def drop_specks(
+def remove_small_components(
     labels: np.ndarray, tissue: np.ndarray, voxel_volume_ml: float, smallest_ml: float
 ) -> np.ndarray:
     """Give islands of scar that are too small to believe to the next most probable tissue.

@@ -23,11 +23,11 @@ from myops.cascade.network_inputs import (
 from myops.cascade.postprocessing import (
     CLASSES,
     clean_region,
-    drop_specks,
     joint_probabilities,
     make_labels,
+    remove_small_components,
+    rescale_odds,
     uncertainty,
-    weigh_tissues,
 )
 from myops.case import Case
 from myops.coverage import Hidden, hidden_tissues
@@ -126,7 +126,7 @@ def segment(
     labels = make_labels(region, tissue, rv_coarse)
     # Without a spacing nobody knows how many voxels 0.5 mL are.
     smallest_ml = run.config.smallest_scar_ml if case.spacing_known else 0.0
-    labels = drop_specks(labels, tissue, case.geometry.voxel_volume_ml, smallest_ml)
+    labels = remove_small_components(labels, tissue, case.geometry.voxel_volume_ml, smallest_ml)
     unsure = uncertainty(lv, tissue)
     clock.append(time.perf_counter())
     run.progress(1.0, "done")
@@ -240,7 +240,7 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
     found = without_hidden(np.stack(restored, axis=1), hidden_tissues(case))
-    return np.clip(weigh_tissues(found, odds), 0, 1)
+    return np.clip(rescale_odds(found, odds), 0, 1)
 
 
 def without_hidden(tissue: np.ndarray, hidden: Hidden) -> np.ndarray:

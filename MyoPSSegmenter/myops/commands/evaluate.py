@@ -139,7 +139,7 @@ def interactive(
     ACDC, Sunnybrook). Dice, HD95 and mass error after 0, 1, 2, 3, 5 and 10 clicks in each slice,
     clicks needed for Dice 0.80, clicks that made it worse, time per click.
     """
-    from myops.datasets import case_readers, phantom_readers
+    from myops.datasets import case_loaders, phantom_readers
     from myops.evaluation.cohort import evaluate_cohort, machine
     from myops.evaluation.interactive import GROWING, EvaluationConfig
     from myops.evaluation.summary import summarize
@@ -149,7 +149,7 @@ def interactive(
     check_writable(output)
     methods = {"refiner": models, "growing": (GROWING,), "all": (*models, GROWING)}[method]
     config = EvaluationConfig(methods=tuple(dict.fromkeys(methods)), **settings)
-    readers = case_readers(cases, convention) if cases else phantom_readers(first_seed, patients)
+    readers = case_loaders(cases, convention) if cases else phantom_readers(first_seed, patients)
     results: list[PatientResult] = []
     try:
         with progress_bar("Correcting") as progress:

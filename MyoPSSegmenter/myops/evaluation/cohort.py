@@ -15,7 +15,7 @@ import numpy as np
 
 from myops import labels as regions
 from myops.case import Case
-from myops.datasets import CaseReader, LabeledCase
+from myops.datasets import CaseLoader, LabeledCase
 from myops.errors import InputError
 from myops.evaluation.interactive import (
     GROWING,
@@ -57,7 +57,7 @@ class PatientResult:
 
 
 def evaluate_cohort(
-    readers: Sequence[CaseReader], config: EvaluationConfig, workers: int = 1
+    readers: Sequence[CaseLoader], config: EvaluationConfig, workers: int = 1
 ) -> Iterator[PatientResult]:
     """Evaluate patients in this process, or in several with one thread each; in their order.
 
@@ -74,7 +74,7 @@ def evaluate_cohort(
         yield from pool.imap(one, readers)
 
 
-def evaluate_reader(read: CaseReader, config: EvaluationConfig) -> PatientResult:
+def evaluate_reader(read: CaseLoader, config: EvaluationConfig) -> PatientResult:
     """Read and evaluate one patient with networks that are loaded once per process.
 
     Raises:

@@ -14,7 +14,7 @@ from myops.quantify.measurements import COLUMNS, CONVENTIONS
 from myops.quantify.papillary import COUNTED_NOTE
 from myops.quantify.quality.image_quality import QUALITY_UNITS
 from myops.quantify.regional import tables
-from myops.quantify.thresholds.base import NO_SLICE_JUDGED
+from myops.quantify.thresholds.base import NO_SLICE_ASSESSABLE
 from myops.quantify.thresholds.methods import rule_title
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
             if (mass := getattr(scar, part)) is not None:
                 add_mass("all", f"{name}_{part}", mass)
         low_high = scar.result.threshold_range
-        missing = "" if low_high else scar.result.invalid or NO_SLICE_JUDGED
+        missing = "" if low_high else scar.result.invalid or NO_SLICE_ASSESSABLE
         low, high = low_high or (None, None)
         for quantity, value in (
             ("threshold_lowest", low),

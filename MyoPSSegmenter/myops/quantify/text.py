@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from myops.io.number_text import number_range, plain_significant
 from myops.quantify.quality.image_quality import QUALITY_UNITS
-from myops.quantify.thresholds.base import NO_SLICE_JUDGED
+from myops.quantify.thresholds.base import NO_SLICE_ASSESSABLE
 from myops.quantify.thresholds.methods import rule_title
 from myops.structures import MEASURED
 
@@ -61,7 +61,7 @@ def _rule_lines(scar: ThresholdedScar) -> list[str]:
     """Threshold, peak, remote region and parts of a valid rule."""
     result = scar.result
     if result.threshold_range is None or result.peak is None:
-        return [] if result.invalid else [NO_SLICE_JUDGED]
+        return [] if result.invalid else [NO_SLICE_ASSESSABLE]
     threshold = number_range(result.threshold_range, plain_significant)
     words = [f"threshold {threshold}", f"peak {plain_significant(result.peak)}"]
     if result.core_threshold_range is not None:

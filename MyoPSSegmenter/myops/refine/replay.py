@@ -13,7 +13,7 @@ from myops.refine.label_compression import apply_changes
 from myops.refine.prompts import from_dict
 from myops.refine.record import Record, RecordedStep
 from myops.refine.rules import Rules
-from myops.refine.session import AnyRefiner, Session
+from myops.refine.session import RefinerProtocol, Session
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -37,7 +37,7 @@ def replay(
     record: Record,
     case: Case,
     segmentation: Segmentation,
-    refiner: AnyRefiner,
+    refiner: RefinerProtocol,
     progress: Callable[[float, str], None] | None = None,
 ) -> Replay:
     """Do the steps of a record again.

@@ -46,7 +46,7 @@ class Model(Protocol):
         """SHA-256 of its weights; None where there are none."""
 
 
-class AnyRefiner(Protocol):
+class RefinerProtocol(Protocol):
     """What a session needs of a refiner: `refiner.Refiner`, or one that does without torch."""
 
     @property
@@ -111,7 +111,7 @@ class Session:
 
     def __init__(
         self,
-        refiner: AnyRefiner,
+        refiner: RefinerProtocol,
         case: Case,
         segmentation: Segmentation,
         rules: Rules = Rules(),  # noqa: B008 - frozen
@@ -142,7 +142,7 @@ class Session:
     @classmethod
     def resumed(
         cls,
-        refiner: AnyRefiner,
+        refiner: RefinerProtocol,
         case: Case,
         segmentation: Segmentation,
         rules: tuple[Rules, Rules],

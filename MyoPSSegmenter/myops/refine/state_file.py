@@ -34,7 +34,7 @@ from myops.io.readable import encoded
 from myops.refine.history import History
 from myops.refine.record import from_record, session_images_sha256, step_values
 from myops.refine.rules import Rules
-from myops.refine.session import AnyRefiner, Session, Step
+from myops.refine.session import RefinerProtocol, Session, Step
 from myops.refine.state_start import pack_start, start_values, unpack_start
 from myops.refine.state_tables import Snapshots, StateTables, from_tables, to_tables
 
@@ -155,7 +155,7 @@ def read_state(path: str | Path) -> SavedState:
         ) from None
 
 
-def restore(state: SavedState, case: Case, refiner: AnyRefiner) -> Session:
+def restore(state: SavedState, case: Case, refiner: RefinerProtocol) -> Session:
     """Go on with a saved session.
 
     Args:

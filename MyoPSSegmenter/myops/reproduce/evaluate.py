@@ -40,7 +40,7 @@ class Reproduction:
         outside: folder of labeled patients of another kind, tested on beside the data's own; None =
             phantoms, where the table asks for such and `data` is None.
         notes: lines for the table's head.
-        convention: of the label files of `data` and `outside`, see `datasets.case_readers`.
+        convention: of the label files of `data` and `outside`, see `datasets.case_loaders`.
     """
 
     name: str

@@ -11,10 +11,10 @@ from scipy.ndimage import binary_erosion
 
 from myops.cascade.postprocessing import (
     clean_region,
-    drop_specks,
     make_labels,
+    remove_small_components,
+    rescale_odds,
     uncertainty,
-    weigh_tissues,
 )
 from myops.cascade.segment import CascadeConfig, crop_case, segment, smooth_across_slices
 from myops.case import case_from_images, restore
@@ -450,12 +450,12 @@ def test_an_unsure_slice_follows_its_neighbors_and_a_sure_one_does_not():
 
 def test_odds_of_a_tissue_are_multiplied_and_the_sum_stays_one():
     tissue = np.array([0.2, 0.5, 0.1, 0.2], np.float32).reshape(1, 4, 1, 1)
-    found = weigh_tissues(tissue, {"scar": 3.0})[0, :, 0, 0]
+    found = rescale_odds(tissue, {"scar": 3.0})[0, :, 0, 0]
     assert found == pytest.approx(np.array([0.2, 0.5, 0.1, 0.6]) / 1.4)
     absent = np.array([0.3, 0.7, 0, 0], np.float32).reshape(1, 4, 1, 1)
-    np.testing.assert_allclose(weigh_tissues(absent, {"scar": 3.0, "edema": 2.0}), absent)
+    np.testing.assert_allclose(rescale_odds(absent, {"scar": 3.0, "edema": 2.0}), absent)
     nothing = np.zeros((1, 4, 1, 1), np.float32)
-    np.testing.assert_array_equal(weigh_tissues(nothing, {"scar": 3.0}), nothing)
+    np.testing.assert_array_equal(rescale_odds(nothing, {"scar": 3.0}), nothing)
 
 
 def test_the_same_patient_gives_the_same_result_to_the_last_bit():
@@ -516,11 +516,11 @@ def test_islands_of_scar_that_are_too_small_become_the_next_tissue():
     tissue = np.zeros((2, 4, 8, 8), np.float32)
     tissue[:, 1], tissue[:, 3] = 0.3, 0.7
     tissue[0, 2, 6, 3] = 0.35  # rather edema than normal
-    found = drop_specks(labels, tissue, 0.1, 0.25)
+    found = remove_small_components(labels, tissue, 0.1, 0.25)
     expected = labels.copy()
     expected[0, 6, 2:4] = NORMAL_LABEL, EDEMA_LABEL
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(drop_specks(labels, tissue, 0.1, 0.0), labels)
+    np.testing.assert_array_equal(remove_small_components(labels, tissue, 0.1, 0.0), labels)
 
 
 def test_the_right_ventricle_lies_outside_the_left():

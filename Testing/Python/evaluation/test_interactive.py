@@ -19,7 +19,7 @@ from scipy.stats import bootstrap
 
 from myops.case import Case
 from myops.cli import cli
-from myops.datasets import LabeledCase, case_readers, find_cases
+from myops.datasets import LabeledCase, case_loaders, find_cases
 from myops.errors import InputError
 from myops.evaluation import cohort
 from myops.evaluation.cohort import PatientResult, evaluate_cohort, evaluate_patient
@@ -345,7 +345,7 @@ def test_two_processes_answer_as_one_does_and_in_the_same_order(tmp_path: Path) 
         sitk.WriteImage(sitk_image(TRUTH), str(tmp_path / f"{name}_gd.nii.gz"))
     # Without T2 no edema is assessed: the answers come without the networks.
     config = EvaluationConfig(structure="edema", methods=(GROWING,))
-    alone, shared = (list(evaluate_cohort(case_readers(tmp_path), config, n)) for n in (1, 2))
+    alone, shared = (list(evaluate_cohort(case_loaders(tmp_path), config, n)) for n in (1, 2))
     assert [result.name for result in shared] == ["a", "b", "c"]
     assert alone == shared
 

@@ -29,7 +29,7 @@ from myops.quantify.measure import measure
 from myops.quantify.quality.image_quality import image_quality
 from myops.quantify.regional.analysis import regional
 from myops.quantify.thresholds.methods import ConventionalSettings, conventional_methods
-from myops.quantify.thresholds.remote import find_remote
+from myops.quantify.thresholds.remote import automatic_remote
 from myops.segmentation import Segmentation
 
 FIRST_SEED = 910_000
@@ -62,7 +62,7 @@ def works(case: Case, segmentation: Segmentation) -> dict[str, tuple[Callable[[]
         found = measure(case, segmentation, ALL)
         return tables.plain(found), tables.rows(found)
 
-    remote = find_remote(lge, lv, myocardium, diseased, spacing)
+    remote = automatic_remote(lge, lv, myocardium, diseased, spacing)
     return {
         "all methods, masses, regions, quality, and their tables": (everything, "500"),
         "- conventional methods": (lambda: conventional_methods(lge, labels, spacing, ALL), ""),

@@ -21,9 +21,9 @@ from myops.geometry.masks import Neighbors, label_components, largest_component
 from myops.quantify.thresholds.base import (
     Scope,
     above,
-    judged_levels,
     not_judged,
     offset_doubt,
+    reference_levels,
     unjudged,
 )
 from myops.quantify.thresholds.fwhm import REMOTE_REFERENCED, halves
@@ -44,7 +44,7 @@ def amado(given: RuleInput) -> Thresholds:
     """
     drawn = given.hyperenhanced is not None
     region = hyperenhanced_region(given)
-    peaks = judged_levels(given.lge, region, region if drawn else given.scar, given.scope)
+    peaks = reference_levels(given.lge, region, region if drawn else given.scar, given.scope)
     skipped = unjudged(given.scar, peaks)
     if skipped and all(peak is None for peak in peaks):
         raise NotApplicableError(f"{NO_REGION_THERE} in any judged slice")

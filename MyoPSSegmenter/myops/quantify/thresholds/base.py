@@ -27,7 +27,7 @@ FLAT_SHARE = 0.5
 LONE_PEAK_RATIO = 1.5
 
 NO_REMOTE = "no remote region: no sector has enough myocardium free of disease"
-NO_SLICE_JUDGED = "no slice was judged: none holds labeled scar"
+NO_SLICE_ASSESSABLE = "no slice was judged: none holds labeled scar"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def signed_data(lge: np.ndarray, myocardium: np.ndarray) -> str | None:
     )
 
 
-def judged_levels(
+def reference_levels(
     lge: np.ndarray,
     myocardium: np.ndarray,
     scar: np.ndarray,

@@ -21,7 +21,7 @@ from myops.quantify.thresholds.mask_cleanup import (
     epicardial_border,
     without_islands,
 )
-from myops.quantify.thresholds.remote import RemoteRegion, Sector, find_remote, given_remote
+from myops.quantify.thresholds.remote import RemoteRegion, Sector, automatic_remote, manual_remote
 from myops.quantify.thresholds.rule import Rule, RuleInput
 
 # Every rule by name, in the order of the tables. A new rule is a row in the file of its kind.
@@ -131,7 +131,7 @@ def remote_region(
         regions.scar_or_edema(labels),
         spacing_mm,
     )
-    return find_remote(*parts) if override is None else given_remote(override, *parts)
+    return automatic_remote(*parts) if override is None else manual_remote(override, *parts)
 
 
 def rule_title(result: ThresholdResult) -> str:

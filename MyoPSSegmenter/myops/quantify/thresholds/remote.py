@@ -74,7 +74,7 @@ class RemoteRegion:
         return round((90.0 - self.center_angle_deg) / 30.0) % 12 or 12
 
 
-def find_remote(
+def automatic_remote(
     lge: np.ndarray,
     lv_region: np.ndarray,
     myocardium: np.ndarray,
@@ -106,7 +106,7 @@ def find_remote(
     return None
 
 
-def given_remote(
+def manual_remote(
     given: np.ndarray | Sector,
     lge: np.ndarray,
     lv_region: np.ndarray,

@@ -20,9 +20,9 @@ from myops.quantify.thresholds.base import (
     ThresholdResult,
     above,
     invalid_result,
-    judged_levels,
     no_contrast,
     no_myocardium,
+    reference_levels,
     signed_data,
 )
 from myops.quantify.thresholds.remote import RemoteRegion
@@ -60,8 +60,8 @@ class RuleInput:
     threshold: float | None = None
 
     def levels(self, level: Callable[[np.ndarray], float]) -> Levels:
-        """A level from the myocardium's values for each slice, see `judged_levels`."""
-        return judged_levels(self.lge, self.myocardium, self.scar, self.scope, level)
+        """A level from the myocardium's values for each slice, see `reference_levels`."""
+        return reference_levels(self.lge, self.myocardium, self.scar, self.scope, level)
 
     @property
     def peaks(self) -> Levels:

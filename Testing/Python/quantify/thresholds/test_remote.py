@@ -7,14 +7,14 @@ from myops.errors import InputError
 from myops.quantify.thresholds.remote import (
     RemoteRegion,
     Sector,
-    find_remote,
-    given_remote,
+    automatic_remote,
     lv_angles_deg,
+    manual_remote,
 )
 
 
 def find(labels, lge, spacing_mm=SPACING_MM):
-    return find_remote(
+    return automatic_remote(
         lge,
         regions.lv_region(labels),
         regions.myocardium(labels),
@@ -116,7 +116,7 @@ def test_the_clock_has_twelve_at_the_top(angle, hour):
 
 
 def given(chosen, labels, lge):
-    return given_remote(
+    return manual_remote(
         chosen,
         lge,
         regions.lv_region(labels),
