@@ -157,9 +157,7 @@ def test_numbers_of_earlier_labels_are_never_shown(bench, monkeypatch):
     go = threading.Event()
     request = quantify_logic.MeasurementRequest
     real = request.measure
-    monkeypatch.setattr(
-        quantify_logic.MeasurementRequest, "measure", lambda self: go.wait(20) and real(self)
-    )
+    monkeypatch.setattr(request, "measure", lambda self: go.wait(20) and real(self))
     first = bench.quantify.measureNow()
     bench.correction.accept(erode_scar(bench.correction.labels))
     second = bench.quantify.measureNow()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from myops.geometry.masks import component_sizes, label_components, largest_component
-from myops.labels import MYOPS
+from myops.labels import MVO, MYOPS
 from myops.structures import NETWORK_TISSUES
 
 # PRSN's main branch: the order of its channels.
@@ -82,6 +82,27 @@ def remove_small_components(
     others = [k for k, name in enumerate(CLASSES) if name != "scar"]
     values = np.array([MYOPS[CLASSES[k]] for k in others], np.uint16)
     result: np.ndarray = np.where(specks, values[tissue[:, others].argmax(axis=1)], labels)
+    return result
+
+
+def mark_obstruction(
+    labels: np.ndarray, obstruction: np.ndarray, voxel_volume_ml: float, smallest_ml: float
+) -> np.ndarray:
+    """Label as microvascular obstruction what is more likely that than other scar.
+
+    Args:
+        labels: uint16 (z, y, x), MyoPS values.
+        obstruction: float (z, y, x), probability of MVO given scar.
+        voxel_volume_ml: volume of a voxel.
+        smallest_ml: the smallest island that is marked; the others stay scar.
+
+    Returns:
+        uint16 (z, y, x).
+    """
+    dark = (labels == MYOPS["scar"]) & (obstruction > 0.5)
+    islands, count = label_components(dark, "corners")
+    large = component_sizes(islands, count) * voxel_volume_ml >= smallest_ml
+    result: np.ndarray = np.where(dark & large[islands], np.uint16(MVO), labels)
     return result
 
 

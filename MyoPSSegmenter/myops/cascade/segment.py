@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from myops.cascade.postprocessing import (
     clean_region,
     joint_probabilities,
     make_labels,
+    mark_obstruction,
     remove_small_components,
     rescale_odds,
     uncertainty,
@@ -60,6 +62,7 @@ class CascadeConfig:
         scar_odds, edema_odds: factors on the odds of these tissues, against the caution of the
             shipped weights; 1 = none (Docs/explanation/real-hearts.md).
         smallest_scar_ml: islands of scar below this volume are left out.
+        smallest_mvo_ml: islands of microvascular obstruction below this volume stay scar.
     """
 
     chunk: int = 16
@@ -68,6 +71,13 @@ class CascadeConfig:
     scar_odds: float = 2.0
     edema_odds: float = 1.0
     smallest_scar_ml: float = 0.5
+    smallest_mvo_ml: float = 0.1
+
+    @classmethod
+    def of(cls, models: Models) -> CascadeConfig:
+        """As the weights were measured: what their manifest sets, the defaults for the rest."""
+        stated: Any = dict(models.decision)
+        return cls(**stated)
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ def segment(
     models: Models,
     progress: Callable[[float, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-    config: CascadeConfig = CascadeConfig(),
+    config: CascadeConfig | None = None,
 ) -> Segmentation:
     """Segment one patient automatically.
 
@@ -110,6 +120,7 @@ def segment(
         >>> found.labels.shape == case.images["lge"].shape
         True
     """
+    config = config or CascadeConfig.of(models)
     run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
     clock = [time.perf_counter()]
     lv_coarse, rv_coarse = _find_heart(case, run)
@@ -120,13 +131,18 @@ def segment(
     region = clean_region(lv > 0.5)
     box = tissue_box(region, *spacing)
     clock.append(time.perf_counter())
-    tissue = _classify_tissue(case, box, region, run)
+    tissue, obstruction = _classify_tissue(case, box, region, run)
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
     labels = make_labels(region, tissue, rv_coarse)
     # Without a spacing nobody knows how many voxels 0.5 mL are.
     smallest_ml = run.config.smallest_scar_ml if case.spacing_known else 0.0
     labels = remove_small_components(labels, tissue, case.geometry.voxel_volume_ml, smallest_ml)
+    known = assessed_by(case.sequences) & frozenset(NETWORK_TISSUES)
+    if obstruction is not None and "scar" in known:
+        least_ml = run.config.smallest_mvo_ml if case.spacing_known else 0.0
+        labels = mark_obstruction(labels, obstruction, case.geometry.voxel_volume_ml, least_ml)
+        known |= {"mvo"}
     unsure = uncertainty(lv, tissue)
     clock.append(time.perf_counter())
     run.progress(1.0, "done")
@@ -136,7 +152,7 @@ def segment(
         probabilities=joint_probabilities(lv, tissue, rv_coarse),
         uncertainty=unsure,
         # A structure that no network knows was not looked for: no voxel of it is not "none".
-        assessed=assessed_by(case.sequences) & frozenset(NETWORK_TISSUES),
+        assessed=known,
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
         warnings=_warnings(case, run.config) + doubts(case, labels, lv),
@@ -218,8 +234,13 @@ def smooth_across_slices(logits: np.ndarray, sd_slices: float) -> np.ndarray:
     return mean
 
 
-def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) -> np.ndarray:
+def _classify_tissue(
+    case: Case, box: SquareBox, region: np.ndarray, run: _Run
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Softmax of PRSN's main branch given the region: float32 (z, 4, y, x) on the Case's grid.
+
+    Beside it the probability that scar is microvascular obstruction, float32 (z, y, x); None where
+    the network does not tell it.
 
     PRSN sees nothing outside the region (and its margin), so its answer is interpolated from inside
     it alone (normalized convolution); otherwise the region's edge would get a rim of "other".
@@ -232,15 +253,19 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     margin = int(getattr(network, "margin", 0))
     inside = grow_in_plane(crop_stack(region.astype(np.float32), box, size) > 0.5, margin)
     images = with_neighbors(prsn_input(crops, inside), _planes(network))
-    logits = _predict(run, "PRSN", network, images, present)[:, : len(CLASSES)]
-    tissue = move_unassessable(_softmax(logits), present) * inside[:, None]
+    logits = _predict(run, "PRSN", network, images, present)
+    tissue = move_unassessable(_softmax(logits[:, : len(CLASSES)]), present) * inside[:, None]
     shape = case.geometry.array_shape
     share = np.maximum(uncrop_stack(inside.astype(np.float32), box, shape), 1e-6)
     restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]
     # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
     found = without_hidden(np.stack(restored, axis=1), hidden_tissues(case))
-    return np.clip(rescale_odds(found, odds), 0, 1)
+    obstruction = None
+    if getattr(network, "mvo", 0):
+        given_scar = _sigmoid(logits[:, -1]) * inside
+        obstruction = uncrop_stack(given_scar, box, shape) / share
+    return np.clip(rescale_odds(found, odds), 0, 1), obstruction
 
 
 def without_hidden(tissue: np.ndarray, hidden: Hidden) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,7 @@ class Models:
         sizes: network name to the pixels per side of the squares it was trained on.
         learned: checksums of the images that they have learned from (`myops.weights.learned`).
         pack: the shipped pack that they are of; None for a folder without stated terms.
+        decision: fields of `CascadeConfig` that these weights were measured with.
     """
 
     heartfinder: nn.Module
@@ -94,6 +96,7 @@ class Models:
     sizes: Mapping[str, int] = field(default_factory=lambda: DEFAULT_SIZES)
     learned: frozenset[str] = frozenset()
     pack: Pack | None = None
+    decision: Mapping[str, float] = field(default_factory=dict)
 
 
 def load_models(
@@ -137,7 +140,31 @@ def load_models(
         sizes=sizes,
         learned=learned_from(found),
         pack=pack_of(root),
+        decision=decision_of(root),
     )
+
+
+# What a manifest may set of the decision from probabilities to labels.
+DECISION = ("scar_odds", "edema_odds", "smallest_scar_ml", "smallest_mvo_ml")
+
+
+def decision_of(folder: Path) -> dict[str, float]:
+    """The constants of the decision that a manifest states for its weights.
+
+    Raises:
+        InputError: a constant that is not known, or is not a number from 0 on.
+    """
+    found = _content(folder).get("decision", {})
+    usable = isinstance(found, dict) and all(
+        name in DECISION and isinstance(value, int | float) and 0 <= value < math.inf
+        for name, value in found.items()
+    )
+    if not usable:
+        raise InputError(
+            f"{folder / MANIFEST}: expected numbers for some of {', '.join(DECISION)} under "
+            f"decision, found {found!r}; install the weights again"
+        )
+    return {name: float(value) for name, value in found.items()}
 
 
 def pack_of(folder: Path) -> Pack | None:
