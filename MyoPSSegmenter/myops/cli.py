@@ -131,11 +131,11 @@ def segment(
     check_same_images(output, images_sha256(case))
     check_no_corrections(output)
     models = load_models(device, name=model)
-    if models.pack is not None:
-        click.echo(f"Weights: {models.pack.name}. {models.pack.terms}", err=True)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)
     measurements = measure(case, segmentation, landmarks=landmarks)
+    if models.pack is not None:
+        click.echo(f"Weights: {models.pack.name}. {models.pack.terms}", err=True)
     notes = {INPUTS_FILE: inputs.with_model(model).to_dict()}
     write_results(output, case, segmentation, measurements, probabilities, notes)
     print_measurements(measurements)

@@ -78,7 +78,8 @@ def package_with(folder: Path, rows: Mapping[str, str]) -> Path:
 
 def told_by(package: Path, script: Path, *more_paths: Path) -> dict[str, Any]:
     """Run a script with a package and return the JSON that it prints last."""
-    paths = [str(package), str(TESTS), *map(str, more_paths)]
+    hearts = TESTS.parent / "hearts"
+    paths = [str(package), str(TESTS), str(hearts), *map(str, more_paths)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run(
         [sys.executable, str(script)],

@@ -14,7 +14,7 @@ from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
 from MyoPSSegmenterLib.Panels import PanelLogic as protocols
 from MyoPSSegmenterLib.Runtime.Events import Events
 
-PANELS = Path(protocols.__file__).parent / "Panels"
+PANELS = Path(protocols.__file__).parent
 STEPS = {
     "patient": protocols.PatientSteps,
     "automatic": protocols.AutomaticSteps,

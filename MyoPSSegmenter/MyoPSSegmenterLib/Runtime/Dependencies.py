@@ -17,7 +17,7 @@ from pathlib import Path
 
 from myops.errors import InputError
 
-REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
+REQUIREMENTS = Path(__file__).parents[2] / "Resources" / "requirements.txt"
 REQUESTER = "MyoPS Segmenter"
 TORCH_REQUIREMENT = ">=2.4"
 # Part of Slicer; builds of its own that a wheel from PyPI must not replace.

@@ -109,7 +109,7 @@ def compare(
         InputError: the shapes differ.
 
     Example:
-        >>> found = myops.evaluation.metrics(labels, true_labels, case.geometry.spacing_mm)
+        >>> found = myops.compare(labels, true_labels, case.geometry.spacing_mm)
         >>> found["scar"].dice, found["scar"].hd95_mm
         (0.89, 3.2)
     """

@@ -9,7 +9,6 @@ What a file says about images, start, models and results is verified; what it le
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,8 +18,9 @@ from weakref import WeakKeyDictionary
 from myops import __version__
 from myops.case import images_sha256
 from myops.errors import InputError
+from myops.io.atomic import write_json
 from myops.io.checksum import array_sha256
-from myops.io.text_files import read_json, write_text
+from myops.io.text_files import read_json
 from myops.refine.rules import Rules
 from myops.worklist.moments import is_moment, reading_seconds
 
@@ -129,8 +129,7 @@ def write_record(path: str | Path, session: Session, timed: bool = True) -> Path
     Raises:
         InputError: the file cannot be written.
     """
-    text = json.dumps(to_record(session, timed), indent=2, ensure_ascii=False) + "\n"
-    return write_text(path, text)
+    return write_json(path, to_record(session, timed))
 
 
 # A session never changes its images: they are read once, not at every save.

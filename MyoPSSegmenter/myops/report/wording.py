@@ -132,7 +132,7 @@ def slice_caption(tissues: Mapping[str, TissueMass]) -> list[str]:
 
 def weights_words(pack: Mapping[str, str]) -> str:
     """Which weights a result was made with, and on what terms."""
-    named = f" Attribution: {pack['attribution']}." if pack.get("attribution") else ""
+    named = f" Attribution: {pack['attribution'].rstrip('.')}." if pack.get("attribution") else ""
     return (
         f"Weights: {pack['name']} ({pack['license']}), learned from {pack['learned_from']}. "
         f"{pack['terms']}{named}"

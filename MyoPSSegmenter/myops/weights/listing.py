@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from myops.errors import InputError
 from myops.weights.packs import VARIABLE, Pack, default_pack, shipped_packs
+from myops.weights.places import models_folder
 from myops.weights.published import KNOWN_MODELS, LICENSE, KnownModel, recognize
-from myops.weights.store import StoredModel, base_of, is_copy, models_folder, stored_models
+from myops.weights.store import StoredModel, base_of, is_copy, stored_models
 
 SHIPPED_SOURCE = "this program"
 # Running means of normalization layers are stored beside the weights, but are no weights.

@@ -15,6 +15,7 @@ from typing import Any
 from myops.errors import InputError
 from myops.io.atomic import write_json
 from myops.io.text_files import read_json
+from myops.weights.places import models_folder
 
 PACKS_FOLDER = Path(__file__).parent / "shipped"
 MANIFEST = "manifest.json"
@@ -187,6 +188,4 @@ def choose_pack(name: str) -> Pack:
 
 
 def _setting() -> Path:
-    from myops.weights.store import models_folder
-
     return models_folder() / "use.json"

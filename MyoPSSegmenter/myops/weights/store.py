@@ -6,9 +6,7 @@ system's place for a user's data; `models.json` in it records every model with i
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,12 +17,12 @@ from myops.io.atomic import write_atomic, write_json
 from myops.io.checksum import file_sha256
 from myops.io.text_files import read_json
 from myops.weights.packs import PREFERRED
+from myops.weights.places import models_folder
 from myops.weights.published import KNOWN_MODELS, recognize
 
 if TYPE_CHECKING:
     from myops.networks.sam import SamRefiner
 
-VARIABLE = "MYOPS_MODELS"
 RECORD = "models.json"
 RESERVED = {"default", *PREFERRED}
 Progress = Callable[[float, str], None]
@@ -57,20 +55,6 @@ class StoredModel:
     unwrapped: tuple[str, ...] = ()
     how: str = ""
     base_sha256: str = ""
-
-
-def models_folder() -> Path:
-    """Where added models are kept: `MYOPS_MODELS`, else the system's place for a user's data."""
-    if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE])
-    home = Path.home()
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = home / "Library" / "Application Support"
-    else:
-        root = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return root / "myops" / "models"
 
 
 def stored_models() -> dict[str, StoredModel]:

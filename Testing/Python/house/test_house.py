@@ -36,7 +36,7 @@ def test_help_needs_none_of_the_heavy_packages(module: str) -> None:
 def test_the_tables_stand_on_the_ground_floor(name: str) -> None:
     code = f"import sys, myops.{name}\nprint(*[n for n in sys.modules if n.startswith('myops.')])"
     tables = {f"myops.{one}" for one in ("structures", "sequences", "labels")}
-    tables |= {"myops.errors", "myops.io.readable"}
+    tables |= {"myops.errors", "myops.io", "myops.io.readable"}
     assert set(run_python(code).split()) <= tables
     assert loaded_after(f"myops.{name}").isdisjoint(HEAVY)
 

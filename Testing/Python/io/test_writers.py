@@ -19,8 +19,8 @@ SOURCES = sorted(path for path in MODULE.rglob("*.py") if "__pycache__" not in p
 HOMES = {
     "JSON with lines": "atomic.py",
     "CSV": "csv_files.py",
-    "PNG": "chart.py",
-    "components": "geometry_masks.py",
+    "PNG": "canvas.py",
+    "components": "masks.py",
 }
 
 

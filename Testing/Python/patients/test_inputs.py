@@ -50,7 +50,7 @@ def test_the_note_says_that_it_holds_local_paths(patient_folder):
 def test_a_folder_of_weights_is_noted_as_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Inputs({}).with_model("weights").model == str(tmp_path / "weights")
-    assert Inputs({}).with_model("default").model == "default"
+    assert Inputs({}).with_model("default").model == "synthetic"  # the pack in use, by its name
 
 
 def test_the_case_is_read_with_its_name_and_spacing(noted):

@@ -17,7 +17,7 @@ from circle_heart import circle_case, circle_labels, circle_lge, circle_segmenta
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 
-FOLDER = Path(__file__).resolve().parents[2]
+FOLDER = Path(__file__).resolve().parents[2] / "Scripts" / "measure"
 DRAWN = np.ones(5, bool)
 
 

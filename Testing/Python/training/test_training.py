@@ -655,7 +655,7 @@ def test_exported_weights_are_the_running_mean_and_tell_where_they_come_from(tmp
 @pytest.fixture(scope="module")
 def evaluation():
     """Give the script Testing/Scripts/measure/evaluate_phantoms.py as a module."""
-    path = Path(__file__).resolve().parents[2] / "evaluate_phantoms.py"
+    path = Path(__file__).resolve().parents[2] / "Scripts" / "measure" / "evaluate_phantoms.py"
     spec = importlib.util.spec_from_file_location("evaluate_phantoms", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -15,7 +15,7 @@ from myops.cli import cli
 from myops.errors import InputError
 from myops.networks.lora import adapt
 from myops.networks.sam import ARCHITECTURES
-from myops.weights import store as model_store
+from myops.weights import places
 from myops.weights.published import KNOWN_MODELS, recognize
 from myops.weights.sam_adaptation import save_adaptation, start_sam_refiner
 from myops.weights.store import (
@@ -23,7 +23,6 @@ from myops.weights.store import (
     check_model,
     find_model,
     load_model,
-    models_folder,
     remove_model,
     stored_models,
 )
@@ -56,12 +55,12 @@ def myops(*words: object) -> tuple[int, str]:
 
 def test_the_folder_is_the_variables_else_the_systems_place_for_data(monkeypatch, tmp_path):
     monkeypatch.delenv("MYOPS_MODELS")
-    monkeypatch.setattr(model_store.sys, "platform", "linux")
+    monkeypatch.setattr(places.sys, "platform", "linux")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert models_folder() == tmp_path / "myops" / "models"
-    monkeypatch.setattr(model_store.sys, "platform", "win32")
+    assert places.models_folder() == tmp_path / "myops" / "models"
+    monkeypatch.setattr(places.sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert models_folder() == tmp_path / "local" / "myops" / "models"
+    assert places.models_folder() == tmp_path / "local" / "myops" / "models"
 
 
 def test_an_added_model_is_copied_recorded_and_loads_by_name(checkpoint, store):
@@ -221,7 +220,7 @@ def test_list_shows_the_shipped_the_added_and_what_could_be_added(checkpoint):
     add_model(checkpoint)
     code, text = myops("list")
     assert code == 0
-    shipped, added, absent = text.split("\n\n")
+    shipped, *_, added, absent = text.split("\n\n")
     for name, megabytes in (("heartfinder", "0.89 M"), ("prsn", "2.07 M")):
         line = next(line for line in shipped.splitlines() if line.split()[:1] == [name])
         assert megabytes in line and "Apache-2.0" in line and "synthetic patients" in line
@@ -232,7 +231,7 @@ def test_list_shows_the_shipped_the_added_and_what_could_be_added(checkpoint):
 def test_an_added_medsam_is_no_longer_absent(tmp_path):
     add_model(save_tiny(tmp_path / "medsam_vit_b.pth"))
     _, text = myops("list")
-    _, added, absent = text.split("\n\n")
+    *_, added, absent = text.split("\n\n")
     assert "medsam" in added and "bowang-lab" in added and "Apache-2.0" in added
     assert "medsam" not in absent and "sam_vit_h" in absent
 
