@@ -8,6 +8,7 @@ import numpy as np
 from circle_heart import circle_case, circle_labels, circle_lge
 from made_scene import Scene
 from standins.desktop import closePanel, desktop, openPanel
+from table_columns import tableColumns
 
 from myops.case import restore
 from myops.quantify.mass import tissue_masses
@@ -18,7 +19,6 @@ from MyoPSSegmenterLib.Scene.SegmentationNodes import (
     publishLabels,
     readLabels,
 )
-from MyoPSSegmenterLib.Scene.TableNodes import tableColumns
 from MyoPSSegmenterLib.Scene.Views import VIEWS, showSequences
 
 made = Scene(Path(tempfile.mkdtemp()))
