@@ -16,7 +16,6 @@ from myops.errors import InputError
 from myops.io.atomic import write_atomic, write_json
 from myops.io.checksum import file_sha256
 from myops.io.tensors import load_tensors, read_metadata
-from myops.io.text_files import read_json
 from myops.networks.build import build_assn, build_dae, build_heartfinder, build_prsn
 from myops.networks.device import resolve_device
 from myops.networks.dssnet import build_dssnet
@@ -27,8 +26,9 @@ from myops.weights.packs import (
     MANIFEST_VERSION,
     PACKS_FOLDER,
     Pack,
-    check_manifest_version,
+    damaged_manifest,
     default_pack,
+    manifest_content,
     read_pack,
     shipped_packs,
 )
@@ -106,7 +106,7 @@ def load_models(
 
     Args:
         device: "auto", "cpu", "cuda", "cuda:N", "mps", or a torch device.
-        name: "default" for the pack in use (`weight_packs.default_pack`), the name of a shipped
+        name: "default" for the pack in use (`weights.packs.default_pack`), the name of a shipped
             pack, or the path of a folder with a manifest.
         folder: where "default" is; the pack in use if None.
 
@@ -154,7 +154,7 @@ def decision_of(folder: Path) -> dict[str, float]:
     Raises:
         InputError: a constant that is not known, or is not a number from 0 on.
     """
-    found = _content(folder).get("decision", {})
+    found = manifest_content(folder).get("decision", {})
     usable = isinstance(found, dict) and all(
         name in DECISION and isinstance(value, int | float) and 0 <= value < math.inf
         for name, value in found.items()
@@ -171,9 +171,9 @@ def pack_of(folder: Path) -> Pack | None:
     """The terms of a folder's weights; None where its manifest states none.
 
     Raises:
-        InputError: see `weight_packs.read_pack`.
+        InputError: see `weights.packs.read_pack`.
     """
-    return read_pack(folder) if "pack" in _content(folder) else None
+    return read_pack(folder) if "pack" in manifest_content(folder) else None
 
 
 def learned_from(manifest: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
@@ -192,28 +192,10 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
         InputError: no manifest, or one that cannot be read.
     """
     try:
-        networks = _content(folder)["networks"]
+        networks = manifest_content(folder)["networks"]
         return {entry["name"]: entry for entry in networks if entry["file"] and entry["sha256"]}
     except (KeyError, TypeError):
-        raise _damaged(folder) from None
-
-
-def _content(folder: Path) -> dict[str, Any]:
-    """A manifest as it is written, of a version that is known."""
-    try:
-        content = read_json(folder / MANIFEST)
-    except FileNotFoundError:
-        raise InputError(f"expected weights in {folder}, found no {MANIFEST}") from None
-    except ValueError:
-        raise _damaged(folder) from None
-    if not isinstance(content, dict):
-        raise _damaged(folder)
-    check_manifest_version(folder / MANIFEST, content)
-    return content
-
-
-def _damaged(folder: Path) -> InputError:
-    return InputError(f"{folder / MANIFEST}: expected a manifest of weights, found a damaged file")
+        raise damaged_manifest(folder) from None
 
 
 def load_network(name: str, path: Path, entry: Mapping[str, Any] | None = None) -> nn.Module:
@@ -316,7 +298,7 @@ def install_weights(
     checksum = save_weights(module, folder / file, {"network": name, **metadata})
     entry = {"name": name, "file": file, "sha256": checksum, **metadata}
     ordered = [(entries | {name: entry})[key] for key in BUILDERS if key in entries | {name: entry}]
-    content = _content(folder) if (folder / MANIFEST).is_file() else {}
+    content = manifest_content(folder) if (folder / MANIFEST).is_file() else {}
     content |= {"version": MANIFEST_VERSION, "networks": ordered}
     write_json(folder / MANIFEST, content)
     return entry

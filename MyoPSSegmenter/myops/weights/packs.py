@@ -79,14 +79,7 @@ def read_pack(folder: Path) -> Pack:
     Raises:
         InputError: no manifest, one of another version or without terms, or no license file.
     """
-    path = folder / MANIFEST
-    try:
-        content = read_json(path)
-    except FileNotFoundError:
-        raise InputError(f"expected weights in {folder}, found no {MANIFEST}") from None
-    except ValueError:
-        raise InputError(f"{path}: expected a manifest of weights, found a damaged file") from None
-    check_manifest_version(path, content)
+    path, content = folder / MANIFEST, manifest_content(folder)
     try:
         told = {key: str(content["pack"][key]) for key in ("name", "learned_from", "license")}
         terms = str(content["pack"]["terms"])
@@ -121,18 +114,33 @@ def name_adapted_pack(pack: Pack, folder: Path) -> None:
     write_json(folder / MANIFEST, content)
 
 
-def check_manifest_version(path: Path, content: Any) -> None:
-    """Refuse a manifest that this version of the program does not know.
+def manifest_content(folder: Path) -> dict[str, Any]:
+    """A folder's manifest as it is written, of a version that is known.
 
     Raises:
-        InputError: its "version" is another one; a manifest without one is of the first.
+        InputError: no manifest, a damaged one, or one of another version; a manifest without
+            "version" is of the first.
     """
-    version = content.get("version", MANIFEST_VERSION) if isinstance(content, dict) else None
+    try:
+        content = read_json(folder / MANIFEST)
+    except FileNotFoundError:
+        raise InputError(f"expected weights in {folder}, found no {MANIFEST}") from None
+    except ValueError:
+        raise damaged_manifest(folder) from None
+    if not isinstance(content, dict):
+        raise damaged_manifest(folder)
+    version = content.get("version", MANIFEST_VERSION)
     if version != MANIFEST_VERSION:
         raise InputError(
-            f"{path}: expected a manifest of version {MANIFEST_VERSION}, found {version!r}; use "
-            "the weights that belong to this version of the program"
+            f"{folder / MANIFEST}: expected a manifest of version {MANIFEST_VERSION}, found "
+            f"{version!r}; use the weights that belong to this version of the program"
         )
+    return content
+
+
+def damaged_manifest(folder: Path) -> InputError:
+    """What is said where a manifest cannot be understood."""
+    return InputError(f"{folder / MANIFEST}: expected a manifest of weights, found a damaged file")
 
 
 def default_pack(folder: Path | None = None) -> Pack:

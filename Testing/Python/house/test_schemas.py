@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from myops.quantify.regional.orientation import Click, Landmarks
 from myops.quantify.thresholds.methods import ConventionalSettings
 from myops.refine.record import from_record, to_record
 from myops.refine.session import Session
+from myops.weights.packs import shipped_packs
 from myops.worklist.casefile import CaseFile, write_case_file
 from myops.worklist.timing import ClickRecord
 
@@ -177,6 +179,16 @@ def test_wrong_measurements_do_not_fit(place, wrong, tmp_path: Path) -> None:
         part = part[key]
     part[place[-1]] = wrong
     assert troubles(values, schema("measurements"))
+
+
+def test_the_terms_of_the_weights_fit_the_schema(tmp_path: Path) -> None:
+    case, pack = circle_case(circle_labels(3)), shipped_packs()["synthetic"].to_dict()
+    segmentation = replace(circle_segmentation(case, circle_labels(3)), pack=pack)
+    found = measure(case, segmentation)
+    paths = write_results(tmp_path, case, segmentation, found, formats=["json"])
+    values = read(paths["measurements.json"])
+    assert values["weights"] == pack
+    assert troubles(values, closed(schema("measurements"))) == []
 
 
 def test_measurements_without_their_tissues_do_not_fit(tmp_path: Path) -> None:
