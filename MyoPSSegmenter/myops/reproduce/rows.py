@@ -220,7 +220,7 @@ NOISES = {"no": "", "low": "mixed:low", "medium": "mixed:medium", "high": "mixed
 
 
 PLAIN = "soft labels (no noise)"
-ARTEFACTS = f"{PLAIN} with MR artefacts"
+ARTIFACTS = f"{PLAIN} with MR artifacts"
 
 
 def _robust(kind: str, level: str, settings: Mapping[str, str]) -> Row:
@@ -247,11 +247,11 @@ ROBUST = Table(
             for level in NOISES
             for kind, settings in (("hard", HARD), ("soft", SOFT))
         ),
-        replace(_robust("soft", "no", SOFT | {"artefacts": "1"}), name=ARTEFACTS),
+        replace(_robust("soft", "no", SOFT | {"artifacts": "1"}), name=ARTIFACTS),
     ),
     claims=(
         *(
-            Claim("MR artefacts in training help", ARTEFACTS, PLAIN, structure, "dice")
+            Claim("MR artifacts in training help", ARTIFACTS, PLAIN, structure, "dice")
             for structure in ("scar", BOTH)
         ),
         *(

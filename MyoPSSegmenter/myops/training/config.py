@@ -61,7 +61,7 @@ class TrainingConfig:
         case_names: which of them, with commas between ("" = all).
         label_noise: kind and level of deliberately wrong labels of these cases, such as
             "mixed:high" ("" = the labels as they are; Docs/explanation/robust.md).
-        artefacts: strength of MR artefacts added to the patients' images (0 = none, 1 = usual).
+        artifacts: strength of MR artifacts added to the patients' images (0 = none, 1 = usual).
     """
 
     steps: int = 20_000
@@ -97,7 +97,7 @@ class TrainingConfig:
     convention: str = ""
     case_names: str = ""
     label_noise: str = ""
-    artefacts: float = 0.0
+    artifacts: float = 0.0
     phantom: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -270,6 +270,8 @@ CONFIGS: dict[str, type[TrainingConfig]] = {
     "dssnet": DssnetConfig,
     "refiner": RefinerConfig,
 }
+# Settings under the names that older checkpoints know them by.
+RENAMED = {"artefacts": "artifacts"}
 # Patients of different stages have different seeds, so that no network sees another's patients.
 SEED_OFFSET = {
     "heartfinder": 0,
@@ -339,7 +341,7 @@ def check_config(config: TrainingConfig) -> None:
         "planes": 1,
         "margin": 0,
         "floods": 0,
-        "artefacts": 0,
+        "artifacts": 0,
         "kl_weight": 0,
         "dice_weight": 0,
         "mvo": 0,
@@ -381,11 +383,16 @@ def _guess(text: str) -> Any:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
+def with_present_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored configuration with its settings under their present names."""
+    return {RENAMED.get(name, name): value for name, value in values.items()}
+
+
 def config_from_dict(stage: str, values: Mapping[str, Any]) -> TrainingConfig:
     """Rebuild a stored configuration; settings that no longer exist are left out."""
     kind = CONFIGS[stage]
     known = {f.name for f in fields(kind)}
-    kept = {name: value for name, value in values.items() if name in known}
+    kept = {name: value for name, value in with_present_names(values).items() if name in known}
     if "widths" in kept:  # JSON has no tuples
         kept["widths"] = tuple(kept["widths"])
     return kind(**kept)

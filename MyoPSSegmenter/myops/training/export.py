@@ -16,7 +16,7 @@ from torch import nn
 from myops.errors import InputError
 from myops.output.overwriting import refuse_overwriting
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
-from myops.training.config import CURVE_SEED, TrainingConfig, training_seed
+from myops.training.config import CURVE_SEED, TrainingConfig, training_seed, with_present_names
 from myops.training.data.mixing import parse_mix
 from myops.weights.files import BUILDERS, install_weights
 from myops.weights.learned import learned_in
@@ -81,7 +81,7 @@ def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, 
     stage, patients = content["stage"], progress["next_patient"]
     return {
         "data": _data(config),
-        "config": _without_places(json.loads(content["config"])),
+        "config": _without_places(with_present_names(json.loads(content["config"]))),
         "learned": sorted(learned_in(content)),
         "commit": content["commit"],
         "seeds": {

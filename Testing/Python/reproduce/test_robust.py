@@ -1,4 +1,4 @@
-"""Noise-robust training: the composite loss, wrong labels and artefacts, against known answers."""
+"""Noise-robust training: the composite loss, wrong labels and artifacts, against known answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from myops.errors import InputError
 from myops.labels import MVO, MYOPS, edema, myocardium, normal_myocardium, scar
 from myops.training.data import label_noise
-from myops.training.data.artifacts import add_artefacts
+from myops.training.data.artifacts import add_artifacts
 from myops.training.data.label_noise import KINDS, LEVELS, noisy_labels, threshold_scar
 from myops.training.losses import composite_loss, kl_to_soft_classes, soft_classes
 
@@ -393,7 +393,7 @@ def test_an_lge_of_another_shape_is_refused():
         noisy_labels(ring(), np.zeros((1, 2, 2)), SPACING_MM, "border", 1, np.random.default_rng(0))
 
 
-# Artefacts
+# Artifacts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -413,7 +413,7 @@ def discs(slices: int = 6, side: int = 48) -> np.ndarray:
 
 def spoiled(seed: int, strength: float = 1.0) -> dict[str, np.ndarray]:
     images = {"bssfp": discs(), "lge": discs() - 300, "t2": discs()[:5, :41]}
-    return add_artefacts(images, np.random.default_rng(seed), strength)
+    return add_artifacts(images, np.random.default_rng(seed), strength)
 
 
 def test_strength_zero_gives_the_same_images():
@@ -422,7 +422,7 @@ def test_strength_zero_gives_the_same_images():
 
 
 @pytest.mark.parametrize("strength", [0.5, 1.0, 3.0])
-def test_artefacts_keep_shape_and_type_and_are_finite(strength):
+def test_artifacts_keep_shape_and_type_and_are_finite(strength):
     for seed in range(6):
         images = spoiled(seed, strength)
         assert [i.shape for i in images.values()] == [(6, 48, 48), (6, 48, 48), (5, 41, 48)]
@@ -430,22 +430,22 @@ def test_artefacts_keep_shape_and_type_and_are_finite(strength):
         assert images["bssfp"].min() >= 0
 
 
-def test_artefacts_are_deterministic_and_leave_the_input_and_torch_alone():
+def test_artifacts_are_deterministic_and_leave_the_input_and_torch_alone():
     given = discs()
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    first = add_artefacts({"lge": given}, np.random.default_rng(3))["lge"]
+    first = add_artifacts({"lge": given}, np.random.default_rng(3))["lge"]
     assert torch.equal(torch.rand(1), expected)
     torch.manual_seed(99)
-    second = add_artefacts({"lge": given}, np.random.default_rng(3))["lge"]
+    second = add_artifacts({"lge": given}, np.random.default_rng(3))["lge"]
     assert np.array_equal(first, second)
     assert np.array_equal(given, discs())
     assert not np.array_equal(first, given)
 
 
-def test_every_sequence_has_artefacts_of_its_own():
-    images = add_artefacts({"bssfp": discs(), "lge": discs()}, np.random.default_rng(3))
+def test_every_sequence_has_artifacts_of_its_own():
+    images = add_artifacts({"bssfp": discs(), "lge": discs()}, np.random.default_rng(3))
     assert not np.array_equal(images["bssfp"], images["lge"])
 
 
@@ -453,7 +453,7 @@ def test_an_image_without_signal_and_one_with_a_single_slice_are_valid():
     for image in (np.zeros((3, 20, 20), np.float32), discs(slices=1)):
         for seed in range(4):
             assert np.isfinite(
-                add_artefacts({"t2": image}, np.random.default_rng(seed))["t2"]
+                add_artifacts({"t2": image}, np.random.default_rng(seed))["t2"]
             ).all()
 
 
@@ -464,15 +464,15 @@ def place(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["_motion", "_ghosts", "_spikes", "_blur", "_fewer_lines"])
-def test_no_artefact_moves_the_heart_from_its_label(name):
+def test_no_artifact_moves_the_heart_from_its_label(name):
     torchio = pytest.importorskip("torchio", reason="TorchIO is not installed")
     from myops.training.data import artifacts
 
     plane, changed = discs(slices=1)[0] / 950, 0
     for seed in range(8):
         random = np.random.default_rng(seed)
-        artefact = getattr(artifacts, name)(torchio, random, 1.0)
-        found = artifacts._in_plane(artefact, plane, random)
+        artifact = getattr(artifacts, name)(torchio, random, 1.0)
+        found = artifacts._in_plane(artifact, plane, random)
         changed += not np.allclose(found, plane, atol=1e-3)
         assert np.abs(place(found) - place(plane)).max() < 0.5
     assert changed >= 6
@@ -485,17 +485,17 @@ def test_motion_ghosts_and_spikes_meet_single_slices(monkeypatch):
         monkeypatch.setattr(artifacts, f"{chance}_CHANCE", 0.0)
     monkeypatch.setattr(artifacts, "ACQUISITION_CHANCE", 1.0)
     image = discs(slices=40)
-    found = add_artefacts({"lge": image}, np.random.default_rng(0))["lge"]
+    found = add_artifacts({"lge": image}, np.random.default_rng(0))["lge"]
     hit = (np.abs(found - image) > 1).any(axis=(1, 2))
     assert 10 < hit.sum() < 30
 
 
-def test_artefacts_without_torchio_say_what_to_install(monkeypatch):
+def test_artifacts_without_torchio_say_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchio", None)
     with pytest.raises(InputError, match=r"pip install 'myops-segmenter\[train\]'"):
-        add_artefacts({"lge": discs()}, np.random.default_rng(0))
+        add_artifacts({"lge": discs()}, np.random.default_rng(0))
 
 
 def test_a_negative_strength_is_refused():
     with pytest.raises(InputError, match="0 or above, found -1"):
-        add_artefacts({"lge": discs()}, np.random.default_rng(0), -1)
+        add_artifacts({"lge": discs()}, np.random.default_rng(0), -1)

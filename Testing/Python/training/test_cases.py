@@ -130,9 +130,9 @@ def test_no_edema_is_asked_for_where_there_is_no_t2(labeled):
     assert not shown[absent, 2].any(), "the network sees nothing there"
 
 
-def test_artefacts_do_not_make_an_empty_slice_seen(labeled):
+def test_artifacts_do_not_make_an_empty_slice_seen(labeled):
     patient = cases.case_patient(with_partial_t2(labeled[0], True))
-    config = make_config("unet", {"size": "48", "artefacts": "1"})
+    config = make_config("unet", {"size": "48", "artifacts": "1"})
     made = feed.make_slices(loop.STAGES["unet"], patient, np.random.default_rng(3), config)
     assert set(made["present"][:, 2]) == {0.0, 1.0}
 
@@ -363,14 +363,14 @@ def test_unknown_noise_is_refused_with_the_known_kinds(text, cohort):
         cases.with_label_noise(cases.training_cases(config), config)
 
 
-def test_artefacts_change_what_is_trained_on_but_not_its_labels(labeled):
+def test_artifacts_change_what_is_trained_on_but_not_its_labels(labeled):
     patient = cases.case_patient(labeled[0])
     made = [
         feed.make_slices(
             loop.STAGES["unet"],
             patient,
             np.random.default_rng(3),
-            make_config("unet", {"size": "64", "artefacts": strength}),
+            make_config("unet", {"size": "64", "artifacts": strength}),
         )
         for strength in ("0", "1")
     ]

@@ -136,6 +136,12 @@ def test_a_stored_configuration_comes_back_the_same():
     assert checkpoint.stored_config(content) == config
 
 
+def test_a_setting_stored_under_its_older_name_keeps_its_meaning():
+    stored = {"artefacts": 0.5, "seed": 3, "gone_long_ago": 1}
+    content = {"stage": "prsn", "config": json.dumps(stored)}
+    assert checkpoint.stored_config(content) == PrsnConfig(artifacts=0.5, seed=3)
+
+
 # Patients
 
 

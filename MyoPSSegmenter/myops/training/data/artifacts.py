@@ -1,4 +1,4 @@
-"""MR artefacts for training images, by TorchIO: on whole patients, in the worker process.
+"""MR artifacts for training images, by TorchIO: on whole patients, in the worker process.
 
 A short-axis stack is acquired slice by slice, each in a breath-hold of its own. So what happens
 during an acquisition (motion, ghosts, spikes) meets single slices and only their two axes; what
@@ -20,7 +20,7 @@ from myops.errors import InputError
 # From array (channel, i, j, k) to array.
 Transform = Callable[[np.ndarray], Any]
 
-# How often a sequence has each group of artefacts.
+# How often a sequence has each group of artifacts.
 ACQUISITION_CHANCE = 0.35  # motion, ghosts or spikes
 SHARPNESS_CHANCE = 0.3  # blur or fewer lines along one axis
 BIAS_CHANCE = 0.5
@@ -30,16 +30,16 @@ GAMMA_CHANCE = 0.5
 SLICE_CHANCE = 0.5
 
 
-def add_artefacts(
+def add_artifacts(
     images: Mapping[str, np.ndarray], rng: np.random.Generator, strength: float = 1.0
 ) -> dict[str, np.ndarray]:
-    """Give every sequence artefacts of its own.
+    """Give every sequence artifacts of its own.
 
     Args:
         images: float32 (z, y, x) per sequence, finite, any unit, signed or not; unchanged.
         rng: source of all randomness.
         strength: 0 = none, 1 = the sizes below, above 1 more than a reader would accept. It scales
-            the sizes of the artefacts, not how often they occur.
+            the sizes of the artifacts, not how often they occur.
 
     Returns:
         float32 arrays of the same shapes, finite; those without a negative value stay so.
@@ -64,7 +64,7 @@ def _torchio() -> ModuleType:
         import torchio
     except ImportError:
         raise InputError(
-            "artefacts need TorchIO, which is not installed: pip install 'myops-segmenter[train]'"
+            "artifacts need TorchIO, which is not installed: pip install 'myops-segmenter[train]'"
         ) from None
     return torchio
 
@@ -72,15 +72,15 @@ def _torchio() -> ModuleType:
 def _spoil(
     tio: ModuleType, image: np.ndarray, rng: np.random.Generator, strength: float
 ) -> np.ndarray:
-    """One sequence's artefacts, in the order of nature: coil, acquisition, storing."""
+    """One sequence's artifacts, in the order of nature: coil, acquisition, storing."""
     top = float(np.percentile(np.abs(image), 99.8)) or 1.0
     stack = (image / top).astype(np.float32)
     if rng.random() < BIAS_CHANCE:
         stack = _apply(_bias_field(tio, rng, strength), stack)
     if rng.random() < ACQUISITION_CHANCE:
-        artefact = (_motion, _ghosts, _spikes)[rng.integers(3)]
+        artifact = (_motion, _ghosts, _spikes)[rng.integers(3)]
         for k in np.flatnonzero(rng.random(len(stack)) < SLICE_CHANCE):
-            stack[k] = _in_plane(artefact(tio, rng, strength), stack[k], rng)
+            stack[k] = _in_plane(artifact(tio, rng, strength), stack[k], rng)
     if rng.random() < SHARPNESS_CHANCE:
         stack = _apply((_blur, _fewer_lines)[rng.integers(2)](tio, rng, strength), stack)
     if rng.random() < NOISE_CHANCE:

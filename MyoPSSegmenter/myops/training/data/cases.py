@@ -73,7 +73,7 @@ def case_patient(labeled: LabeledCase, finders: Sequence[Models] = ()) -> CasePa
         acute=bool((labels == MYOPS["edema"]).any()),
         image_checksums=labeled.image_checksums,
         found=None if region is None else region[drawn],
-        # Empty slices are noted here: artefacts would give them something to see.
+        # Empty slices are noted here: artifacts would give them something to see.
         covered={
             name: (case.covered[name] & ~empty_slices(image)[:, None, None])[drawn]
             for name, image in case.images.items()

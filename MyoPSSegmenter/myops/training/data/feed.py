@@ -38,10 +38,10 @@ def make_slices(
     stage: Stage, patient: Patient, rng: np.random.Generator, config: TrainingConfig
 ) -> Slices | None:
     """Turn a patient into the stage's slices; None without a heart."""
-    if config.artefacts:
-        from myops.training.data.artifacts import add_artefacts
+    if config.artifacts:
+        from myops.training.data.artifacts import add_artifacts
 
-        shown = add_artefacts(patient.images, rng, config.artefacts)
+        shown = add_artifacts(patient.images, rng, config.artifacts)
         patient = replace(patient, images=shown)  # type: ignore[type-var]
     try:
         slices = stage.prepare(patient, rng, config)
@@ -54,7 +54,7 @@ def curve_batches(stage: Stage, config: TrainingConfig) -> list[Batch]:
     """Slices of the held-back patients whose scores are drawn as curves."""
     from myops.phantom.patient import generate_patient
 
-    found, plain = [], replace(config, artefacts=0.0)
+    found, plain = [], replace(config, artifacts=0.0)
     for seed in range(CURVE_SEED, CURVE_SEED + config.curve_patients):
         patient = generate_patient(seed, phantom_config(config))
         slices = make_slices(stage, patient, np.random.default_rng((seed, 1)), plain)
