@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--networks", default="prsn", show_default=True, help="assn (outline), prsn (tissue), or both."
 )
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=15, show_default=True)
-@click.option("--held-back", type=float, default=0.25, show_default=True, help="Share held out.")
+@click.option("--held-out", type=float, default=0.25, show_default=True, help="Share held out.")
 @click.option("--model", default="default", show_default=True, help="Weights to start from.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a setting.")
@@ -40,7 +40,7 @@ def finetune(
     output: Path,
     networks: str,
     minutes: float,
-    held_back: float,
+    held_out: float,
     model: str,
     seed: int,
     settings: tuple[str, ...],
@@ -57,7 +57,7 @@ def finetune(
     config = FinetuneConfig(
         networks=tuple(name.strip() for name in networks.split(",") if name.strip()),
         minutes=minutes,
-        held_back=held_back,
+        held_out=held_out,
         seed=seed,
         settings=dict(parse_setting(setting) for setting in settings),
     )

@@ -1,7 +1,7 @@
 """Wider variety for training: what pictures of real hearts showed and the standard phantom lacks.
 
 `PhantomConfig(wide=True)` draws the standard patient first and changes it here, with random numbers
-of its own. Without it nothing changes, so the held-back patients stay the same to the last bit.
+of its own. Without it nothing changes, so the held-out patients stay the same to the last bit.
 What is changed and why: Docs/explanation/real-hearts.md.
 """
 

@@ -59,7 +59,7 @@ class PhantomConfig:
             rest is chronic.
         random_contrast_share: share of patients with random instead of physical contrasts.
         artifacts: shifts, padding, ghosts; off gives clean images.
-        wide: share of patients with more variety than the held-back ones, for training
+        wide: share of patients with more variety than the held-out ones, for training
             (phantom/domain_randomization.py).
         upright: septum left and inferior wall below, as a reader expects; otherwise turned by any
             angle and mirrored, so that no network relies on the orientation.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 # MyoPS 2020: 25 patients to train on, 20 to test on.
 TRAINED, TESTED = 25, 20
-# Patients of the phantom cohort: held back from every training of ours.
+# Patients of the phantom cohort: held out from every training of ours.
 COHORT_SEED = 960_000
 # Patients of another kind, for the test out of distribution.
 OUTSIDE_SEED = 965_000

@@ -32,7 +32,7 @@ class Progress:
         step: optimizer steps done.
         elapsed_s: seconds of training so far, all resumed parts together.
         next_patient: index of the next patient to generate.
-        metrics: the last scores on held-back patients.
+        metrics: the last scores on held-out patients.
     """
 
     step: int = 0

@@ -13,7 +13,7 @@ from myops.errors import InputError
 
 # Patients of these seeds are never trained on: 900000... is the cohort of evaluate_phantoms.py,
 # 990000... draws the curves while training.
-HELD_BACK_SEED = 900_000
+HELD_OUT_SEED = 900_000
 CURVE_SEED = 990_000
 
 
@@ -41,8 +41,8 @@ class TrainingConfig:
         nodes: machines, started by torchrun or SLURM.
         precision: "auto" (bf16-mixed where the processor has it, else 32-true) or Fabric's names.
         checkpoint_minutes: time between checkpoints.
-        curve_minutes: time between scores on held-back patients.
-        curve_patients: held-back patients scored.
+        curve_minutes: time between scores on held-out patients.
+        curve_patients: held-out patients scored.
         log_steps: steps between two lines of progress.
         dropout: chance that a slice of a complete patient loses sequences when it is drawn.
         reorient: chance that a slice is mirrored and turned by quarters when it is drawn.
@@ -54,7 +54,7 @@ class TrainingConfig:
         cases: folder of labeled cases (as in MyoPS 2020) to train on; "" = phantoms.
         mix: what each batch is drawn from, "phantoms" or a folder of labeled cases with its share,
             such as "phantoms:0.4,data/emidec_train:0.4,data/acdc_train:0.2"; "" = of one kind.
-        held_back: folders of labeled cases, with commas between, whose patients are never learned
+        held_out: folders of labeled cases, with commas between, whose patients are never learned
             from: a case with one of their images is left out, whatever it is called.
         convention: how the label files of these cases number structures, out of
             `labels.CONVENTIONS`; "" = as the data set of their names does.
@@ -93,7 +93,7 @@ class TrainingConfig:
     start: str = ""
     cases: str = ""
     mix: str = ""
-    held_back: str = ""
+    held_out: str = ""
     convention: str = ""
     case_names: str = ""
     label_noise: str = ""
@@ -271,7 +271,7 @@ CONFIGS: dict[str, type[TrainingConfig]] = {
     "refiner": RefinerConfig,
 }
 # Settings under the names that older checkpoints know them by.
-RENAMED = {"artefacts": "artifacts"}
+RENAMED = {"artefacts": "artifacts", "held_back": "held_out"}
 # Patients of different stages have different seeds, so that no network sees another's patients.
 SEED_OFFSET = {
     "heartfinder": 0,
@@ -285,8 +285,8 @@ SEED_OFFSET = {
 
 
 def training_seed(stage: str, index: int, seed: int) -> int:
-    """Seed of a stage's `index`-th patient; never one of the held-back seeds (>= 900000)."""
-    return (SEED_OFFSET[stage] + 7_919 * seed + index) % HELD_BACK_SEED
+    """Seed of a stage's `index`-th patient; never one of the held-out seeds (>= 900000)."""
+    return (SEED_OFFSET[stage] + 7_919 * seed + index) % HELD_OUT_SEED
 
 
 def make_config(

@@ -53,7 +53,7 @@ def export_weights(
     Args:
         checkpoint: file written by `myops.training.loop.train`.
         folder: folder of weights; made if it is not there.
-        metrics: scores to state beside those of the training's own held-back patients.
+        metrics: scores to state beside those of the training's own held-out patients.
 
     Returns:
         The manifest entry: configuration, commit, seeds, metrics, checksum.
@@ -106,7 +106,7 @@ def _data(config: TrainingConfig) -> str:
     return "synthetic patients of myops.phantom only"
 
 
-PLACES = ("dae", "start", "cascade", "cases", "finders", "held_back")
+PLACES = ("dae", "start", "cascade", "cases", "finders", "held_out")
 
 
 def _without_places(config: dict[str, Any]) -> dict[str, Any]:

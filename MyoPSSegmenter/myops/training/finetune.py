@@ -1,7 +1,7 @@
 """Learn from a site's own corrected cases, and keep what was learned only where it is no worse.
 
-cases -> held back and learned from -> networks trained on from the shipped ones -> both compared
-on the held-back cases -> OUTPUT/weights, or a refusal with the reason.
+cases -> held out and learned from -> networks trained on from the shipped ones -> both compared
+on the held-out cases -> OUTPUT/weights, or a refusal with the reason.
 
 An interrupted call goes on where nothing has changed that it learned from (`finetune_folder`).
 """
@@ -23,7 +23,7 @@ from myops.io.atomic import write_json
 from myops.quantify.mass import known_spacing_mm
 from myops.structures import ASSESSABLE
 from myops.training.finetune_folder import TRAINING, WEIGHTS, check_output, claim, exchange, remove
-from myops.training.holding_back import split_cases
+from myops.training.held_out import split_cases
 from myops.weights.files import (
     MANIFEST,
     Models,
@@ -37,7 +37,7 @@ from myops.weights.learned import by_patient, case_sha256, refuse_learned
 from myops.weights.packs import name_adapted_pack
 
 FEWEST_CASES = 4
-# Worse than this on the held-back cases' mean is worse; a mean of few cases wavers by more.
+# Worse than this on the held-out cases' mean is worse; a mean of few cases wavers by more.
 TOLERANCE = 0.005
 MEASURES = ("lv_region", "myocardium", *ASSESSABLE)
 # Where a network's own settings are kept: they must fit the weights that are trained on.
@@ -55,15 +55,15 @@ class FinetuneConfig:
     Attributes:
         networks: which are trained on: "assn" (outline), "prsn" (scar and edema), or both.
         minutes: of training per network.
-        held_back: share of the cases that both models are compared on; at least one case.
+        held_out: share of the cases that both models are compared on; at least one case.
         learning_rate: a fifth of that of a training from nothing.
-        seed: of the choice of held-back cases and of the training.
+        seed: of the choice of held-out cases and of the training.
         settings: further settings of the training, as texts by name.
     """
 
     networks: tuple[str, ...] = ("prsn",)
     minutes: float = 15.0
-    held_back: float = 0.25
+    held_out: float = 0.25
     learning_rate: float = 2e-4
     seed: int = 0
     settings: Mapping[str, str] | None = None
@@ -71,17 +71,17 @@ class FinetuneConfig:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both models on the held-back cases.
+    """Both models on the held-out cases.
 
     Attributes:
-        held_back: names of these cases.
+        held_out: names of these cases.
         before, after: structure to the mean Dice of the shipped and of the adapted model; a
-            structure that no held-back case has is left out.
+            structure that no held-out case has is left out.
         kept: whether the adapted model is no worse in any structure.
         reason: why it is not kept; empty when it is.
     """
 
-    held_back: tuple[str, ...]
+    held_out: tuple[str, ...]
     before: dict[str, float]
     after: dict[str, float]
     kept: bool
@@ -115,19 +115,19 @@ def finetune(
     check_output(output, root)
     known = learned_from(read_manifest(root))
     refuse_learned([], known, f"the model {model}")
-    learned, held_back = split_cases(cases, config, known, say)
-    claim(training, _plan(learned, held_back, root, config), say)
+    learned, held_out = split_cases(cases, config, known, say)
+    claim(training, _plan(learned, held_out, root, config), say)
     adapted = training / "tried"
     _copy_weights(root, adapted)
     for network in config.networks:
         say(f"training {network} on {len(learned)} cases, {config.minutes:g} minutes")
         _train(network, root, adapted, output, config, learned)
-    say(f"comparing on {', '.join(case.name for case in held_back)}")
+    say(f"comparing on {', '.join(case.name for case in held_out)}")
     before, after = (
-        mean_dice(held_back, load_models("auto", str(folder))) for folder in (root, adapted)
+        mean_dice(held_out, load_models("auto", str(folder))) for folder in (root, adapted)
     )
     reason = why_worse(before, after)
-    result = Comparison(tuple(case.name for case in held_back), before, after, not reason, reason)
+    result = Comparison(tuple(case.name for case in held_out), before, after, not reason, reason)
     write_json(output / COMPARISON, asdict(result) | {"config": asdict(config)})
     if result.kept:
         exchange(adapted, output / WEIGHTS)
@@ -157,7 +157,7 @@ def why_worse(before: Mapping[str, float], after: Mapping[str, float]) -> str:
         for name in before
         if after[name] < before[name] - TOLERANCE
     ]
-    return f"worse than before on the held-back cases: {', '.join(worse)}" if worse else ""
+    return f"worse than before on the held-out cases: {', '.join(worse)}" if worse else ""
 
 
 def _dice(labeled: LabeledCase, models: Models) -> Iterator[tuple[str, float]]:
@@ -194,8 +194,8 @@ def _check(cases: Sequence[LabeledCase], config: FinetuneConfig) -> None:
         raise InputError(
             f"expected networks among assn, prsn, found {', '.join(unknown) or 'none'}"
         )
-    if not 0 < config.held_back < 1:
-        raise InputError(f"held_back must lie between 0 and 1, found {config.held_back:g}")
+    if not 0 < config.held_out < 1:
+        raise InputError(f"held_out must lie between 0 and 1, found {config.held_out:g}")
     given = sorted(set(GIVEN) & set(config.settings or {}))
     if given:
         raise InputError(
@@ -206,14 +206,14 @@ def _check(cases: Sequence[LabeledCase], config: FinetuneConfig) -> None:
 
 def _plan(
     learned: Sequence[LabeledCase],
-    held_back: Sequence[LabeledCase],
+    held_out: Sequence[LabeledCase],
     root: Path,
     config: FinetuneConfig,
 ) -> dict[str, Any]:
     """All that a training must have in common to be gone on with; more minutes are welcome."""
     return {
         "cases": sorted(map(case_sha256, learned)),
-        "held-back cases": sorted(map(case_sha256, held_back)),
+        "held-out cases": sorted(map(case_sha256, held_out)),
         "weights to start from": {
             name: entry["sha256"] for name, entry in read_manifest(root).items()
         },
@@ -263,7 +263,7 @@ def _train(
         "pool_start": "4",
         **(config.settings or {}),
     }
-    patients = choose_cases(learned, [], "the cases that are not held back")
+    patients = choose_cases(learned, [], "the cases that are not held out")
     folder = output / TRAINING / network
     checkpoint = train(network, settings, folder, resume=True, patients=patients)
     export_weights(checkpoint, adapted)

@@ -317,7 +317,7 @@ def update_average(average: nn.Module | None, model: nn.Module, step: int, decay
 
 
 def score(stage: Stage, state: State, curves: list[Batch], fabric: Fabric) -> dict[str, float]:
-    """Mean scores on the held-back patients; a score that a patient does not have is left out."""
+    """Mean scores on the held-out patients; a score that a patient does not have is left out."""
     network = state.average if state.average is not None else state.model
     training = network.training
     network.eval()

@@ -81,13 +81,13 @@ class Reporter:
         )
 
     def metrics(self, progress: Progress) -> None:
-        """Print and draw the scores on the held-back patients."""
+        """Print and draw the scores on the held-out patients."""
         if not self._enabled or not progress.metrics:
             return
         text = "  ".join(f"{name} {value:.4f}" for name, value in progress.metrics.items())
-        self._line(f"step {progress.step}  held-back patients: {text}")
+        self._line(f"step {progress.step}  held-out patients: {text}")
         for name, value in progress.metrics.items():
-            self._writer.add_scalar(f"held_back/{name}", value, progress.step)
+            self._writer.add_scalar(f"held_out/{name}", value, progress.step)
         self._writer.flush()
 
     def close(self, progress: Progress, stopped: bool) -> None:

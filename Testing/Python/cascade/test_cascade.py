@@ -535,7 +535,7 @@ def test_the_right_ventricle_lies_outside_the_left():
 @pytest.mark.skipif(
     not (SHIPPED_FOLDER / "manifest.json").is_file(), reason="no weights in this tree yet"
 )
-def test_the_shipped_weights_outline_the_ventricle_of_a_held_back_phantom():
+def test_the_shipped_weights_outline_the_ventricle_of_a_held_out_phantom():
     from myops.phantom.patient import generate_patient
 
     patient = generate_patient(900_003)

@@ -1,4 +1,4 @@
-"""The wider phantom that training uses; the held-back patients must not change with it."""
+"""The wider phantom that training uses; the held-out patients must not change with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped refiner on held-back synthetic patients: clicks help, and can be replayed."""
+"""The shipped refiner on held-out synthetic patients: clicks help, and can be replayed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from myops.refine.session import Session
 from myops.training.stages.refiner import patient_case
 from myops.weights.files import load_models
 
-# Any of the held-back patients; both have scar.
+# Any of the held-out patients; both have scar.
 SEEDS = (900_004, 900_007)
 CLICKS = 3
 FREE = Rules(allow_blood_pool=True, keep_inside=False)

@@ -60,11 +60,11 @@ def labeled(name: str, scarred: bool) -> LabeledCase:
 def test_every_case_is_on_one_side_and_scar_is_on_both():
     cases = [labeled(f"{k}", scarred=k in (3, 8)) for k in range(12)]
     for seed in range(20):
-        learned, held_back = split_cases(cases, FinetuneConfig(seed=seed))
-        assert sorted(case.name for case in learned + held_back) == sorted(c.name for c in cases)
-        assert len(held_back) == 3
+        learned, held_out = split_cases(cases, FinetuneConfig(seed=seed))
+        assert sorted(case.name for case in learned + held_out) == sorted(c.name for c in cases)
+        assert len(held_out) == 3
         assert any(scar(case.labels).any() for case in learned)
-        assert any(scar(case.labels).any() for case in held_back)
+        assert any(scar(case.labels).any() for case in held_out)
 
 
 def test_scar_in_one_case_alone_is_too_little_to_compare():
@@ -117,7 +117,7 @@ def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkey
     assert shipped_checksums() == before
     written = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
     assert written["kept"] is False
-    assert written["held_back"] == list(result.held_back)
+    assert written["held_out"] == list(result.held_out)
 
 
 @pytest.mark.slow
@@ -163,11 +163,11 @@ class Memory:
                 entry["learned"] = sorted(seen | set(entry.get("learned", [])))
         (adapted / "manifest.json").write_text(json.dumps(manifest), "utf-8")
 
-    def compare(self, held_back, models) -> dict[str, float]:
+    def compare(self, held_out, models) -> dict[str, float]:
         if self.stop:
             raise KeyboardInterrupt
         known = learned_from(read_manifest(models))
-        self.compared += [known & one.image_checksums for one in held_back]
+        self.compared += [known & one.image_checksums for one in held_out]
         return {"scar": 0.5}
 
 
@@ -204,7 +204,7 @@ CHANGES = {
     "one case more": ([*EIGHT, scanned(8)], {}),
     "one case less": (EIGHT[1:], {}),
     "another seed": (EIGHT, {"seed": 3}),
-    "a larger share held back": (EIGHT, {"held_back": 0.5}),
+    "a larger share held out": (EIGHT, {"held_out": 0.5}),
     "another order": (EIGHT[::-1], {}),
     "others under the same names": ([scanned(k + 4, f"{k}") for k in range(8)], {}),
     "names exchanged": ([scanned(k, f"{7 - k}") for k in range(8)][::-1], {}),
@@ -216,7 +216,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_after_an_interruption_nothing_held_back_was_ever_learned_from(change, memory, tmp_path):
+def test_after_an_interruption_nothing_held_out_was_ever_learned_from(change, memory, tmp_path):
     cases, settings = CHANGES[change]
     interrupted(memory, EIGHT, tmp_path)
     said: list[str] = []
@@ -225,7 +225,7 @@ def test_after_an_interruption_nothing_held_back_was_ever_learned_from(change, m
     assert memory.compared and not any(memory.compared)
     # What is kept says whom it has learned from, and these are all the others.
     by_name = {one.name: one.image_checksums for one in cases}
-    others = [sums for name, sums in by_name.items() if name not in result.held_back]
+    others = [sums for name, sums in by_name.items() if name not in result.held_out]
     kept = learned_from(read_manifest(tmp_path / "weights"))
     assert kept == frozenset().union(*others)
 
@@ -260,18 +260,18 @@ def test_a_training_that_does_not_say_what_it_learned_from_is_not_gone_on_with(m
     assert not any(memory.compared)
 
 
-def test_a_case_that_the_model_has_learned_from_is_never_held_back(memory, tmp_path):
+def test_a_case_that_the_model_has_learned_from_is_never_held_out(memory, tmp_path):
     memory.stop = False
     first = call(EIGHT, tmp_path / "first")
     adapted = str(tmp_path / "first" / "weights")
-    known = {one.name for one in EIGHT} - set(first.held_back)
+    known = {one.name for one in EIGHT} - set(first.held_out)
     for seed in range(6):
         said: list[str] = []
         # Half would be four cases: only the two that are new to the model can be compared on.
         output = tmp_path / f"again{seed}"
-        second = call(EIGHT, output, said.append, adapted, seed=seed, held_back=0.5)
-        assert set(second.held_back) == set(first.held_back)
-        (line,) = (line for line in said if line.startswith("not held back, since"))
+        second = call(EIGHT, output, said.append, adapted, seed=seed, held_out=0.5)
+        assert set(second.held_out) == set(first.held_out)
+        (line,) = (line for line in said if line.startswith("not held out, since"))
         assert {name.strip() for name in line.partition(":")[2].split(",")} == known
     assert not any(memory.compared)
 
@@ -279,7 +279,7 @@ def test_a_case_that_the_model_has_learned_from_is_never_held_back(memory, tmp_p
 def test_a_model_that_knows_every_case_with_scar_is_not_compared_at_all(memory, tmp_path):
     memory.stop = False
     first = call(EIGHT, tmp_path / "first")
-    known = [one for one in EIGHT if one.name not in first.held_back]
+    known = [one for one in EIGHT if one.name not in first.held_out]
     new = [scanned(20 + k, value=MYOPS["normal_myocardium"]) for k in range(3)]
     with pytest.raises(
         InputError, match="expected a case with scar that the model has not learned"
@@ -310,7 +310,7 @@ def test_the_same_patient_under_two_names_is_on_one_side_and_named(memory, tmp_p
         said: list[str] = []
         result = call(twice, tmp_path, said.append, seed=seed)
         for number in ("2", "5"):
-            sides = {name in result.held_back for name in (number, f"copy of {number}")}
+            sides = {name in result.held_out for name in (number, f"copy of {number}")}
             assert len(sides) == 1
             assert any(line.startswith(f"{number}, copy of {number} are one") for line in said)
     assert not any(memory.compared)
@@ -405,7 +405,7 @@ def test_networks_that_were_really_trained_and_interrupted_have_not_seen_what_th
     learned, _ = split_cases(site, other)
     entry = read_manifest(tmp_path / "weights")["prsn"]
     assert set(entry["learned"]) == {one for case in learned for one in case.image_checksums}
-    assert not set(entry["learned"]) & site_checksums(site, result.held_back)
+    assert not set(entry["learned"]) & site_checksums(site, result.held_out)
 
 
 def site_checksums(site: list[LabeledCase], names: tuple[str, ...]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Trainings that draw from several kinds of patients, and never from those held back."""
+"""Trainings that draw from several kinds of patients, and never from those held out."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_oldest_patient_of_a_full_kind_leaves_and_the_other_kind_stays():
     assert set(drawn.flatten().tolist()) == {2, 7}
 
 
-def test_a_patient_held_back_under_another_name_is_not_learned_from(labeled, tmp_path, cohort):
+def test_a_patient_held_out_under_another_name_is_not_learned_from(labeled, tmp_path, cohort):
     held = tmp_path / "held"
     held.mkdir()
     for file in sorted(cohort.glob(f"*{labeled[1].name.removeprefix('Case_')}*")):
@@ -124,8 +124,8 @@ def test_a_patient_held_back_under_another_name_is_not_learned_from(labeled, tmp
     assert len(said) == len(wanted)
 
 
-def test_all_patients_held_back_leave_nothing_to_train_on(cohort):
-    config = make_config("prsn", TINY | {"cases": str(cohort), "held_back": str(cohort)})
+def test_all_patients_held_out_leave_nothing_to_train_on(cohort):
+    config = make_config("prsn", TINY | {"cases": str(cohort), "held_out": str(cohort)})
     with pytest.raises(InputError, match="at least two labeled cases to train on, found 0"):
         cases.training_cases(config)
 
@@ -156,6 +156,9 @@ def test_a_training_on_a_mixture_records_shares_images_and_no_places(cohort, lab
     assert told["data"] == f"a mixture of 25% phantoms, 75% {cohort.name}"
     assert told["config"]["mix"] == f"phantoms:0.25,{cohort.parent.name}/{cohort.name}:0.75"
     assert str(cohort) not in json.dumps(told)
+    older = json.dumps({"held_back": str(cohort)})
+    told = provenance(content | {"config": older}, stored_config(content))
+    assert told["config"] == {"held_out": f"{cohort.parent.name}/{cohort.name}"}
 
 
 # Regions that an ASSN finds

@@ -28,7 +28,7 @@ from myops.labels import MYOPS
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
 from myops.training import checkpoint, loop
 from myops.training.config import (
-    HELD_BACK_SEED,
+    HELD_OUT_SEED,
     AssnConfig,
     PrsnConfig,
     TrainingConfig,
@@ -137,19 +137,20 @@ def test_a_stored_configuration_comes_back_the_same():
 
 
 def test_a_setting_stored_under_its_older_name_keeps_its_meaning():
-    stored = {"artefacts": 0.5, "seed": 3, "gone_long_ago": 1}
+    stored = {"artefacts": 0.5, "held_back": "data/emidec", "seed": 3, "gone_long_ago": 1}
     content = {"stage": "prsn", "config": json.dumps(stored)}
-    assert checkpoint.stored_config(content) == PrsnConfig(artifacts=0.5, seed=3)
+    known = PrsnConfig(artifacts=0.5, held_out="data/emidec", seed=3)
+    assert checkpoint.stored_config(content) == known
 
 
 # Patients
 
 
-def test_no_stage_trains_on_a_held_back_patient_or_on_another_stage_s():
+def test_no_stage_trains_on_a_held_out_patient_or_on_another_stage_s():
     first = {s: training_seed(s, 0, 0) for s in ("heartfinder", "dae", "assn", "prsn")}
     assert len(set(first.values())) == 4
-    assert training_seed("prsn", HELD_BACK_SEED, 3) < HELD_BACK_SEED
-    assert max(training_seed("prsn", i, 0) for i in range(299_990, 300_010)) < HELD_BACK_SEED
+    assert training_seed("prsn", HELD_OUT_SEED, 3) < HELD_OUT_SEED
+    assert max(training_seed("prsn", i, 0) for i in range(299_990, 300_010)) < HELD_OUT_SEED
 
 
 def take_indices(stream: data.PatientStream, count: int) -> list[int]:
@@ -450,7 +451,7 @@ def bright_discs(seed: int) -> dict[str, np.ndarray]:
 def test_the_assn_learns_to_outline_a_bright_disc(tmp_path, monkeypatch):
     monkeypatch.setattr(mixing, "phantom_source", lambda *_: named_by_index)
 
-    def discs(_stage, patient, *_):  # the held-back patients of the curves are phantoms
+    def discs(_stage, patient, *_):  # the held-out patients of the curves are phantoms
         return bright_discs(getattr(patient, "seed", patient))
 
     monkeypatch.setattr(data, "make_slices", discs)
@@ -465,7 +466,7 @@ def test_every_stage_trains_and_scores(stage, tmp_path, capsys):
     path = loop.train(stage, TINY | {"steps": "2"}, tmp_path)
     content = checkpoint.read_checkpoint(path)
     assert json.loads(content["progress"])["step"] == 2
-    assert "held-back patients" in capsys.readouterr().out
+    assert "held-out patients" in capsys.readouterr().out
     assert list((tmp_path / "curves").iterdir())
 
 
@@ -655,7 +656,7 @@ def test_exported_weights_are_the_running_mean_and_tell_where_they_come_from(tmp
     assert entry["commit"] == checkpoint.git_commit()
 
 
-# The evaluation on held-back patients
+# The evaluation on held-out patients
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Draw where the shipped cascade fails on held-back synthetic patients, for the model card.
+"""Draw where the shipped cascade fails on held-out synthetic patients, for the model card.
 
     python Testing/Scripts/measure/evaluate_phantoms.py --complete --count 60 --output runs/phantoms
     python Testing/Scripts/draw/failures.py runs/phantoms/phantoms.csv Resources/Screenshots/failures.png

@@ -1,4 +1,4 @@
-"""The cascade on held-back synthetic patients: fixed seeds that no training has seen.
+"""The cascade on held-out synthetic patients: fixed seeds that no training has seen.
 
     python Testing/Scripts/measure/evaluate_phantoms.py                        shipped weights, 60 patients
     python Testing/Scripts/measure/evaluate_phantoms.py --model folder         weights in a folder with a manifest
@@ -195,7 +195,7 @@ def write_files(
     folder.mkdir(parents=True, exist_ok=True)
     models = _models(options.model, options.runs, options.device)
     content = {
-        "data": "synthetic patients, held back from training",
+        "data": "synthetic patients, held out from training",
         "seeds": [options.first_seed, options.first_seed + options.count - 1],
         "phantom": asdict(PhantomConfig(dropout=not options.complete)),
         "weights": dict(models.checksums),

@@ -82,7 +82,7 @@ def case_patient(labeled: LabeledCase, finders: Sequence[Models] = ()) -> CasePa
 
 
 def training_cases(config: TrainingConfig, folder: str = "") -> list[CasePatient]:
-    """The labeled cases of a folder, or those that a configuration names; none is held back.
+    """The labeled cases of a folder, or those that a configuration names; none is held out.
 
     Raises:
         InputError: no such folder, a name that is not in it, fewer than two cases, one without a
@@ -91,9 +91,9 @@ def training_cases(config: TrainingConfig, folder: str = "") -> list[CasePatient
     wanted = [name for name in config.case_names.split(",") if name]
     where = folder or config.cases
     found: Iterable[LabeledCase] = find_cases(Path(where), config.convention)
-    if config.held_back:
-        held_back = [Path(name) for name in config.held_back.split(",") if name]
-        found = without_patients_of(held_back, list(found))
+    if config.held_out:
+        held_out = [Path(name) for name in config.held_out.split(",") if name]
+        found = without_patients_of(held_out, list(found))
     finders = load_finders(getattr(config, "finders", ""))
     scar_needed = not config.mix  # another kind of the mixture may have it
     return choose_cases(found, wanted, where, finders, scar_needed)
@@ -107,13 +107,13 @@ def without_patients_of(
     Raises:
         InputError: no labeled hearts in a folder.
     """
-    held_back = frozenset().union(
+    held_out = frozenset().union(
         *(one.image_checksums for folder in folders for one in find_cases(folder))
     )
     kept = []
     for patient in by_patient(cases):
-        if any(one.image_checksums & held_back for one in patient):
-            say(f"held back, not learned from: {', '.join(one.name for one in patient)}")
+        if any(one.image_checksums & held_out for one in patient):
+            say(f"held out, not learned from: {', '.join(one.name for one in patient)}")
         else:
             kept += patient
     return kept

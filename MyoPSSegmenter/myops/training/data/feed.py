@@ -51,7 +51,7 @@ def make_slices(
 
 
 def curve_batches(stage: Stage, config: TrainingConfig) -> list[Batch]:
-    """Slices of the held-back patients whose scores are drawn as curves."""
+    """Slices of the held-out patients whose scores are drawn as curves."""
     from myops.phantom.patient import generate_patient
 
     found, plain = [], replace(config, artifacts=0.0)

@@ -94,7 +94,7 @@ def parse_mix(text: str) -> list[tuple[str, float]]:
 
 
 def phantom_source(stage: Stage, config: TrainingConfig) -> Source:
-    """A new phantom for every index; never one of the held-back seeds."""
+    """A new phantom for every index; never one of the held-out seeds."""
     drawn = phantom_config(config)
 
     def source(index: int) -> tuple[Patient, np.random.Generator]:

@@ -1,7 +1,7 @@
-"""Which of a site's cases are held back to compare models on, and which are learned from.
+"""Which of a site's cases are held out to compare models on, and which are learned from.
 
 One patient is on one side, under however many names; a patient that the model has learned from
-before is never held back.
+before is never held out.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def split_cases(
     known: Collection[str] = (),
     say: Callable[[str], None] = print,
 ) -> tuple[list[LabeledCase], list[LabeledCase]]:
-    """What is learned from and what is held back, by chance; some scar is on both sides.
+    """What is learned from and what is held out, by chance; some scar is on both sides.
 
     Args:
         cases: all of them.
-        config: which share of the patients is held back (at least one), and the seed.
+        config: which share of the patients is held out (at least one), and the seed.
         known: checksums of the images that the model has learned from.
         say: takes what a user should know.
 
@@ -45,15 +45,15 @@ def split_cases(
     first, last = _with_scar(order, known)
     others = [one for one in order if one is not first and one is not last]
     unknown = [one for one in others if not _is_known(one, known)]
-    count = max(1, round(config.held_back * len(patients)))
-    held_back = [first, *unknown[: count - 1]]
-    learned = [last, *(one for one in others if not any(one is held for held in held_back))]
-    _tell(learned, held_back, known, say)
-    return [case for one in learned for case in one], [case for one in held_back for case in one]
+    count = max(1, round(config.held_out * len(patients)))
+    held_out = [first, *unknown[: count - 1]]
+    learned = [last, *(one for one in others if not any(one is held for held in held_out))]
+    _tell(learned, held_out, known, say)
+    return [case for one in learned for case in one], [case for one in held_out for case in one]
 
 
 def _with_scar(order: Sequence[Patient], known: Collection[str]) -> tuple[Patient, Patient]:
-    """A patient with scar that is held back, and another one to learn from."""
+    """A patient with scar that is held out, and another one to learn from."""
     scarred = [one for one in order if any(scar(case.labels).any() for case in one)]
     if len(scarred) < 2:
         raise InputError(
@@ -72,18 +72,18 @@ def _with_scar(order: Sequence[Patient], known: Collection[str]) -> tuple[Patien
 
 def _tell(
     learned: Sequence[Patient],
-    held_back: Sequence[Patient],
+    held_out: Sequence[Patient],
     known: Collection[str],
     say: Callable[[str], None],
 ) -> None:
-    """Name patients that have several names, and those that could not be held back."""
-    for side, patients in {"learned from": learned, "held back": held_back}.items():
+    """Name patients that have several names, and those that could not be held out."""
+    for side, patients in {"learned from": learned, "held out": held_out}.items():
         for patient in patients:
             if len(patient) > 1:
                 say(f"{_names(patient)} are one patient: all of them are {side}")
     seen = [case for patient in learned if _is_known(patient, known) for case in patient]
     if seen:
-        say(f"not held back, since the model was trained on the same images: {_names(seen)}")
+        say(f"not held out, since the model was trained on the same images: {_names(seen)}")
 
 
 def _is_known(patient: Patient, known: Collection[str]) -> bool:
