@@ -1,4 +1,4 @@
-"""Where a sequence shows anything, and hence where a tissue can be judged.
+"""Where a sequence shows anything, and hence where a tissue can be assessed.
 
 A T2 stack often has fewer slices than the LGE, or a smaller field of view. Beyond it, and where a
 program has filled up what was missing with one value, nobody can see edema: it is not assessed
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SLACK_SHARE = 0.01
 
 # Tissue to bool (z, y, x), True where the sequence that shows it shows nothing; a tissue that can
-# be judged everywhere is left out.
+# be assessed everywhere is left out.
 Hidden = Mapping[str, np.ndarray]
 NOTHING_HIDDEN: Hidden = {}
 
@@ -49,7 +49,7 @@ def shown(case: Case, sequence: str) -> np.ndarray:
 
 
 def hidden_tissues(case: Case) -> dict[str, np.ndarray]:
-    """Where each tissue cannot be judged although the case has the sequence that shows it."""
+    """Where each tissue cannot be assessed although the case has the sequence that shows it."""
     found: dict[str, np.ndarray] = {}
     for sequence in dict.fromkeys(SHOWN_BY.values()):
         if sequence in case.images and not (seen := shown(case, sequence)).all():
@@ -71,7 +71,7 @@ def is_hidden(hidden: np.ndarray, wall: np.ndarray) -> bool:
 
 
 def hidden_slices(hidden: Hidden, tissue: str, wall: np.ndarray) -> np.ndarray:
-    """Bool (z,): the slices in which a tissue cannot be judged; wall is bool (z, y, x)."""
+    """Bool (z,): the slices in which a tissue cannot be assessed; wall is bool (z, y, x)."""
     if tissue not in hidden:
         return np.zeros(len(wall), bool)
     return np.array([is_hidden(*planes) for planes in zip(hidden[tissue], wall, strict=True)])

@@ -55,7 +55,7 @@ class Structure:
         color: of contours and segments on dark images.
         value: its own label in a MyoPS label map; None where only its parts have labels.
         part_of: the structure that it lies in; None where nothing here holds it.
-        seen_on: the sequences without which nobody can judge it; empty where any image shows it.
+        seen_on: the sequences without which nobody can assess it; empty where any image shows it.
         optional: most label maps do not tell it from what it is a part of: it is compared, given
             a segment and named in legends only where it occurs.
         note: what a table of amounts adds to its title.
@@ -118,20 +118,20 @@ class Structure:
         return self.value is None and bool(self.seen_on)
 
     @property
-    def judged_as(self) -> frozenset[str]:
-        """What must be judged for it to be known: itself, or all parts of a mere union."""
+    def assessed_as(self) -> frozenset[str]:
+        """What must be assessed for it to be known: itself, or all parts of a mere union."""
         return frozenset(self.parts if self.is_union else (self.name,))
 
     @property
-    def judged_with(self) -> str | None:
+    def assessed_with(self) -> str | None:
         """Which of `ASSESSABLE` must be assessed for it to be seen; None if any image shows it."""
         if self.optional and self.part_of is not None:
-            return STRUCTURES[self.part_of].judged_with
+            return STRUCTURES[self.part_of].assessed_with
         return self.name if self.seen_on else None
 
     @property
     def not_assessed(self) -> str:
-        """Why there is no number of it where it cannot be judged; empty if it always can."""
+        """Why there is no number of it where it cannot be assessed; empty if it always can."""
         if self.optional and self.part_of is not None:
             whole = STRUCTURES[self.part_of].in_sentence
             return f"not assessed: the label map marks no {self.in_sentence} apart from {whole}"
@@ -284,7 +284,7 @@ LABEL_VALUES: Mapping[str, int] = {
     for row in sorted(_ROWS, key=lambda row: row.value or 0)
     if row.value is not None
 }
-# What the images alone allow to judge: "scar", "edema".
+# What the images alone let one assess: "scar", "edema".
 ASSESSABLE = tuple(row.name for row in _ROWS if len(row.seen_on) == 1 and not row.optional)
 # Everything that one sequence shows: the disease, with the parts that are rarely marked.
 DISEASE = tuple(row.name for row in _ROWS if len(row.seen_on) == 1)
@@ -316,7 +316,7 @@ def rgb_of(color: str) -> tuple[float, float, float]:
 
 
 def assessed_by(sequences: tuple[str, ...]) -> frozenset[str]:
-    """Which of `ASSESSABLE` the present sequences allow to judge."""
+    """Which of `ASSESSABLE` the present sequences let one assess."""
     return frozenset(name for name in ASSESSABLE if SHOWN_BY[name] in sequences)
 
 
@@ -325,7 +325,7 @@ def missing_image(name: str, assessed: frozenset[str]) -> str:
 
     Args:
         name: of the structure.
-        assessed: which of `ASSESSABLE` were judged.
+        assessed: which of `ASSESSABLE` were assessed.
     """
-    needed = STRUCTURES[name].judged_with
+    needed = STRUCTURES[name].assessed_with
     return "" if needed is None or needed in assessed else STRUCTURES[name].an_image

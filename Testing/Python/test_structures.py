@@ -84,7 +84,7 @@ def test_a_structure_that_no_network_knows_may_also_be_missing_because_nobody_dr
     assert row.not_assessed == "not assessed: there is no T2 image, or nobody has drawn it"
 
 
-def test_scar_is_judged_on_lge_and_edema_on_t2():
+def test_scar_is_assessed_on_lge_and_edema_on_t2():
     assert assessed_by(("bssfp", "lge", "t2")) == {"scar", "edema"}
     assert assessed_by(("lge",)) == {"scar"}
     assert assessed_by(("bssfp",)) == frozenset()

@@ -18,7 +18,7 @@ from myops.coverage import Hidden, hidden_tissues, reasons_of_heart
 from myops.errors import InputError
 from myops.labels import myocardium
 from myops.quantify.human_heart import is_doubt
-from myops.quantify.label_map import judged
+from myops.quantify.label_map import assessed_or_labeled
 from myops.quantify.mass import TissueMass, spacing_refusal, tissue_masses
 from myops.quantify.thresholds.methods import ConventionalSettings, rule_title
 from myops.quantify.thresholds.remote import SECTOR_WIDTH_DEG, Sector
@@ -137,7 +137,7 @@ class QuantifyLogic:
         if session is None:
             return None
         segmentation = session.segmentation()
-        seen = judged(segmentation.assessed, segmentation.labels)
+        seen = assessed_or_labeled(segmentation.assessed, segmentation.labels)
         return MeasurementRequest(
             session.case,
             replace(segmentation, assessed=seen),
@@ -290,7 +290,7 @@ class QuantifyLogic:
         """As `measure` would give them for these labels."""
         voxelMl = case.geometry.voxel_volume_ml if case.spacing_known else None
         lacking = reasons_of_heart(self._hidden, myocardium(labels)) if self._hidden else {}
-        seen = judged(assessed, labels)
+        seen = assessed_or_labeled(assessed, labels)
         return tissue_masses(labels, seen, voxelMl, lacking, spacing_refusal(case))
 
     def _onMeasured(self, snapshot: MeasurementRequest, measurements: Measurements) -> None:

@@ -42,7 +42,7 @@ def with_segment_headers(labels: sitk.Image, assessed: frozenset[str]) -> sitk.I
 
     Args:
         labels: uint16 image with MyoPS values.
-        assessed: which of `structures.ASSESSABLE` were judged.
+        assessed: which of `structures.ASSESSABLE` were assessed.
     """
     import SimpleITK as sitk
 

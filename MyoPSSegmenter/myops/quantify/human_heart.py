@@ -92,7 +92,7 @@ def doubt(numbers: Mapping[str, float | None]) -> str:
     """One sentence that names every number outside its limits and the likely causes; or "".
 
     Args:
-        numbers: names in `LIMITS` to their values; None and absent ones are not judged.
+        numbers: names in `LIMITS` to their values; None and absent ones are not checked.
     """
     found: list[str] = []
     causes: dict[str, None] = {}
@@ -116,7 +116,7 @@ def doubt_of_labels(labels: np.ndarray, spacing_mm: tuple[float, float, float] |
 
     Args:
         labels: uint16 (z, y, x), MyoPS values, z along the stack.
-        spacing_mm: (x, y, z); None when unknown, which leaves the shares to be judged.
+        spacing_mm: (x, y, z); None when unknown, which leaves the shares to be checked.
     """
     return doubt(heart_numbers(labels, spacing_mm))
 

@@ -54,7 +54,7 @@ def measure_label_map(
         remote_sector: middle and width of a remote sector in degrees, see `Sector`.
         hyperenhanced: file of the Amado rule's drawn region.
         manual_threshold: a reader's own threshold in the units of the image.
-        all_slices: per-slice variants judge every slice with myocardium.
+        all_slices: per-slice variants assess every slice with myocardium.
         no_fill: leave dark cores out of thresholded scar.
         smallest_island_mm2: least area of an island in its slice.
         smallest_island_ml: least volume of an island in the stack.
@@ -116,15 +116,15 @@ def read_label_map(
         geometry=case.geometry,
         probabilities={},
         uncertainty=np.zeros(labels.shape, np.float32),
-        assessed=judged(assessed_by(case.sequences), labels),
+        assessed=assessed_or_labeled(assessed_by(case.sequences), labels),
         model={},
         seconds={},
         warnings=warnings,
     )
 
 
-def judged(assessed: frozenset[str], labels: np.ndarray) -> frozenset[str]:
-    """What the images allow to judge, and what is labeled: whoever labeled scar has judged it.
+def assessed_or_labeled(assessed: frozenset[str], labels: np.ndarray) -> frozenset[str]:
+    """What the images let one assess, and what is labeled: whoever labeled scar has assessed it.
 
     Args:
         assessed: which of `structures.ASSESSABLE` the images show.

@@ -104,10 +104,10 @@ def tissue_masses(
 
     Args:
         labels: uint16 (z, y, x) or one slice (y, x), MyoPS values.
-        assessed: which of `structures.ASSESSABLE` the present sequences allow to judge; "mvo"
+        assessed: which of `structures.ASSESSABLE` the present sequences let one assess; "mvo"
             where the label map tells MVO from scar, which marked MVO shows by itself.
         voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
-        missing: tissues that cannot be judged here although they are `assessed` elsewhere, with the
+        missing: tissues that cannot be assessed here although they are elsewhere, with the
             reason, see `coverage`.
         no_spacing: why `voxel_ml` is None, from `spacing_refusal`.
 
@@ -119,10 +119,10 @@ def tissue_masses(
     masses = {}
     for key, row in MEASURED.items():
         reason = missing.get(key)
-        if row.seen_on and not known >= row.judged_as:
+        if row.seen_on and not known >= row.assessed_as:
             reason = row.not_assessed
-        judged = None if reason else counts[key]
-        mass = tissue_mass(judged, counts["lv_myocardium"], voxel_ml, reason, no_spacing)
+        voxels = None if reason else counts[key]
+        mass = tissue_mass(voxels, counts["lv_myocardium"], voxel_ml, reason, no_spacing)
         masses[key] = mass if row.within("myocardium") else _cavity(mass)
     return masses
 

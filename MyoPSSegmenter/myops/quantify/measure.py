@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from myops.quantify.regional.orientation import Landmarks
     from myops.segmentation import Segmentation
 
-UNJUDGED = "not judged: nothing to set this rule's threshold by in this slice"
+NO_THRESHOLD = "not assessed: nothing to set this rule's threshold by in this slice"
 NO_LGE = STRUCTURES["scar"].not_assessed
 
 
@@ -57,7 +57,7 @@ def measure(
         remote_override: remote region as bool (z, y, x) or a sector; automatic if None.
         hyperenhanced: bool (z, y, x), drawn region of the Amado rule; automatic if None.
         papillary_in_lv_mass: count papillary muscles in the blood pool as LV mass, see
-            `papillary`; else as labeled. Conventional rules judge the labeled wall either way.
+            `papillary`; else as labeled. Conventional rules measure the labeled wall either way.
         landmarks: what the reader says about the heart's orientation, for the segments.
 
     Raises:
@@ -205,7 +205,7 @@ def _slices(
         by_rule = {}
         for name, found in voxels.items():
             reason = results[name].invalid or scale.of_slices[index].get("scar")
-            reason = reason or _unjudged(results[name], labels[index], index)
+            reason = reason or _why_skipped(results[name], labels[index], index)
             count = None if found is None or reason else int(found[index])
             by_rule[name] = scale.mass(count, lv_voxels, reason)
         parts = (_of_report(by_rule, results, shown) for shown in (True, False))
@@ -213,11 +213,11 @@ def _slices(
     return tuple(rows)
 
 
-def _unjudged(result: ThresholdResult, plane: np.ndarray, index: int) -> str | None:
+def _why_skipped(result: ThresholdResult, plane: np.ndarray, index: int) -> str | None:
     """Why a rule with a threshold for each slice says nothing about one that holds scar."""
     if result.scope == "volume" or result.thresholds[index] is not None:
         return None
-    return UNJUDGED if regions.scar(plane).any() else None
+    return NO_THRESHOLD if regions.scar(plane).any() else None
 
 
 def _warnings(

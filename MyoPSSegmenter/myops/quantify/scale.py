@@ -23,7 +23,7 @@ class Scale:
     Attributes:
         voxel_ml: volume of a voxel; None with `no_spacing` when the spacing is unknown.
         no_spacing: why it is unknown.
-        assessed: "scar", "edema", "mvo": what can be judged at all.
+        assessed: "scar", "edema", "mvo": what can be assessed at all.
         lacking: tissues without a total, since it would lack slices, with the reason.
         of_slices: the same for every slice.
     """

@@ -145,7 +145,7 @@ def _remove_wall(labels: np.ndarray, removed: np.ndarray) -> None:
     """Turn removed myocardium to blood pool or background in place, part by part in each slice."""
     from scipy.ndimage import find_objects
 
-    if labels.ndim == 3:  # slices are 8-10 mm apart: each is judged by itself
+    if labels.ndim == 3:  # slices are 8-10 mm apart: each is handled by itself
         for plane, gone in zip(labels, removed, strict=True):
             _remove_wall(plane, gone)
         return

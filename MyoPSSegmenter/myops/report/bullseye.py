@@ -80,7 +80,7 @@ def bullseye(regional: Regional, quantity: Quantity = "scar") -> bytes:
     """One bull's-eye as PNG.
 
     Segments without a number are gray and hatched: no wall there, no chord (the apex has no
-    transmurality) or no image to judge them by. Without segments the picture says why.
+    transmurality) or no image to assess them on. Without segments the picture says why.
     """
     figure = new_chart(5.4, 5.0)
     figure.text(

@@ -68,7 +68,7 @@ def assn_loss(logits: Tensor, region: Tensor, dae: torch.nn.Module, dae_weight: 
 def slice_dice_loss(probability: Tensor, target: Tensor) -> Tensor:
     """Dice loss of every slice on its own, averaged over the slices that have the structure.
 
-    A reader judges slice by slice, and a click must help a small scar as much as a large one.
+    A reader assesses slice by slice, and a click must help a small scar as much as a large one.
 
     Args:
         probability: float (B, 1, H, W) in 0..1.

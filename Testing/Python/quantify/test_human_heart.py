@@ -105,7 +105,7 @@ def test_more_than_60_percent_of_scar_is_told_but_not_of_a_single_slice():
     assert doubt_of_labels(labels, SPACING_MM) == ""
 
 
-def test_an_empty_map_a_scar_mask_and_an_unknown_spacing_are_not_judged():
+def test_an_empty_map_a_scar_mask_and_an_unknown_spacing_are_not_checked():
     assert heart_numbers(np.zeros((3, 8, 8), np.uint16), SPACING_MM) == {}
     scar = np.zeros((9, 8, 8), np.uint16)
     scar[2:7, 2:5, 2:5] = 2221

@@ -193,7 +193,7 @@ def test_quantification_runs_without_torch():
     assert done.returncode == 0
 
 
-def test_a_slice_that_a_rule_cannot_judge_has_no_number_and_not_0_g():
+def test_a_slice_that_a_rule_cannot_assess_has_no_number_and_not_0_g():
     labels = circle_labels()
     case = circle_case(labels)
     mask = np.zeros(labels.shape, bool)
@@ -203,5 +203,5 @@ def test_a_slice_that_a_rule_cannot_judge_has_no_number_and_not_0_g():
     masses = [one.conventional["sd5_slice"] for one in found.slices]
     assert [mass.mass_g is None for mass in masses] == [False, True, False, True, False]
     assert masses[0].mass_g == 0 and masses[2].mass_g > 0
-    assert "not judged" in masses[1].reason
-    assert any("slice 2, 4 not judged" in words for words in found.warnings)
+    assert "not assessed" in masses[1].reason
+    assert any("slice 2, 4 not assessed" in words for words in found.warnings)

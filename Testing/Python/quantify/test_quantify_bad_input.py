@@ -82,7 +82,7 @@ def test_no_scar_is_zero_grams_with_a_warning_about_thresholds():
     found, parts = quantified(labels)
     assert found.tissues["scar"].mass_g == 0 and found.tissues["scar"].percent_of_lv_mass == 0
     assert any(warning.startswith("No scar was found.") for warning in found.warnings)
-    assert found.methods["sd6_slice"].mass.mass_g == 0  # no slice holds scar: none is judged
+    assert found.methods["sd6_slice"].mass.mass_g == 0  # no slice holds scar: none is assessed
     assert found.methods["otsu_volume"].result.invalid is None
     assert found.quality.reasons["contrast_scar_remote"] == "no scar"
     assert parts.whole.transmurality.mean_percent == 0

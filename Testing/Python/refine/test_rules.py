@@ -130,7 +130,7 @@ def test_the_right_ventricle_counts_as_outside_of_a_wall_given_up():
     assert changed.tolist() == [[RIGHT, OUT, OUT], [RIGHT, OUT, BLOOD]]
 
 
-def test_wall_given_up_is_judged_in_each_slice_by_itself():
+def test_wall_given_up_is_handled_in_each_slice_by_itself():
     labels = np.array([[[BLOOD, NORMAL]], [[OUT, NORMAL]]], np.uint16)
     changed = apply_mask(labels, np.zeros((2, 1, 2), bool), "myocardium", Rules())
     assert changed.tolist() == [[[BLOOD, BLOOD]], [[OUT, OUT]]]

@@ -1,4 +1,4 @@
-"""nnU-Net as the outside judge: its raw format, its own commands, its label maps on our grid.
+"""nnU-Net as the external reference: its raw format, its own commands, its label maps on our grid.
 
 The commands are stand-ins, small scripts that write down how they were called; the last test runs
 the real package where it is installed.
@@ -211,9 +211,9 @@ def test_exported_labels_read_back_agree_with_the_truth_exactly(
     tmp_path: Path, cohort: Cases
 ) -> None:
     target = export_raw(cohort(), NAMES[:2], NAMES[2:], tmp_path)
-    scores = evaluate_predictions(cohort(), NAMES[2:], target / "labelsTs", "judge", 3)
+    scores = evaluate_predictions(cohort(), NAMES[2:], target / "labelsTs", "reference", 3)
     assert [(s.row, s.seed, s.case, s.structure) for s in scores] == [
-        ("judge", 3, "heart_3", structure)
+        ("reference", 3, "heart_3", structure)
         for structure in ("lv_region", "myocardium", "scar", "edema", "scar_or_edema")
     ]
     assert [(s.agreement.dice, s.agreement.hd_mm) for s in scores] == [(1.0, 0.0)] * 5

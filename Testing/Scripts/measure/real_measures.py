@@ -33,7 +33,7 @@ def threshold_dice(
 
     Args:
         case: with an LGE.
-        contours: MyoPS labels (z, y, x) whose myocardium the rules judge.
+        contours: MyoPS labels (z, y, x) whose myocardium the rules measure.
         truth: the expert's labels on the same grid.
         drawn: bool (z,), slices that the expert has drawn.
         by_expert: the contours are the expert's: his normal myocardium is the remote region and

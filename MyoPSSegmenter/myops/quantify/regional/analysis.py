@@ -162,10 +162,10 @@ def regional(
     Args:
         labels: uint16 (z, y, x), MyoPS values.
         geometry: the Case's (canonical) grid.
-        assessed: which of `structures.ASSESSABLE` the present sequences allow to judge.
+        assessed: which of `structures.ASSESSABLE` the present sequences let one assess.
         spacing_known: False refuses masses, lengths and areas.
         landmarks: what the reader says about the orientation, if anything.
-        hidden: where tissues cannot be judged although they are assessed, see `coverage`.
+        hidden: where tissues cannot be assessed although the case has their image, see `coverage`.
         no_spacing: why the spacing is unknown, see `mass.spacing_refusal`.
 
     Raises:
@@ -238,9 +238,9 @@ class _Measured:
         tissue: uint16 (n,), labels of the wall's voxels.
         places: their indices (z, y, x), each (n,).
         chords: of the stack.
-        assessed: which of `structures.ASSESSABLE` can be judged.
+        assessed: which of `structures.ASSESSABLE` can be assessed.
         voxel_ml: volume of a voxel; None when the spacing is unknown.
-        hidden: tissue to bool (n,), where it cannot be judged.
+        hidden: tissue to bool (n,), where it cannot be assessed.
         no_spacing: why `voxel_ml` is None.
     """
 
@@ -275,7 +275,7 @@ class _Measured:
         Args:
             voxels: bool (n,), which of the wall's voxels.
             rays: bool (z, 96), which chords.
-            lacking: what cannot be judged there, with the reason; looked up if None.
+            lacking: what cannot be assessed there, with the reason; looked up if None.
         """
         part = self.tissue[voxels]
         if lacking is None:
@@ -298,7 +298,7 @@ class _Measured:
         )
 
     def _not_assessed(self) -> dict[str, str]:
-        """What cannot be judged anywhere."""
+        """What cannot be assessed anywhere."""
         found = {n: NOT_ASSESSED[n] for n in ASSESSABLE if n not in self.assessed}
         return found | ({"scar_or_edema": NOT_ASSESSED["scar_or_edema"]} if found else {})
 

@@ -44,7 +44,7 @@ def salvage(
 
     Args:
         labels: uint16 (z, y, x), MyoPS values.
-        assessed: which of `structures.ASSESSABLE` the present sequences allow to judge.
+        assessed: which of `structures.ASSESSABLE` the present sequences let one assess.
         hidden: those that they do not show in the whole LV, with the reason, see `coverage`.
     """
     union = STRUCTURES["scar_or_edema"]

@@ -21,10 +21,10 @@ from myops.geometry.masks import Neighbors, label_components, largest_component
 from myops.quantify.thresholds.base import (
     Scope,
     above,
-    not_judged,
     offset_doubt,
     reference_levels,
-    unjudged,
+    skipped_slices,
+    warn_of_skipped,
 )
 from myops.quantify.thresholds.fwhm import REMOTE_REFERENCED, halves
 from myops.quantify.thresholds.rule import NotApplicableError, Rule, RuleInput, Thresholds
@@ -45,13 +45,13 @@ def amado(given: RuleInput) -> Thresholds:
     drawn = given.hyperenhanced is not None
     region = hyperenhanced_region(given)
     peaks = reference_levels(given.lge, region, region if drawn else given.scar, given.scope)
-    skipped = unjudged(given.scar, peaks)
+    skipped = skipped_slices(given.scar, peaks)
     if skipped and all(peak is None for peak in peaks):
-        raise NotApplicableError(f"{NO_REGION_THERE} in any judged slice")
+        raise NotApplicableError(f"{NO_REGION_THERE} in any assessed slice")
     levels = halves(peaks)
     bright = above(given.lge, given.myocardium, levels, inclusive=True)
     mask = grow(region, bright, given.scope)
-    doubts = not_judged(skipped, NO_REGION_THERE)
+    doubts = warn_of_skipped(skipped, NO_REGION_THERE)
     if not drawn:
         doubts += _missed_doubt(given, mask)
     remote = None if drawn else given.remote

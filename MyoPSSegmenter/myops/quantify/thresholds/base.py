@@ -1,6 +1,6 @@
 """What every conventional rule has in common: peaks, a threshold per slice, a mask, and doubts.
 
-A rule judges a whole stack with one threshold ("volume") or each slice with its own ("slice"). It
+A rule measures a whole stack with one threshold ("volume") or each slice with its own ("slice"). It
 never raises for an image that it does not fit: the result then says why it is invalid.
 """
 
@@ -27,7 +27,7 @@ FLAT_SHARE = 0.5
 LONE_PEAK_RATIO = 1.5
 
 NO_REMOTE = "no remote region: no sector has enough myocardium free of disease"
-NO_SLICE_ASSESSABLE = "no slice was judged: none holds labeled scar"
+NO_SLICE_ASSESSABLE = "no slice was assessed: none holds labeled scar"
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class ThresholdResult:
 
     Attributes:
         rule: name of the rule, such as "half_of_maximum" or "sd5".
-        scope: "volume": one threshold for the stack; "slice": one for each judged slice.
-        peaks: highest signal the rule looked at, one per slice; None where none was judged.
-        thresholds: threshold applied, one per slice; None where the slice was not judged.
+        scope: "volume": one threshold for the stack; "slice": one for each assessed slice.
+        peaks: highest signal the rule looked at, one per slice; None where none was assessed.
+        thresholds: threshold applied, one per slice; None where the slice was not assessed.
         mask: bool (z, y, x), what the rule calls scar; None when the rule is invalid.
         invalid: why the rule could not be applied, in words; None when it could.
         warnings: doubts about the result, in words.
@@ -138,7 +138,7 @@ def reference_levels(
     Args:
         lge: float (z, y, x).
         myocardium: bool (z, y, x).
-        scar: bool (z, y, x), says which slices the per-slice variant judges.
+        scar: bool (z, y, x), says which slices the per-slice variant assesses.
         scope: "volume" or "slice".
         level: takes the values (1D) of a slice's or the stack's myocardium; their maximum.
     """
@@ -150,15 +150,15 @@ def reference_levels(
     )
 
 
-def unjudged(scar: np.ndarray, peaks: Levels) -> list[int]:
-    """Indices of slices that a per-slice rule should have judged (with scar) and did not."""
+def skipped_slices(scar: np.ndarray, peaks: Levels) -> list[int]:
+    """Indices of slices that a per-slice rule should have assessed (with scar) and did not."""
     return [k for k, peak in enumerate(peaks) if peak is None and scar[k].any()]
 
 
-def not_judged(slices: Sequence[int], reason: str) -> tuple[str, ...]:
+def warn_of_skipped(slices: Sequence[int], reason: str) -> tuple[str, ...]:
     """Name the slices (from 1) that a per-slice rule left out; nothing where there are none."""
     numbers = ", ".join(str(index + 1) for index in slices)
-    return (f"slice {numbers} not judged: {reason} there",) if slices else ()
+    return (f"slice {numbers} not assessed: {reason} there",) if slices else ()
 
 
 def above(

@@ -72,7 +72,7 @@ def without_islands(
         smallest_ml: least volume of a part of the stack (26 neighbors) in mL; None keeps all.
 
     Returns:
-        bool (z, y, x); areas are judged first, volumes after it.
+        bool (z, y, x); areas are checked first, volumes after it.
     """
     x_mm, y_mm, z_mm = spacing_mm
     kept = mask

@@ -44,7 +44,7 @@ class ConventionalSettings:
     Attributes:
         methods: names out of `RULES`; "manual" is left out unless there is a threshold.
         manual_threshold: a reader's own threshold in the units of the image.
-        all_slices: the per-slice variants judge every slice with myocardium; else only those that
+        all_slices: the per-slice variants assess every slice with myocardium; else only those that
             hold scar in the label map, as a reader does.
         fill_dark_cores: add enclosed holes and marked MVO to every mask, see `islands`.
         smallest_island_mm2: least area of an island in its slice; None keeps all.
@@ -77,7 +77,7 @@ def conventional_methods(
     Args:
         lge: float (z, y, x), raw intensities.
         labels: uint16 (z, y, x), MyoPS values. The wall comes from it; scar and edema keep the
-            automatic remote region away and say which slices the per-slice variants judge.
+            automatic remote region away and say which slices the per-slice variants assess.
         spacing_mm: (x, y, z); None when unknown, which islands cannot be measured without.
         settings: rules and what happens to their masks; every rule if not given.
         remote_override: remote region as bool (z, y, x) or a sector; automatic if None.
@@ -89,7 +89,7 @@ def conventional_methods(
 
     Raises:
         InputError: other shapes, values that are not finite in the myocardium, an unknown method,
-            an unusable remote region, or island sizes that cannot be judged.
+            an unusable remote region, or island sizes that cannot be measured.
     """
     settings = settings or ConventionalSettings()
     _check(lge, labels, spacing_mm, settings, hyperenhanced)
@@ -225,6 +225,6 @@ def _check_sizes(
         raise InputError(f"expected island sizes of 0 or more, found {given}; correct the size")
     if given and spacing_mm is None:
         raise InputError(
-            "expected a known voxel spacing to judge the size of islands, found none in the "
+            "expected a known voxel spacing to measure the size of islands, found none in the "
             "header; give the true spacing"
         )

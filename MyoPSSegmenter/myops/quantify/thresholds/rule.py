@@ -42,7 +42,7 @@ class RuleInput:
     Attributes:
         lge: float (z, y, x), raw intensities.
         myocardium: bool (z, y, x).
-        scar: bool (z, y, x), says which slices the per-slice variant judges.
+        scar: bool (z, y, x), says which slices the per-slice variant assesses.
         remote: remote region; None where there is none.
         scope: one threshold for the volume, or one for each slice.
         hyperenhanced: bool (z, y, x), region drawn by a reader; None without one.
@@ -65,7 +65,7 @@ class RuleInput:
 
     @property
     def peaks(self) -> Levels:
-        """The highest signal of the myocardium for each slice that is judged."""
+        """The highest signal of the myocardium for each slice that is assessed."""
         return self.levels(lambda values: float(values.max()))
 
     @property
@@ -85,8 +85,8 @@ class Thresholds:
     """What a rule finds: where it cuts, and how.
 
     Attributes:
-        peaks: highest signal the rule looked at, one per slice; None where none was judged.
-        levels: threshold, one per slice; None where the slice was not judged.
+        peaks: highest signal the rule looked at, one per slice; None where none was assessed.
+        levels: threshold, one per slice; None where the slice was not assessed.
         inclusive: whether a voxel at the threshold is scar.
         core_levels: threshold of the infarct core, one per slice; None for one-part rules.
         core_inclusive: whether a voxel at that threshold is core.

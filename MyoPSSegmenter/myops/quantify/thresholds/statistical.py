@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from myops.quantify.thresholds.base import Levels, lone_peak_doubt, not_judged
+from myops.quantify.thresholds.base import Levels, lone_peak_doubt, warn_of_skipped
 from myops.quantify.thresholds.remote import RemoteRegion
 from myops.quantify.thresholds.rule import NotApplicableError, Rule, RuleInput, Thresholds
 
@@ -38,20 +38,20 @@ def standard_deviations(given: RuleInput, deviations: float = 5) -> Thresholds:
         deviations: how many.
     """
     remote = given.remote_region
-    judged = given.peaks
-    means, sds, poor = _remote_levels(given, remote, judged)
-    if all(mean is None for mean in means) and any(peak is not None for peak in judged):
+    peaks = given.peaks
+    means, sds, poor = _remote_levels(given, remote, peaks)
+    if all(mean is None for mean in means) and any(peak is not None for peak in peaks):
         raise NotApplicableError(
-            f"no judged slice holds {LEAST_REMOTE_VOXELS_IN_SLICE} voxels of remote myocardium"
+            f"no assessed slice holds {LEAST_REMOTE_VOXELS_IN_SLICE} voxels of remote myocardium"
         )
     return Thresholds(
-        peaks=tuple(None if m is None else p for m, p in zip(means, judged, strict=True)),
+        peaks=tuple(None if m is None else p for m, p in zip(means, peaks, strict=True)),
         levels=tuple(
             None if mean is None or sd is None else mean + deviations * sd
             for mean, sd in zip(means, sds, strict=True)
         ),
         remote=remote,
-        warnings=not_judged(poor, "too little remote myocardium")
+        warnings=warn_of_skipped(poor, "too little remote myocardium")
         + _magnitude_doubt(given.lge, remote),
     )
 
@@ -81,15 +81,15 @@ def manual(given: RuleInput) -> Thresholds:
 
 
 def _remote_levels(
-    given: RuleInput, remote: RemoteRegion, judged: Levels
+    given: RuleInput, remote: RemoteRegion, peaks: Levels
 ) -> tuple[Levels, Levels, list[int]]:
-    """Mean and SD of remote for each judged slice, and the slices that hold too little of it."""
+    """Mean and SD of remote for each assessed slice, and the slices that hold too little of it."""
     if given.scope == "volume":
-        return (remote.mean,) * len(judged), (remote.sd,) * len(judged), []
+        return (remote.mean,) * len(peaks), (remote.sd,) * len(peaks), []
     means: list[float | None] = []
     sds: list[float | None] = []
     poor: list[int] = []
-    for index, (image, region, peak) in enumerate(zip(given.lge, remote.mask, judged, strict=True)):
+    for index, (image, region, peak) in enumerate(zip(given.lge, remote.mask, peaks, strict=True)):
         values = image[region].astype(np.float64)
         enough = values.size >= LEAST_REMOTE_VOXELS_IN_SLICE
         if peak is not None and not enough:

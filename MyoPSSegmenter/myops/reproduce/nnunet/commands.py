@@ -1,4 +1,4 @@
-"""nnU-Net as the outside judge: the real package, run by its own commands.
+"""nnU-Net as the external reference: the real package, run by its own commands.
 
     OUTPUT/nnUNet_raw/Dataset701_MyoPS/   what `export_raw` wrote (nnunet_files.py)
     OUTPUT/nnUNet_preprocessed, OUTPUT/nnUNet_results   written by nnU-Net

@@ -81,15 +81,15 @@ def test_a_slice_with_labeled_scar_that_the_region_does_not_reach_is_named():
     result = amado(lge, wall, scar, REMOTE, "slice")
     assert result.peaks == (120, None)
     named, missed = sorted(result.warnings, reverse=True)
-    assert named == "slice 2 not judged: no hyper-enhanced region there"
+    assert named == "slice 2 not assessed: no hyper-enhanced region there"
     assert "1 of 3 voxels" in missed
     # The volume has one peak for all slices: none is left out.
-    assert not any("not judged" in text for text in amado(lge, wall, scar, REMOTE).warnings)
+    assert not any("not assessed" in text for text in amado(lge, wall, scar, REMOTE).warnings)
     # The same where the reader has drawn in one slice and labeled scar in two.
     region = np.zeros(lge.shape, bool)
     region[0, 0, 3] = True
     drawn_in_one = amado(lge, wall, scar, REMOTE, "slice", region)
-    assert drawn_in_one.warnings == ("slice 2 not judged: no hyper-enhanced region there",)
+    assert drawn_in_one.warnings == ("slice 2 not assessed: no hyper-enhanced region there",)
 
 
 def test_a_slice_without_labeled_scar_is_left_out_by_rule_and_not_named():
@@ -98,17 +98,17 @@ def test_a_slice_without_labeled_scar_is_left_out_by_rule_and_not_named():
     scar = lge > 50
     assert not scar[1].any()
     found = amado(lge, wall, scar, REMOTE, "slice").warnings
-    assert not any("not judged" in text for text in found)
+    assert not any("not assessed" in text for text in found)
 
 
-def test_scar_that_is_labeled_only_where_no_region_is_found_is_not_zero_but_not_judged():
+def test_scar_that_is_labeled_only_where_no_region_is_found_is_not_zero_but_not_assessed():
     lge = two_slices(second=30)
     wall = np.ones(lge.shape, bool)
     scar = np.zeros(lge.shape, bool)
     scar[1, 0, 0] = True
     result = amado(lge, wall, scar, REMOTE, "slice")
     assert result.mask is None
-    assert result.invalid == "no hyper-enhanced region in any judged slice"
+    assert result.invalid == "no hyper-enhanced region in any assessed slice"
 
 
 def two_infarcts():
@@ -155,7 +155,7 @@ def test_dark_labels_a_few_voxels_and_a_drawn_region_raise_no_doubt():
     assert not amado(lge, wall, lge > 50, remote).warnings
 
 
-def test_all_slices_judged_still_counts_the_labeled_scar_alone():
+def test_all_slices_assessed_still_counts_the_labeled_scar_alone():
     lge, wall, scar, remote = two_infarcts()
     result = amado(lge, wall, wall, remote, labeled=scar)
     assert any("4 of 12 voxels" in words for words in result.warnings)

@@ -159,7 +159,7 @@ def test_islands_are_taken_out_and_counted():
         np.testing.assert_array_equal(result.mask, regions.scar(labels))
 
 
-def test_per_slice_variants_judge_slices_with_scar_or_all_when_asked():
+def test_per_slice_variants_assess_slices_with_scar_or_all_when_asked():
     labels = circle_labels()
     lge = circle_lge(labels)
     some = conventional_methods(lge, labels, SPACING_MM)["otsu_slice"]

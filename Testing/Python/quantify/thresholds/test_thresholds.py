@@ -8,7 +8,7 @@ from myops.quantify.thresholds.statistical import MANUAL, OTSU, otsu_threshold
 
 otsu, manual = applying(OTSU), applying(MANUAL)
 
-# Remote muscle of 8, 10, 12 (mean 10, SD sqrt(8/3) = 1.633) and five voxels to judge.
+# Remote muscle of 8, 10, 12 (mean 10, SD sqrt(8/3) = 1.633) and five voxels to measure.
 REMOTE_VALUES = [8.0, 10.0, 12.0] * 5
 LGE = np.array([[[*REMOTE_VALUES, 12, 14, 15, 16, 20]]], np.float32)
 WALL = np.ones(LGE.shape, bool)
@@ -45,7 +45,7 @@ def test_each_slice_has_its_own_remote_statistics_in_the_per_slice_variant():
     assert [plane.sum() for plane in result.mask] == [4, 4]
 
 
-def test_a_slice_with_too_little_remote_is_not_judged_and_named():
+def test_a_slice_with_too_little_remote_is_not_assessed_and_named():
     lge = np.concatenate([LGE, LGE])
     region = remote(lge)
     region.mask[1, 0, 5:] = False
@@ -54,7 +54,7 @@ def test_a_slice_with_too_little_remote_is_not_judged_and_named():
     )
     assert result.thresholds[1] is None
     assert not result.mask[1].any()
-    assert any("slice 2 not judged" in doubt for doubt in result.warnings)
+    assert any("slice 2 not assessed" in doubt for doubt in result.warnings)
 
 
 def test_an_offset_of_the_image_changes_no_n_sd_mask():
@@ -106,7 +106,7 @@ def test_constant_myocardium_is_refused_by_rules_that_compare():
         assert "same value 7 everywhere" in rule(flat, everywhere, everywhere, region).invalid
 
 
-def test_a_manual_threshold_includes_itself_and_judges_every_slice():
+def test_a_manual_threshold_includes_itself_and_assesses_every_slice():
     result = manual(LGE, WALL, WALL, None, threshold=15)
     assert result.mask.sum() == 3
     assert result.threshold_range == (15, 15)
