@@ -182,7 +182,7 @@ class Session:
         if rules != self._rules:
             began = time.perf_counter()
             self._rules = rules
-            self._logged("rules", asdict(rules), replace(self._state, prediction=None), began)
+            self._log("rules", asdict(rules), replace(self._state, prediction=None), began)
 
     @property
     def labels(self) -> np.ndarray:
@@ -257,24 +257,24 @@ class Session:
             InputError: no such click, or as for `click`.
         """
         began = time.perf_counter()
-        kept, point, later = self._split(slice_index, index)
+        kept, point, later = self._split_at_click(slice_index, index)
         moved = Point(float(row), float(column), point.positive)
-        state = self._refolded(kept, [moved, *later])
+        state = self._replay_from(kept, [moved, *later])
         place = {
             "slice_index": slice_index,
             "index": index,
             "row": moved.row,
             "column": moved.column,
         }
-        return self._done("move", place, f"move {kept.structure} click", state, began)
+        return self._commit("move", place, f"move {kept.structure} click", state, began)
 
     def delete_click(self, slice_index: int, index: int) -> Step:
         """Take a click of a slice's open correction away, and what it did; see `move_click`."""
         began = time.perf_counter()
-        kept, _, later = self._split(slice_index, index)
-        state = self._refolded(kept, later)
+        kept, _, later = self._split_at_click(slice_index, index)
+        state = self._replay_from(kept, later)
         place = {"slice_index": slice_index, "index": index}
-        return self._done("delete", place, f"delete {kept.structure} click", state, began)
+        return self._commit("delete", place, f"delete {kept.structure} click", state, began)
 
     def accept_labels(self, labels: np.ndarray, name: str) -> Step:
         """Take over an edit that was made elsewhere: by a paint tool, or an accepted proposal.
@@ -298,7 +298,7 @@ class Session:
         touched = set(np.flatnonzero((edited != self.labels).any(axis=(1, 2))).tolist())
         still_open = {z: c for z, c in self._state.corrections.items() if z not in touched}
         arguments = {"name": name, "changes": encode_changes(self.labels, edited)}
-        return self._done("accept", arguments, name, _State(edited, still_open), began)
+        return self._commit("accept", arguments, name, _State(edited, still_open), began)
 
     def undo(self) -> Step:
         """Take the last step back: labels of all slices, and their prompts.
@@ -308,7 +308,7 @@ class Session:
         """
         began = time.perf_counter()
         labels, corrections = self._history.undo()
-        return self._logged("undo", {}, _State(_frozen(labels), corrections), began)
+        return self._log("undo", {}, _State(_frozen(labels), corrections), began)
 
     def redo(self) -> Step:
         """Bring the last undone step back.
@@ -318,20 +318,22 @@ class Session:
         """
         began = time.perf_counter()
         labels, corrections = self._history.redo()
-        return self._logged("redo", {}, _State(_frozen(labels), corrections), began)
+        return self._log("redo", {}, _State(_frozen(labels), corrections), began)
 
     def _prompt(self, structure: str, slice_index: int, prompt: Point | Box) -> Step:
         began = time.perf_counter()
         correction = self._state.corrections.get(slice_index)
         if correction is None or correction.structure != structure:
             correction = Correction(structure, slice_index)
-        state = self._folded(correction, [prompt], self.labels)
+        state = self._apply_prompts(correction, [prompt], self.labels)
         sign = "box" if isinstance(prompt, Box) else "+" if prompt.positive else "-"
         name = f"{structure} {sign} in slice {slice_index + 1}"
         only = to_dict(Correction(structure, slice_index).prompts_with([prompt]))
-        return self._done("prompt", only, name, state, began)
+        return self._commit("prompt", only, name, state, began)
 
-    def _split(self, slice_index: int, index: int) -> tuple[Correction, Point, list[Point | Box]]:
+    def _split_at_click(
+        self, slice_index: int, index: int
+    ) -> tuple[Correction, Point, list[Point | Box]]:
         """An open correction up to a click, the click, and the prompts after it."""
         correction = self._state.corrections.get(slice_index)
         places = [
@@ -349,13 +351,13 @@ class Session:
         later = [stroke.prompt for stroke in correction.strokes[place + 1 :]]
         return kept, correction.points[index], later
 
-    def _refolded(self, kept: Correction, prompts: Sequence[Point | Box]) -> _State:
+    def _replay_from(self, kept: Correction, prompts: Sequence[Point | Box]) -> _State:
         """Go back to before the last stroke kept, then let the given prompts act."""
         before = unpack(kept.strokes[-1].before, self.labels.shape[1:])
         labels = _with_slice(self.labels, kept.slice_index, before)
-        return self._folded(replace(kept, strokes=kept.strokes[:-1]), prompts, labels)
+        return self._apply_prompts(replace(kept, strokes=kept.strokes[:-1]), prompts, labels)
 
-    def _folded(
+    def _apply_prompts(
         self, correction: Correction, prompts: Sequence[Point | Box], labels: np.ndarray
     ) -> _State:
         """Let prompts act one after another, each on the labels that the one before it left."""
@@ -366,7 +368,7 @@ class Session:
             stroke = Stroke(prompt, pack(labels[z]))
             correction = replace(correction, strokes=(*correction.strokes, stroke))
             prediction = self.refiner.predict(correction.prompts, labels)
-            labels = _with_slice(labels, z, self._ruled(labels[z], prediction))
+            labels = _with_slice(labels, z, self._apply_rules(labels[z], prediction))
         others = {index: c for index, c in self._state.corrections.items() if index != z}
         opened = {z: correction} if correction.strokes else {}
         return _State(_frozen(labels), others | opened, prediction)
@@ -380,7 +382,7 @@ class Session:
                 f"{', '.join(self.case.sequences)}; add the image and segment again"
             )
 
-    def _ruled(self, plane: np.ndarray, prediction: Prediction) -> np.ndarray:
+    def _apply_rules(self, plane: np.ndarray, prediction: Prediction) -> np.ndarray:
         if not np.isfinite(prediction.probability).all():
             raise RuntimeError(
                 f"expected finite probabilities of {prediction.structure} in slice "
@@ -390,15 +392,13 @@ class Session:
         chances = {name: volume[z] for name, volume in self.start.probabilities.items()}
         return apply_mask(plane, prediction.mask, prediction.structure, self.rules, chances)
 
-    def _done(
+    def _commit(
         self, action: str, arguments: Mapping[str, Any], name: str, state: _State, began: float
     ) -> Step:
         self._history.record(name, state.labels, state.corrections)
-        return self._logged(action, arguments, state, began)
+        return self._log(action, arguments, state, began)
 
-    def _logged(
-        self, action: str, arguments: Mapping[str, Any], state: _State, began: float
-    ) -> Step:
+    def _log(self, action: str, arguments: Mapping[str, Any], state: _State, began: float) -> Step:
         changed = int(np.count_nonzero(state.labels != self.labels))
         self._state = state
         step = Step(
