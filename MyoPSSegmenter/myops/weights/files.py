@@ -67,7 +67,7 @@ DEFAULT_SIZES = {
 # one size; ASSN and PRSN see so many slices at once, PRSN so many pixels beyond the region, and it
 # may tell MVO; the refiner may see what a flood from the click reaches; the DSS-Net-style network's
 # parts can be off.
-NUMBERS = ("size", "planes", "margin", "mvo", "floods", "mdfm", "sfam", "prior")
+ARCHITECTURE_KEYS = ("size", "planes", "margin", "mvo", "floods", "mdfm", "sfam", "prior")
 # Training needs the DAE, segmentation does not.
 OPTIONAL = {"dae"}
 
@@ -229,7 +229,7 @@ def _filled(
     name: str, path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
 ) -> nn.Module:
     try:
-        numbers = {key: int(metadata[key]) for key in NUMBERS if key in metadata}
+        numbers = {key: int(metadata[key]) for key in ARCHITECTURE_KEYS if key in metadata}
         module = BUILDERS[name](widths=tuple(json.loads(metadata["widths"])), **numbers)
         module.load_state_dict(tensors, strict=True)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -259,7 +259,7 @@ def save_weights(module: nn.Module, path: Path, metadata: Mapping[str, Any]) -> 
 
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
     texts["widths"] = json.dumps(list(module.widths))  # type: ignore[arg-type]
-    texts |= {key: str(getattr(module, key)) for key in NUMBERS if hasattr(module, key)}
+    texts |= {key: str(getattr(module, key)) for key in ARCHITECTURE_KEYS if hasattr(module, key)}
     # Kernels keep enough digits in half precision; running variances would not.
     tensors = {
         key: (value.half() if value.ndim > 1 else value).detach().cpu().contiguous()
