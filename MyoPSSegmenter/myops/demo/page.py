@@ -18,7 +18,7 @@ from myops.report.colors import COLORS
 from myops.report.figures import DPI, INK
 from myops.report.montage import BACKGROUND, LineStyle
 from myops.report.pages import embedded, page_template
-from myops.report.panels import heart_box, window
+from myops.report.panels import heart_crop, window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,7 +132,7 @@ def _box(demo: Demo) -> tuple[slice, slice]:
     """Rows and columns around the left ventricle of truth and automatic result."""
     x_mm, y_mm, _ = demo.case.geometry.spacing_mm
     seen = regions.lv_region(demo.truth) | regions.lv_region(demo.stages[0].labels)
-    return heart_box(seen, (x_mm, y_mm))
+    return heart_crop(seen, (x_mm, y_mm))
 
 
 def _outline(axes: Axes, demo: Demo, stage: Stage, index: int) -> None:

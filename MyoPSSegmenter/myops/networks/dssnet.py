@@ -184,7 +184,7 @@ class Dssnet(nn.Module):
         """
         super().__init__()
         self.widths = tuple(widths)
-        # Whole numbers, as a file of weights stores them (myops.weights.files.NUMBERS).
+        # Whole numbers, as a file of weights stores them (myops.weights.files.ARCHITECTURE_KEYS).
         self.mdfm, self.sfam, self.prior = int(mdfm), int(sfam), int(prior)
         self.coarse = SegmentationStage(widths, 1, 3, mdfm)
         self.fine = SegmentationStage(widths, 2 if prior else 1, 4, mdfm, sfam)

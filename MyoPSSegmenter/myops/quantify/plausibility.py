@@ -1,9 +1,9 @@
 """Does a result look like a heart? Warnings where a case lies outside what the networks know.
 
-The networks answer any image. What no heart is found in is refused by `cropping.heart_box`; what is
-taken for one is measured here, and each measure has limits that hearts keep and other things break
-(Docs/results.md: which hearts and which things). A warning is no proof, and its absence is none
-either: a wrong contour in a plausible place passes.
+The networks answer any image. What no heart is found in is refused by `network_inputs.heart_box`;
+what is taken for one is measured here, and each measure has limits that hearts keep and other
+things break (Docs/results.md: which hearts and which things). A warning is not a proof, and its
+absence is none either: a wrong contour in a plausible place passes.
 """
 
 from __future__ import annotations

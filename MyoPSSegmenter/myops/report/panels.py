@@ -96,7 +96,7 @@ def make_tiles(
     """
     x_mm, y_mm, _ = case.geometry.spacing_mm
     before = segmentation.labels if review is None else review.automatic
-    rows, columns = heart_box(np.maximum(segmentation.labels, before), (x_mm, y_mm))
+    rows, columns = heart_crop(np.maximum(segmentation.labels, before), (x_mm, y_mm))
     labels, before = segmentation.labels[:, rows, columns], before[:, rows, columns]
     heart = np.any(labels > 0, axis=0)
     gray = {name: window(case.images[name][:, rows, columns], heart) for name in case.sequences}
@@ -139,7 +139,7 @@ def _outlines(sequence: str, labels: np.ndarray, before: np.ndarray) -> dict[str
     return outlines
 
 
-def heart_box(labels: np.ndarray, pixel_mm: tuple[float, float]) -> tuple[slice, slice]:
+def heart_crop(labels: np.ndarray, pixel_mm: tuple[float, float]) -> tuple[slice, slice]:
     """Rows and columns of a square in mm around all labels, clipped to the image."""
     seen = np.any(labels > 0, axis=0)
     if not seen.any():

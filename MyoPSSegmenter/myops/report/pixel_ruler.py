@@ -9,7 +9,7 @@ import numpy as np
 from myops import labels as regions
 from myops.report.canvas import INK, RULE, new_chart, png
 from myops.report.colors import COLORS
-from myops.report.panels import heart_box, window
+from myops.report.panels import heart_crop, window
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -27,7 +27,7 @@ def ruler_picture(case: Case, labels: np.ndarray) -> tuple[int, bytes]:
     area = regions.blood_pool(labels).sum(axis=(1, 2))
     index = int(np.argmax(area if area.any() else regions.myocardium(labels).sum(axis=(1, 2))))
     x_mm, y_mm, _ = case.geometry.spacing_mm
-    rows, columns = heart_box(labels, (x_mm, y_mm))
+    rows, columns = heart_crop(labels, (x_mm, y_mm))
     image = case.images[case.reference][:, rows, columns]
     gray = window(image, np.any(labels[:, rows, columns] > 0, axis=0))[index]
     figure = new_chart(5.0, 5.0)

@@ -12,7 +12,7 @@ from myops.quantify.measure import measure
 from myops.report.colors import COLORS, NAMES, rgb
 from myops.report.figures import legend_names, overview, shown_slices, strip
 from myops.report.montage import LINES
-from myops.report.panels import heart_box, make_tiles
+from myops.report.panels import heart_crop, make_tiles
 from myops.report.wording import summary_sentence
 
 
@@ -118,7 +118,7 @@ def test_every_drawn_region_has_one_color_and_one_name():
 def test_the_box_holds_the_heart_with_a_margin_and_is_square_in_millimeters():
     labels = np.zeros((2, 100, 200), np.uint16)
     labels[0, 40:60, 90:110] = 200
-    rows, columns = heart_box(labels, (1.0, 2.0))
+    rows, columns = heart_crop(labels, (1.0, 2.0))
     # Pixels are 1 mm wide and 2 mm high: the heart is 20 mm by 40 mm, the box 40 + 2 x 18 = 76,
     # but at least 80 mm.
     assert ((rows.stop - rows.start) * 2.0, columns.stop - columns.start) == (80, 80)
@@ -129,12 +129,12 @@ def test_the_box_holds_the_heart_with_a_margin_and_is_square_in_millimeters():
 def test_the_box_of_a_heart_at_the_edge_stays_in_the_image():
     labels = np.zeros((1, 100, 100), np.uint16)
     labels[0, :30, :30] = 200
-    rows, columns = heart_box(labels, (1.0, 1.0))
+    rows, columns = heart_crop(labels, (1.0, 1.0))
     assert rows == columns == slice(0, 80)
 
 
 def test_without_labels_the_whole_image_is_shown():
-    assert heart_box(np.zeros((1, 30, 40), np.uint16), (1, 1)) == (slice(0, 30), slice(0, 40))
+    assert heart_crop(np.zeros((1, 30, 40), np.uint16), (1, 1)) == (slice(0, 30), slice(0, 40))
 
 
 def test_the_overview_outlines_scar_edema_myocardium_and_fwhm():

@@ -28,7 +28,7 @@ from myops import labels as regions  # noqa: E402
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML  # noqa: E402
 from myops.report.colors import COLORS  # noqa: E402
 from myops.report.lettering import plain_figure  # noqa: E402
-from myops.report.panels import heart_box, window  # noqa: E402
+from myops.report.panels import heart_crop, window  # noqa: E402
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -203,7 +203,7 @@ def around(story: Story) -> tuple[slice, slice]:
     heart = regions.lv_region(story.truth[story.index]) | regions.lv_region(
         story.start[story.index]
     )
-    return heart_box(heart[None], (x_mm, y_mm))
+    return heart_crop(heart[None], (x_mm, y_mm))
 
 
 def outline(axes: Axes, story: Story, labels: np.ndarray) -> None:
