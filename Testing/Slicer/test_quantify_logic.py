@@ -470,9 +470,9 @@ def test_landmarks_that_are_impossible_are_taken_back(bench):
     bench.quantify.setLandmarks(Landmarks(apex="first"))
     bench.work.waitForAll()
     assert bench.quantify.landmarks.apex == "first"
-    from myops.quantify.regional.orientation import Click
+    from myops.quantify.regional.orientation import Landmark
 
-    bench.quantify.setLandmarks(Landmarks(anterior_insertion=Click(999, 0, 0)))
+    bench.quantify.setLandmarks(Landmarks(anterior_insertion=Landmark(999, 0, 0)))
     bench.work.waitForAll()
     assert bench.quantify.landmarks == Landmarks(apex="first")
     assert any("insertion point" in text for text in bench.messages)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import slicer
 
-from MyoPSSegmenterLib.Steps.Guidance import Guidance
+from MyoPSSegmenterLib.Steps.LookHereNext import LookHereNext
 from MyoPSSegmenterLib.Steps.PromptChoice import PromptChoice
 from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue
 from MyoPSSegmenterLib.Steps.RefinerLoading import Encoding
@@ -46,7 +46,7 @@ class CorrectionState:
         self._queue = PromptQueue(self._editor, self._encoding, self._redraw)
         self._edits = StructureEdits(self._queue, self._choice)
         self._carrying = SlicePropagation(work, self._editor, self._queue)
-        self._guidance = Guidance(self._editor)
+        self._guidance = LookHereNext(self._editor)
         self._prompting: Prompting | None = None
 
     # The case

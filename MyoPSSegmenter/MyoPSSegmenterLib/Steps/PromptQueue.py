@@ -23,7 +23,7 @@ POLL_S = 0.06
 
 
 @dataclass(frozen=True)
-class Click:
+class PromptClick:
     """A click that is to be answered.
 
     Attributes:
@@ -40,7 +40,7 @@ class Click:
 
 
 @dataclass(frozen=True)
-class Step:
+class QueuedStep:
     """One thing that the reader asked for.
 
     Attributes:
@@ -53,7 +53,7 @@ class Step:
     act: Callable[[Session], object]
     sliceIndex: int | None = None
     record: ClickRecord | None = None
-    click: Click | None = None
+    click: PromptClick | None = None
 
 
 class PromptQueue:
@@ -70,7 +70,7 @@ class PromptQueue:
             redraw: called when a prompt that is shown was refused or forgotten.
         """
         self._editor, self._encoding, self._redraw = editor, encoding, redraw
-        self._waiting: deque[Step] = deque()
+        self._waiting: deque[QueuedStep] = deque()
 
     @property
     def count(self) -> int:
@@ -78,11 +78,11 @@ class PromptQueue:
         return len(self._waiting)
 
     @property
-    def clicks(self) -> list[Click]:
+    def clicks(self) -> list[PromptClick]:
         """The clicks that wait, in their order."""
         return [step.click for step in self._waiting if step.click is not None]
 
-    def inTurn(self, step: Step) -> str:
+    def inTurn(self, step: QueuedStep) -> str:
         """Do it now, or in its turn.
 
         Returns:
@@ -105,15 +105,15 @@ class PromptQueue:
         while self._waiting and self._isReady(self._waiting[0]) and time.monotonic() < end:
             self._do(self._waiting.popleft())
 
-    def find(self, clickId: str) -> Click | None:
+    def find(self, clickId: str) -> PromptClick | None:
         """A click that waits; None if it does not."""
         return next((click for click in self.clicks if click.clickId == clickId), None)
 
-    def replace(self, click: Click, step: Step) -> None:
+    def replace(self, click: PromptClick, step: QueuedStep) -> None:
         """A step takes the place of a click that waits."""
         self._waiting[self._place(click)] = step
 
-    def takeBack(self, click: Click | None = None) -> None:
+    def takeBack(self, click: PromptClick | None = None) -> None:
         """Forget a click that waits; the last step of any kind if None."""
         if click is None:
             self._waiting.pop()
@@ -157,23 +157,23 @@ class PromptQueue:
             return DONE
         if self.undoName is None:
             return self._editor.ignored("there is nothing to undo")
-        return self.inTurn(Step(lambda session: session.undo()))
+        return self.inTurn(QueuedStep(lambda session: session.undo()))
 
     def redo(self) -> str:
         """Bring the last undone step back."""
         self._editor.adoptIfEdited()
         if self.redoName is None:
             return self._editor.ignored("there is nothing to redo")
-        return self.inTurn(Step(lambda session: session.redo()))
+        return self.inTurn(QueuedStep(lambda session: session.redo()))
 
-    def _do(self, step: Step) -> str:
+    def _do(self, step: QueuedStep) -> str:
         status = self._editor.change(step.act, step.record)
         if status != DONE:  # its point goes, or goes back to where it was
             self._redraw()
         return status
 
-    def _place(self, click: Click) -> int:
+    def _place(self, click: PromptClick) -> int:
         return [step.click for step in self._waiting].index(click)
 
-    def _isReady(self, step: Step) -> bool:
+    def _isReady(self, step: QueuedStep) -> bool:
         return step.sliceIndex is None or step.sliceIndex in self._encoding.encoded

@@ -14,7 +14,7 @@ from myops.worklist.timing import ClickRecord
 from MyoPSSegmenterLib.Scene.PromptNodes import PromptNodes
 from MyoPSSegmenterLib.Scene.SceneBridge import sliceNormal, voxelFromWorld, worldFromVoxel
 from MyoPSSegmenterLib.Steps.ClickIds import ClickIds
-from MyoPSSegmenterLib.Steps.PromptQueue import QUEUED, Click, PromptQueue, Step, Voxel
+from MyoPSSegmenterLib.Steps.PromptQueue import QUEUED, PromptClick, PromptQueue, QueuedStep, Voxel
 from MyoPSSegmenterLib.Steps.SessionEditor import DONE
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Prompting:
         if voxel is None:
             return self._ignored("the click lies outside the images")
         name = self._ids.new() if clickId is None else clickId
-        click = Click(name, self._choice.structure, positive, voxel)
+        click = PromptClick(name, self._choice.structure, positive, voxel)
         status = self._queue.inTurn(self._clickStep(click))
         if clickId is None and status == QUEUED:  # an answered one is shown by the change
             self.show()
@@ -104,7 +104,7 @@ class Prompting:
         def drawBox(session: Session) -> None:
             session.box(structure, k, corners)
 
-        return self._queue.inTurn(Step(drawBox, k, ClickRecord(structure, k, kind="box")))
+        return self._queue.inTurn(QueuedStep(drawBox, k, ClickRecord(structure, k, kind="box")))
 
     def move(self, clickId: str, ras: Sequence[float]) -> str:
         """Drag a click within its slice; it and the later ones act anew."""
@@ -121,7 +121,7 @@ class Prompting:
         def moveClick(session: Session) -> None:
             session.move_click(*self._openPlace(clickId), voxel[1], voxel[2])
 
-        return self._queue.inTurn(Step(moveClick, k, self._record(k, "move")))
+        return self._queue.inTurn(QueuedStep(moveClick, k, self._record(k, "move")))
 
     def delete(self, clickId: str) -> str:
         """Take a click away, and what it did."""
@@ -137,7 +137,7 @@ class Prompting:
             session.delete_click(*found)
             self._ids.remove(*found)
 
-        return self._queue.inTurn(Step(deleteClick, k, self._record(k, "delete")))
+        return self._queue.inTurn(QueuedStep(deleteClick, k, self._record(k, "delete")))
 
     # Markups
 
@@ -190,14 +190,14 @@ class Prompting:
 
     # Small questions
 
-    def _clickStep(self, click: Click) -> Step:
+    def _clickStep(self, click: PromptClick) -> QueuedStep:
         k, row, column = click.voxel
 
         def placeClick(session: Session) -> None:
             session.click(click.structure, k, row, column, click.positive)
             self._ids.add(k, click.clickId, len(session.corrections[k].points))
 
-        return Step(placeClick, k, ClickRecord(click.structure, k, click.positive), click)
+        return QueuedStep(placeClick, k, ClickRecord(click.structure, k, click.positive), click)
 
     def _sliceOf(self, clickId: str) -> int | None:
         """Slice of a click that waits or is open; None if it is closed."""

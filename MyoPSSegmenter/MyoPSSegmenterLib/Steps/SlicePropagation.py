@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from myops.refine.rules import REGIONS
 from myops.structures import STRUCTURES
-from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue, Step
+from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue, QueuedStep
 
 if TYPE_CHECKING:
     from myops.refine.propagate import Proposal
@@ -63,7 +63,7 @@ class SlicePropagation:
             return self._editor.ignored("there is no proposal")
         name = f"carry {proposal.structure} from slice {proposal.slice_index + 1}"
         return self._queue.inTurn(
-            Step(lambda session: session.accept_labels(proposal.labels, name))
+            QueuedStep(lambda session: session.accept_labels(proposal.labels, name))
         )
 
     def drop(self) -> None:

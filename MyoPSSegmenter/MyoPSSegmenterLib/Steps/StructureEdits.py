@@ -12,7 +12,7 @@ from myops.errors import InputError
 from myops.refine.prompts import STRUCTURES
 from myops.structures import STRUCTURES as TABLE
 from myops.structures import missing_image
-from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue, Step
+from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue, QueuedStep
 
 if TYPE_CHECKING:
     from myops.refine.session import Session
@@ -49,18 +49,18 @@ class StructureEdits:
         """Make the structure what is at least this probable to the networks."""
         slices = self._slices(allSlices)
         return self._queue.inTurn(
-            Step(self._thresholds.edit(self._choice.structure, value, slices))
+            QueuedStep(self._thresholds.edit(self._choice.structure, value, slices))
         )
 
     def grow(self, mm: float, allSlices: bool) -> str:
         """Expand the structure within the slices (mm above 0), or shrink it."""
         edit = grownEdit(self._choice.structure, mm, self._slices(allSlices))
-        return self._queue.inTurn(Step(edit))
+        return self._queue.inTurn(QueuedStep(edit))
 
     def smooth(self, mm: float, allSlices: bool) -> str:
         """Smooth the structure's border within the slices."""
         edit = smoothedEdit(self._choice.structure, mm, self._slices(allSlices))
-        return self._queue.inTurn(Step(edit))
+        return self._queue.inTurn(QueuedStep(edit))
 
     def _slices(self, allSlices: bool) -> list[int] | None:
         return None if allSlices else [self._choice.currentSlice]

@@ -136,9 +136,9 @@ def landmark_options(command: Callable[..., None]) -> Callable[..., None]:
         apex: Literal["first", "last"] | None,
         **rest: Any,
     ) -> None:
-        from myops.quantify.regional.orientation import Click, Landmarks
+        from myops.quantify.regional.orientation import Landmark, Landmarks
 
-        clicks = [None if at is None else Click(*at) for at in (insertion, inferior_insertion)]
+        clicks = [None if at is None else Landmark(*at) for at in (insertion, inferior_insertion)]
         command(landmarks=Landmarks(clicks[0], clicks[1], apex), **rest)
 
     return with_landmarks

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from myops.demo.result import Demo, Stage
+    from myops.demo.result import Demo, DemoStage
 
 # Colors of tissues that these pictures do not show.
 TRUTH, AUTOMATIC, PRESENT = COLORS["lv_region"], COLORS["edema"], COLORS["scar"]
@@ -135,7 +135,7 @@ def _box(demo: Demo) -> tuple[slice, slice]:
     return heart_crop(seen, (x_mm, y_mm))
 
 
-def _outline(axes: Axes, demo: Demo, stage: Stage, index: int) -> None:
+def _outline(axes: Axes, demo: Demo, stage: DemoStage, index: int) -> None:
     """Fill the true scar; outline the automatic one, and the present one if it was corrected."""
     automatic, present = (one.labels[index] for one in (demo.stages[0], stage))
     outlined = {"Automatic": automatic, "Corrected": present}
@@ -156,7 +156,7 @@ def _outline(axes: Axes, demo: Demo, stage: Stage, index: int) -> None:
     axes.set(xlim=limits[0], ylim=limits[1])
 
 
-def _mark(axes: Axes, demo: Demo, stages: tuple[Stage, ...], index: int) -> None:
+def _mark(axes: Axes, demo: Demo, stages: tuple[DemoStage, ...], index: int) -> None:
     """The clicks of some stages that lie in this slice, as + and − in a circle."""
     x_mm, y_mm, _ = demo.case.geometry.spacing_mm
     for stage in stages:
@@ -169,7 +169,7 @@ def _mark(axes: Axes, demo: Demo, stages: tuple[Stage, ...], index: int) -> None
         axes.plot(*place, sign, color="white", markersize=7, markeredgewidth=2, zorder=6)
 
 
-def _dice(demo: Demo, stage: Stage, index: int) -> str:
+def _dice(demo: Demo, stage: DemoStage, index: int) -> str:
     found = dice(regions.scar(stage.labels[index]), regions.scar(demo.truth[index]))
     return number(found, 2)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Stage:
+class DemoStage:
     """The segmentation after so many clicks, beside the truth.
 
     Attributes:
@@ -50,7 +50,7 @@ class Demo:
     seed: int
     truth: np.ndarray
     true_mass_g: float
-    stages: tuple[Stage, ...]
+    stages: tuple[DemoStage, ...]
 
 
 def table(demo: Demo) -> list[tuple[str, str, str, str]]:

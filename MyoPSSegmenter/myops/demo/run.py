@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops import labels as regions
-from myops.demo.result import Demo, Stage
+from myops.demo.result import Demo, DemoStage
 from myops.evaluation.simulated_reader import next_click
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, dice
 from myops.refine.prompts import Point
@@ -73,7 +73,7 @@ def run_demo(
 
 def correct(
     session: Session, truth: np.ndarray, rng: np.random.Generator, clicks: int = CLICKS
-) -> tuple[Stage, ...]:
+) -> tuple[DemoStage, ...]:
     """Let a simulated reader click, each time in the slice whose scar is most wrong.
 
     Args:
@@ -147,7 +147,7 @@ def _stage(
     slice_index: int | None = None,
     click: Point | None = None,
     seconds: float = 0.0,
-) -> Stage:
+) -> DemoStage:
     overlap = dice(regions.scar(session.labels), regions.scar(truth))
     mass_g = scar_mass_g(session.labels, session.case)
-    return Stage(session.labels, overlap, mass_g, slice_index, click, seconds)
+    return DemoStage(session.labels, overlap, mass_g, slice_index, click, seconds)

@@ -20,8 +20,8 @@ from myops.errors import InputError
 from myops.evaluation.interactive import (
     GROWING,
     Corrector,
+    EvaluatedPatient,
     EvaluationConfig,
-    Patient,
     Run,
     correct_patient,
 )
@@ -138,8 +138,8 @@ def _patient(
     labeled: np.ndarray,
     config: EvaluationConfig,
     segmentation: Segmentation | None,
-) -> Patient:
-    return Patient(
+) -> EvaluatedPatient:
+    return EvaluatedPatient(
         name=case.name,
         truth=truth,
         labeled=labeled,

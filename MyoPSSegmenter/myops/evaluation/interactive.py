@@ -89,7 +89,7 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
-class Step:
+class ScoredStep:
     """A mask after a number of clicks, in one slice or (`clicks` in every slice) in a patient.
 
     Attributes:
@@ -118,7 +118,7 @@ class SliceRun:
 
     slice_index: int
     truth_voxels: int
-    steps: tuple[Step, ...]
+    steps: tuple[ScoredStep, ...]
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,11 @@ class Run:
     method: str
     start: str
     slices: tuple[SliceRun, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[ScoredStep, ...]
 
 
 @dataclass(frozen=True)
-class Patient:
+class EvaluatedPatient:
     """What all runs of a patient share: truth bool and automatic labels uint16, both (z, y, x).
 
     Spacing and mass of a voxel are None when the spacing is unknown.
@@ -148,7 +148,7 @@ class Patient:
 
 
 def correct_patient(
-    patient: Patient, config: EvaluationConfig, correctors: Mapping[str, Corrector | None]
+    patient: EvaluatedPatient, config: EvaluationConfig, correctors: Mapping[str, Corrector | None]
 ) -> tuple[Run, ...]:
     """Correct a patient with every method from every start.
 
@@ -166,7 +166,7 @@ def correct_patient(
 
 
 def _run(
-    patient: Patient,
+    patient: EvaluatedPatient,
     config: EvaluationConfig,
     method: str,
     corrector: Corrector | None,
@@ -191,7 +191,7 @@ def _run(
 
 
 def _click_slice(
-    patient: Patient,
+    patient: EvaluatedPatient,
     config: EvaluationConfig,
     corrector: Corrector | None,
     labels: np.ndarray,
@@ -239,13 +239,13 @@ def _correct(
 
 
 def _step(
-    patient: Patient,
+    patient: EvaluatedPatient,
     clicks: int,
     mask: np.ndarray,
     truth: np.ndarray,
     point: Point | None = None,
     seconds: float | None = None,
-) -> Step:
+) -> ScoredStep:
     """Compare a mask with the truth: both a slice (y, x) or both a stack (z, y, x)."""
     voxels, true = int(np.count_nonzero(mask)), int(np.count_nonzero(truth))
     # The same surface distance as everywhere, in as many dimensions as the arrays have.
@@ -255,4 +255,4 @@ def _step(
         hd95_mm = surface_distances_mm(mask, truth, spacing_mm)[1]
     error_g = None if patient.voxel_g is None else (voxels - true) * patient.voxel_g
     overlap = dice(mask, truth) if true else None
-    return Step(clicks, overlap, hd95_mm, voxels, error_g, point, seconds)
+    return ScoredStep(clicks, overlap, hd95_mm, voxels, error_g, point, seconds)

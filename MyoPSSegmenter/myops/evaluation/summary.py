@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from myops.evaluation.cohort import PatientResult
-from myops.evaluation.interactive import EvaluationConfig, Run, SliceRun, Step
+from myops.evaluation.interactive import EvaluationConfig, Run, ScoredStep, SliceRun
 
 # A slice below this many true pixels has too little of the structure for a Dice to mean much.
 MIN_PIXELS = 20
@@ -35,7 +35,7 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """One method from one start on one data set.
 
     Attributes:
@@ -75,7 +75,7 @@ class Row:
     seconds_p95: float | None
 
 
-def summarize(results: Sequence[PatientResult], config: EvaluationConfig) -> list[Row]:
+def summarize(results: Sequence[PatientResult], config: EvaluationConfig) -> list[SummaryRow]:
     """A row for each data set, start and method; patients without runs are left out."""
     assessed = [result for result in results if result.runs]
     datasets = dict.fromkeys(result.dataset for result in assessed)
@@ -89,7 +89,7 @@ def _row(
     dataset: str,
     start: str,
     method: str,
-) -> Row:
+) -> SummaryRow:
     own = [
         (result, run)
         for result in results
@@ -109,7 +109,7 @@ def _row(
     patient_changes = _changes((run.steps for _, run in own), clicked=False)
     clicked = [s for _, run in own for f in run.slices for s in f.steps if s.point is not None]
     seconds = [step.seconds for step in clicked if step.seconds is not None]
-    return Row(
+    return SummaryRow(
         dataset=dataset,
         method=method,
         start=start,
@@ -145,7 +145,7 @@ def _measures(
         ]
 
     def over_patients(
-        value: Callable[[PatientResult, Step], float | None], true: bool
+        value: Callable[[PatientResult, ScoredStep], float | None], true: bool
     ) -> list[Mean]:
         chosen = [(n, *entry) for n, entry in enumerate(own) if (entry[0].truth_voxels > 0) == true]
         return [
@@ -166,25 +166,25 @@ def _measures(
     }
 
 
-StepValue = Callable[[Step], float | None]
+StepValue = Callable[[ScoredStep], float | None]
 
 
-def _absolute_error_g(step: Step) -> float | None:
+def _absolute_error_g(step: ScoredStep) -> float | None:
     return None if step.mass_error_g is None else abs(step.mass_error_g)
 
 
-def _error_percent(result: PatientResult, step: Step) -> float | None:
+def _error_percent(result: PatientResult, step: ScoredStep) -> float | None:
     error_g = _absolute_error_g(step)
     return 100 * error_g / result.wall_g if error_g is not None and result.wall_g else None
 
 
-def clicks_to_goal(steps: Sequence[Step]) -> int | None:
+def clicks_to_goal(steps: Sequence[ScoredStep]) -> int | None:
     """Clicks until the Dice is 0.80 for the first time; None if it never is."""
     reached = (step.clicks for step in steps if step.dice is not None and step.dice >= GOAL_DICE)
     return next(reached, None)
 
 
-def _changes(series: Iterable[Sequence[Step]], clicked: bool) -> list[float]:
+def _changes(series: Iterable[Sequence[ScoredStep]], clicked: bool) -> list[float]:
     """Change of Dice from each step to the next; `clicked`: only where the reader clicked."""
     return [
         after.dice - before.dice

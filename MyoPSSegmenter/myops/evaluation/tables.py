@@ -11,7 +11,7 @@ import numpy as np
 
 from myops.evaluation.cohort import PatientResult
 from myops.evaluation.interactive import EvaluationConfig
-from myops.evaluation.summary import GOAL_DICE, MIN_PIXELS, Mean, Row
+from myops.evaluation.summary import GOAL_DICE, MIN_PIXELS, Mean, SummaryRow
 from myops.io.atomic import json_text, write_bytes
 from myops.io.csv_files import csv_text
 from myops.io.number_text import DASH, plain
@@ -47,7 +47,7 @@ CSV_COLUMNS = (
 
 
 def as_markdown(
-    rows: Sequence[Row],
+    rows: Sequence[SummaryRow],
     results: Sequence[PatientResult],
     config: EvaluationConfig,
     machine: Mapping[str, Any],
@@ -66,7 +66,7 @@ def as_markdown(
     return "\n".join(lines) + "\n"
 
 
-def _section(rows: Sequence[Row], config: EvaluationConfig) -> list[str]:
+def _section(rows: Sequence[SummaryRow], config: EvaluationConfig) -> list[str]:
     first = rows[0]
     counts = (
         f"{first.patients} patients, {first.patients_with} with {config.structure} in truth; "
@@ -95,7 +95,7 @@ def _section(rows: Sequence[Row], config: EvaluationConfig) -> list[str]:
     return lines
 
 
-def _cost(row: Row) -> str:
+def _cost(row: SummaryRow) -> str:
     loss = None if row.worse_mean is None else -row.worse_mean
     time = DASH
     if row.seconds_p50 is not None and row.seconds_p95 is not None:
@@ -137,7 +137,7 @@ def _percent(share: float | None) -> str:
 def write_evaluation(
     folder: Path,
     results: Sequence[PatientResult],
-    rows: Sequence[Row],
+    rows: Sequence[SummaryRow],
     config: EvaluationConfig,
     machine: Mapping[str, Any],
 ) -> None:
@@ -186,7 +186,7 @@ def _csv(results: Sequence[PatientResult]) -> str:
     return csv_text(CSV_COLUMNS, rows)
 
 
-def picture(rows: Sequence[Row], config: EvaluationConfig) -> bytes:
+def picture(rows: Sequence[SummaryRow], config: EvaluationConfig) -> bytes:
     """Dice against clicks, as PNG: a row for each data set, slices left and patients right."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     figure = new_chart(11, 4.2 * max(len(datasets), 1), layout="constrained")
@@ -212,7 +212,7 @@ def _short_name(method: str) -> str:
     return shortened(readable("/".join(Path(method).parts[-2:])), 40)
 
 
-def _curves(axis: Axes, rows: Sequence[Row], measure: str, config: EvaluationConfig) -> None:
+def _curves(axis: Axes, rows: Sequence[SummaryRow], measure: str, config: EvaluationConfig) -> None:
     """A line with its interval for each method and start; dashed from the empty mask."""
     colors = {method: f"C{number}" for number, method in enumerate(config.methods)}
     for row in rows:

@@ -24,7 +24,7 @@ CONVENTION = "the labels are in another convention"
 
 
 @dataclass(frozen=True)
-class Limits:
+class HumanLimits:
     """What a number keeps to in human hearts.
 
     Attributes:
@@ -42,26 +42,26 @@ class Limits:
     above: tuple[str, ...]
 
 
-LIMITS: Mapping[str, Limits] = {
+LIMITS: Mapping[str, HumanLimits] = {
     # Healthy women have 47 ± 7 g/m2, men with hypertrophic cardiomyopathy 104 ± 40 g/m2 (Olivotto
     # et al., J Am Coll Cardiol 2008;52:559): four SD above it, on 2.2 m2, are 580 g. 20 g leaves
     # room for children (Valsangiacomo Buechel et al., J Cardiovasc Magn Reson 2009;11:19).
-    "lv_mass_g": Limits(20, 600, "LV mass", "g", (SPACING, MISSING), (SPACING, TWICE)),
+    "lv_mass_g": HumanLimits(20, 600, "LV mass", "g", (SPACING, MISSING), (SPACING, TWICE)),
     # Mean at mid-cavity 5.3 ± 0.9 mm in women and 6.3 ± 1.1 mm in men (Kawel et al., Circ
     # Cardiovasc Imaging 2012;5:500). A wall that is above 30 mm at its thickest is rare even in
     # hypertrophic cardiomyopathy (Olivotto 2008), and here the mean is meant.
-    "wall_mm": Limits(2, 30, "mean wall thickness", "mm", (SPACING,), (SPACING, CONVENTION)),
+    "wall_mm": HumanLimits(2, 30, "mean wall thickness", "mm", (SPACING,), (SPACING, CONVENTION)),
     # No published range of what short-axis stacks hold: ours are 55 to 120 mm in 60 phantoms, 40 to
     # 100 mm in 98 labeled hearts of EMIDEC, ACDC and Sunnybrook.
-    "lv_length_mm": Limits(40, 160, "LV length", "mm", (SPACING, MISSING), (SPACING, TWICE)),
+    "lv_length_mm": HumanLimits(40, 160, "LV length", "mm", (SPACING, MISSING), (SPACING, TWICE)),
     # As above for a stack that ends within the ventricle, see `heart_numbers`.
-    "cut_lv_length_mm": Limits(20, 160, "LV length", "mm", (SPACING,), (SPACING, TWICE)),
+    "cut_lv_length_mm": HumanLimits(20, 160, "LV length", "mm", (SPACING,), (SPACING, TWICE)),
     # Our largest scars: 52 % of 65 hearts of EMIDEC, and one of 240 phantoms above 60 %.
-    "scar_percent": Limits(
+    "scar_percent": HumanLimits(
         0, 60, "scar", "% of the LV", (), (CONVENTION, "scar was drawn too large")
     ),
     # 60 % of 600 g.
-    "scar_g": Limits(0, 360, "scar", "g", (), (SPACING, "the number is in other units")),
+    "scar_g": HumanLimits(0, 360, "scar", "g", (), (SPACING, "the number is in other units")),
 }
 # Fewer slices than this are a part of a heart, of which neither mass nor share of scar is known.
 FEWEST_SLICES = 4

@@ -24,7 +24,7 @@ BOX_MARGIN = (0, 5, 5)
 
 
 @dataclass(frozen=True)
-class Limits:
+class PlausibleRange:
     """What a measure keeps to in hearts.
 
     Attributes:
@@ -41,37 +41,37 @@ class Limits:
 
 # The limits lie outside what synthetic and real hearts showed, with a margin for unusual hearts.
 LIMITS = {
-    "lv_volume_ml": Limits(
+    "lv_volume_ml": PlausibleRange(
         40, 900, "volume of wall and cavity of the left ventricle, mL", "is this a heart?"
     ),
-    "lv_length_mm": Limits(
+    "lv_length_mm": PlausibleRange(
         30, 150, "length of the outlined ventricle, mm", "does the stack hold the ventricle?"
     ),
-    "lv_radius_mm": Limits(
+    "lv_radius_mm": PlausibleRange(
         20, 60, "largest radius of the outlined ventricle, mm", "is the voxel spacing right?"
     ),
-    "right_ventricle_ml": Limits(
+    "right_ventricle_ml": PlausibleRange(
         2, 500, "volume of the right ventricle, mL", "is this a short-axis stack of a heart?"
     ),
-    "outline_certainty": Limits(
+    "outline_certainty": PlausibleRange(
         0.90, 1, "mean probability of the outline's inside", "check the outline in every slice"
     ),
-    "slice_overlap": Limits(
+    "slice_overlap": PlausibleRange(
         0.80, 1, "Dice of the outlines of neighboring slices, median", "the outline may jump"
     ),
-    "slice_shift_mm": Limits(
+    "slice_shift_mm": PlausibleRange(
         0, 6, "shift of the outline from slice to slice, mm, median", "the outline may jump"
     ),
-    "elongation": Limits(
+    "elongation": PlausibleRange(
         0.70, 1, "short over long axis of the outline, mean", "is this a short-axis stack?"
     ),
-    "contrast": Limits(
+    "contrast": PlausibleRange(
         1.0, np.inf, "contrast of blood and muscle, SDs, in {sequence}", "check the endocardium"
     ),
-    "roughness": Limits(
+    "roughness": PlausibleRange(
         0, 0.14, "signal change from pixel to pixel over the range, in {sequence}", "noisy image"
     ),
-    "gray_levels": Limits(
+    "gray_levels": PlausibleRange(
         16, np.inf, "different gray values inside the ventricle, in {sequence}", "coarse image"
     ),
 }

@@ -15,7 +15,7 @@ from myops.quantify.mass import known_spacing_mm, spacing_refusal
 from myops.reproduce import predict
 from myops.reproduce.cohort import TestCase
 from myops.reproduce.protocol import TESTED, TRAINED, Protocol
-from myops.reproduce.rows import Row, Table
+from myops.reproduce.rows import PaperTable, Row
 from myops.reproduce.table import CaseScore
 from myops.training.checkpoint import CHECKPOINT_NAME, learned_by
 from myops.training.config import TrainingConfig
@@ -44,7 +44,7 @@ class Reproduction:
     """
 
     name: str
-    table: Table
+    table: PaperTable
     protocol: Protocol
     output: Path
     data: Path | None = None

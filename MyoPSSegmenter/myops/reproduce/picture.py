@@ -14,7 +14,7 @@ from myops.io.atomic import write_bytes
 from myops.report.canvas import new_chart, png
 from myops.report.lettering import shortened
 from myops.reproduce.cohort import TestCase
-from myops.reproduce.rows import Table
+from myops.reproduce.rows import PaperTable
 from myops.structures import ASSESSABLE, STRUCTURES
 
 COLUMNS = 4
@@ -30,7 +30,7 @@ class Answers:
     labels: Mapping[str, np.ndarray]
 
 
-def draw(path: Path, table: Table, answers: Answers) -> Path:
+def draw(path: Path, table: PaperTable, answers: Answers) -> Path:
     """Draw the slice with the largest scar: the truth first, then every row, as PNG.
 
     Args:

@@ -59,7 +59,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """A paper's rows, in the order in which they are trained, and its claims.
 
     `outside` tells that the rows are also tested on patients of another kind than they learned.
@@ -78,7 +78,7 @@ NNUNET = "nnunet"
 NNUNET_CLAIM = "the cascade beats nnU-Net (not a claim of the paper)"
 
 # REFERENCE: the cascade paper, tables 1 (validation) and 2 (test).
-CASCADE = Table(
+CASCADE = PaperTable(
     title="ASSN + DAE + PRSN",
     source="the cascade paper, tables 1 and 2, MyoPS 2020 (45 patients)",
     rows=(
@@ -185,7 +185,7 @@ def _dssnet(name: str, settings: Mapping[str, str], published: Mapping[str, str]
 
 
 # The design is ours (Docs/explanation/dssnet.md); we do not have the paper's table of ablations.
-DSSNET = Table(
+DSSNET = PaperTable(
     title="DSS-Net-style network",
     source="doi 10.3390/jimaging12060269, MyoPS 2020; the second figure most likely the union",
     rows=(
@@ -235,7 +235,7 @@ def _robust(kind: str, level: str, settings: Mapping[str, str]) -> Row:
     )
 
 
-ROBUST = Table(
+ROBUST = PaperTable(
     title="Noise-robust training",
     source="the interactive system's pipeline (doi 10.1016/j.jocmr.2026.102720) has no such table",
     rows=(
@@ -269,7 +269,7 @@ ROBUST = Table(
 )
 
 # Its table is one of clicks: see `interactive`.
-INTERACTIVE = Table(
+INTERACTIVE = PaperTable(
     title="Interactive refinement",
     source="Moafi et al., doi 10.1016/j.jocmr.2026.102720",
     rows=(Row("refiner", "refiner", "refiner", settings={"start": "default"}),),
@@ -279,12 +279,12 @@ INTERACTIVE = Table(
 TABLES = {"cascade": CASCADE, "dssnet": DSSNET, "robust": ROBUST, "interactive": INTERACTIVE}
 
 
-def without_nnunet(table: Table) -> Table:
+def without_nnunet(table: PaperTable) -> PaperTable:
     """The table for a machine on which nnU-Net is not installed."""
     return choose_rows(table, [row.name for row in table.rows if row.stage != NNUNET])
 
 
-def choose_rows(table: Table, names: list[str]) -> Table:
+def choose_rows(table: PaperTable, names: list[str]) -> PaperTable:
     """Some rows of a table, with the rows they need and the claims that they can answer.
 
     Raises:

@@ -15,7 +15,7 @@ from myops.io.csv_files import csv_rows, csv_text
 from myops.io.number_text import DASH, plain
 from myops.io.text_files import read_text, write_text
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
-from myops.reproduce.rows import Claim, Table
+from myops.reproduce.rows import Claim, PaperTable
 from myops.study.statistics import concordance, paired_test
 
 MEASURES = ("dice", "hd_mm", "sensitivity", "specificity")
@@ -94,7 +94,7 @@ def per_patient(
 
 def write_table(
     path: Path,
-    table: Table,
+    table: PaperTable,
     scores: Sequence[CaseScore],
     head: Sequence[str],
     acute: Collection[str] = (),
@@ -129,7 +129,7 @@ def write_table(
     return path
 
 
-def table_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
+def table_lines(table: PaperTable, scores: Sequence[CaseScore]) -> list[str]:
     """Rows of a Markdown table, each measure as mean ± SD over the patients it is defined for."""
     lines = [
         "| method | structure | Dice (95 % interval) | HD, mm | sensitivity | specificity | "
@@ -161,7 +161,7 @@ def _cell(values: Sequence[float | None], measure: str) -> str:
     return text + (f", {missing} undefined" if missing else "")
 
 
-def claim_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
+def claim_lines(table: PaperTable, scores: Sequence[CaseScore]) -> list[str]:
     """What the paper says, and what these patients say: the mean paired difference, Wilcoxon.
 
     The interval tells how sure the difference of these trainings is for other patients; how much it
@@ -210,7 +210,7 @@ def _pairs(claim: Claim, scores: Sequence[CaseScore]) -> list[tuple[float, float
 
 
 def subgroup_lines(
-    table: Table, scores: Sequence[CaseScore], acute: Collection[str], structure: str = "scar"
+    table: PaperTable, scores: Sequence[CaseScore], acute: Collection[str], structure: str = "scar"
 ) -> list[str]:
     """Scar Dice of acute and of chronic patients; nothing where all are of one kind."""
     lines = ["| scar Dice | acute | chronic |", "|---|---|---|"]
@@ -229,7 +229,7 @@ def subgroup_lines(
     return lines if len(lines) > 2 else []
 
 
-def mass_lines(table: Table, scores: Sequence[CaseScore]) -> list[str]:
+def mass_lines(table: PaperTable, scores: Sequence[CaseScore]) -> list[str]:
     """Scar mass against the true one: median error with quartiles, CCC, paired test."""
     lines = [
         "| scar mass | median error, g (IQR) | bias, g | CCC (95 % interval) | Wilcoxon p |",

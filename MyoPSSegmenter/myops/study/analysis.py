@@ -19,8 +19,8 @@ import numpy as np
 from myops.study.reading import INTERACTIVE, TOTAL, Reading, Study, in_order
 from myops.study.results import (
     Analysis,
-    Column,
     GroupAgreement,
+    MassByCase,
     MethodTest,
     PairAgreement,
     Results,
@@ -100,7 +100,7 @@ def _intra_observer(own: Sequence[Reading], method: str) -> list[GroupAgreement]
 
 
 def _against_reference(own: Sequence[Reading], method: str) -> list[GroupAgreement]:
-    reference: Column = {r.case: r.reference_g for r in own if r.reference_g is not None}
+    reference: MassByCase = {r.case: r.reference_g for r in own if r.reference_g is not None}
     if not reference:
         return []
     groups = []
@@ -123,7 +123,7 @@ def _between_methods(readings: Sequence[Reading], first: str, second: str) -> Gr
 
 
 def _group(
-    kind: str, method: str, of: str, columns: Mapping[str, Column], cases: Sequence[str]
+    kind: str, method: str, of: str, columns: Mapping[str, MassByCase], cases: Sequence[str]
 ) -> GroupAgreement:
     table = [[column.get(case) for column in columns.values()] for case in cases]
     readings = np.array(table, np.float64).reshape(len(cases), len(columns))
@@ -140,7 +140,7 @@ def _group(
 
 
 def _pair(
-    first: str, second: str, columns: Mapping[str, Column], cases: Sequence[str]
+    first: str, second: str, columns: Mapping[str, MassByCase], cases: Sequence[str]
 ) -> PairAgreement:
     masses = {}
     for case in cases:
@@ -160,7 +160,7 @@ def _pair(
     )
 
 
-def _left_out(columns: Mapping[str, Column], cases: Sequence[str]) -> tuple[str, ...]:
+def _left_out(columns: Mapping[str, MassByCase], cases: Sequence[str]) -> tuple[str, ...]:
     words = []
     for case in cases:
         missing = [name for name, column in columns.items() if column.get(case) is None]
@@ -255,10 +255,10 @@ def _time(method: str, stage: str, seconds: Sequence[float | None]) -> Times:
     )
 
 
-def _first_sessions(own: Iterable[Reading]) -> dict[str, Column]:
+def _first_sessions(own: Iterable[Reading]) -> dict[str, MassByCase]:
     """Reader -> case -> mass of the reader's first session."""
     own = list(own)
-    columns: dict[str, Column] = {}
+    columns: dict[str, MassByCase] = {}
     for reader in _readers(own):
         mine = [r for r in own if r.reader == reader]
         first = min({r.session for r in mine}, key=natural)

@@ -26,7 +26,7 @@ WAYS = tuple(
 
 
 @dataclass(frozen=True)
-class Column:
+class NumberColumn:
     """The numbers of a column.
 
     Attributes:
@@ -56,7 +56,7 @@ class _Reading:
 
 
 def read_numbers(
-    columns: Sequence[Column], table: str, decimal: str | None = None
+    columns: Sequence[NumberColumn], table: str, decimal: str | None = None
 ) -> dict[str, Mapping[int, float]]:
     """Read the numbers of all columns of a table.
 
@@ -85,7 +85,7 @@ def is_number(text: str) -> bool:
     return any(_value(text, *way) is not None for way in WAYS)
 
 
-def _readings(column: Column, table: str) -> list[_Reading]:
+def _readings(column: NumberColumn, table: str) -> list[_Reading]:
     """The different numbers that the whole column may hold."""
     left = list(WAYS)
     for row, text in column.cells.items():
@@ -129,12 +129,12 @@ def _told(columns: Iterable[list[_Reading]]) -> set[str]:
     return {mark for only in marks if len(only) == 1 for mark in only}
 
 
-def _plausible(column: Column, readings: list[_Reading]) -> list[_Reading]:
+def _plausible(column: NumberColumn, readings: list[_Reading]) -> list[_Reading]:
     return [r for r in readings if column.thousands or not r.grouped]
 
 
 def _only(
-    column: Column, readings: list[_Reading], told: set[str], table: str
+    column: NumberColumn, readings: list[_Reading], told: set[str], table: str
 ) -> Mapping[int, float]:
     """The one reading of a column: by itself, or by the decimal mark of the other columns."""
     fitting = readings
@@ -158,7 +158,7 @@ def _only(
     )
 
 
-def _unreadable(column: Column, row: int, table: str) -> InputError:
+def _unreadable(column: NumberColumn, row: int, table: str) -> InputError:
     text = column.cells[row]
     for other, earlier in column.cells.items():
         if other == row or not is_number(text):

@@ -29,7 +29,7 @@ from myops.io.csv_files import csv_rows
 from myops.io.readable import readable
 from myops.io.text_files import read_text
 from myops.quantify.human_heart import doubt, doubt_of_many
-from myops.study.numbers import Column, is_number, no_number, read_numbers
+from myops.study.numbers import NumberColumn, is_number, no_number, read_numbers
 from myops.study.reading import NAMES, TOTAL, Reading, Study
 
 STAGE, OTHER_METHOD = "seconds_", "mass_g_"
@@ -158,7 +158,7 @@ def _numbers(table: str, rows: Rows, decimal: str | None) -> dict[str, Mapping[i
         time = name == "seconds" or _is_part(name, STAGE)
         score = name == "quality" and all(map(is_number, cells.values()))
         if mass or time or score:
-            columns.append(Column(name, cells, thousands=not mass))
+            columns.append(NumberColumn(name, cells, thousands=not mass))
     found = read_numbers(columns, table, decimal)
     for column in columns:
         for row, value in found[column.name].items():

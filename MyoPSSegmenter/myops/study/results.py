@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from myops.study.reading import Study
 from myops.study.statistics import BlandAltman, Estimate, PairedTest
 
-Column = Mapping[str, float | None]
+MassByCase = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from myops.weights.learned import by_patient
 if TYPE_CHECKING:
     from myops.training.finetune import FinetuneConfig
 
-Patient = list[LabeledCase]
+PatientCases = list[LabeledCase]
 
 
 def split_cases(
@@ -52,7 +52,9 @@ def split_cases(
     return [case for one in learned for case in one], [case for one in held_out for case in one]
 
 
-def _with_scar(order: Sequence[Patient], known: Collection[str]) -> tuple[Patient, Patient]:
+def _with_scar(
+    order: Sequence[PatientCases], known: Collection[str]
+) -> tuple[PatientCases, PatientCases]:
     """A patient with scar that is held out, and another one to learn from."""
     scarred = [one for one in order if any(scar(case.labels).any() for case in one)]
     if len(scarred) < 2:
@@ -71,8 +73,8 @@ def _with_scar(order: Sequence[Patient], known: Collection[str]) -> tuple[Patien
 
 
 def _tell(
-    learned: Sequence[Patient],
-    held_out: Sequence[Patient],
+    learned: Sequence[PatientCases],
+    held_out: Sequence[PatientCases],
     known: Collection[str],
     say: Callable[[str], None],
 ) -> None:
@@ -86,11 +88,11 @@ def _tell(
         say(f"not held out, since the model was trained on the same images: {_names(seen)}")
 
 
-def _is_known(patient: Patient, known: Collection[str]) -> bool:
+def _is_known(patient: PatientCases, known: Collection[str]) -> bool:
     return bool(_images(patient) & set(known))
 
 
-def _images(patient: Patient) -> frozenset[str]:
+def _images(patient: PatientCases) -> frozenset[str]:
     return frozenset[str]().union(*(case.image_checksums for case in patient))
 
 

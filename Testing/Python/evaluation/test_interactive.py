@@ -23,7 +23,7 @@ from myops.datasets import LabeledCase, case_loaders, find_cases
 from myops.errors import InputError
 from myops.evaluation import cohort
 from myops.evaluation.cohort import PatientResult, evaluate_cohort, evaluate_patient
-from myops.evaluation.interactive import GROWING, EvaluationConfig, Step
+from myops.evaluation.interactive import GROWING, EvaluationConfig, ScoredStep
 from myops.evaluation.summary import clicks_to_goal, mean_interval, summarize
 from myops.evaluation.tables import as_markdown, write_evaluation
 from myops.io.readable import readable
@@ -257,8 +257,8 @@ def test_free_rules_let_scar_into_the_blood_and_default_rules_do_not() -> None:
         assert result.runs[0].slices[1].steps[1].voxels == np.count_nonzero(allowed)
 
 
-def steps(*dice: float) -> list[Step]:
-    return [Step(k, value, None, 1, None) for k, value in enumerate(dice)]
+def steps(*dice: float) -> list[ScoredStep]:
+    return [ScoredStep(k, value, None, 1, None) for k, value in enumerate(dice)]
 
 
 def test_the_goal_is_reached_at_the_first_click_with_dice_0_80() -> None:

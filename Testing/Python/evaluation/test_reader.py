@@ -14,8 +14,8 @@ from myops.training.data.simulated_clicks import (
     MVO,
     NORMAL,
     SCAR,
+    ClickSimulation,
     ReaderConfig,
-    Reading,
     prompt_batch,
     spoil,
     structure_of,
@@ -78,7 +78,9 @@ def test_putting_a_mask_into_a_class_map_moves_only_its_own_voxels():
 def test_no_scar_is_corrected_without_an_lge():
     truth = np.full((16, 16), SCAR, np.uint8)
     chosen = {
-        Reading(truth, truth, np.array([1.0, 0.0, 0.0]), ReaderConfig(), RNG(seed)).structure
+        ClickSimulation(
+            truth, truth, np.array([1.0, 0.0, 0.0]), ReaderConfig(), RNG(seed)
+        ).structure
         for seed in range(60)
     }
     assert chosen <= {STRUCTURES.index("myocardium"), STRUCTURES.index("blood_pool")}
@@ -90,7 +92,7 @@ def test_a_reading_starts_from_the_automatic_mask_when_told():
     automatic = np.full((16, 16), NORMAL, np.uint8)
     automatic[4:8, 4:12] = SCAR
     config = ReaderConfig(empty_share=0, spoiled_share=0, box_share=0, mistake_share=0)
-    reading = Reading(truth, automatic, np.ones(3), config, RNG(0))
+    reading = ClickSimulation(truth, automatic, np.ones(3), config, RNG(0))
     reading.begin(STRUCTURES.index("scar"), automatic == SCAR)
     reading.click()
     x, y, sign = reading.points[0]
@@ -107,7 +109,7 @@ def test_newest_points_come_last_and_padding_first():
     for count in (1, 2):
         truth = np.full((16, 16), NORMAL, np.uint8)
         truth[2:6, 2:6], truth[9:14, 9:14] = SCAR, SCAR
-        reading = Reading(truth, truth, np.ones(3), ReaderConfig(box_share=0), RNG(0))
+        reading = ClickSimulation(truth, truth, np.ones(3), ReaderConfig(box_share=0), RNG(0))
         reading.points = [(float(k), 0.0, 1) for k in range(count)]
         readings.append(reading)
     batch = prompt_batch(readings, torch.device("cpu"))

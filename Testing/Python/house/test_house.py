@@ -59,6 +59,15 @@ def test_nothing_in_the_library_unpickles_by_hand(source: Path) -> None:
     assert imported_names(source).isdisjoint({"pickle", "cloudpickle", "dill", "joblib"})
 
 
+def test_no_two_classes_share_a_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for source in sorted(MODULE.rglob("*.py")):
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(str(source.relative_to(MODULE)))
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
 def test_every_folder_of_the_library_with_scripts_is_a_package() -> None:
     folders = {path.parent for path in SOURCES}
     assert [f for f in folders if not (f / "__init__.py").is_file()] == []

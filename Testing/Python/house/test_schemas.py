@@ -14,7 +14,7 @@ from disc_refiner import DiscRefiner
 
 from myops.output.results import write_results
 from myops.quantify.measure import measure
-from myops.quantify.regional.orientation import Click, Landmarks
+from myops.quantify.regional.orientation import Landmark, Landmarks
 from myops.quantify.thresholds.methods import ConventionalSettings
 from myops.refine.record import from_record, to_record
 from myops.refine.session import Session
@@ -23,7 +23,7 @@ from myops.worklist.casefile import CaseFile, write_case_file
 from myops.worklist.timing import ClickRecord
 
 # Where the right ventricle meets the circle heart.
-CLICKED = Landmarks(Click(1, 41, 32), apex="first")
+CLICKED = Landmarks(Landmark(1, 41, 32), apex="first")
 SCHEMAS = Path(__file__).parents[3] / "Docs" / "reference" / "schemas"
 
 

@@ -160,7 +160,7 @@ def test_slices_add_up_to_the_whole(heart):
 @FEW
 @given(hearts(), st.floats(0, 360), st.booleans())
 def test_segments_add_up_to_the_whole_wherever_the_insertion_is(heart, angle, apex_last):
-    from myops.quantify.regional.orientation import Click, Landmarks
+    from myops.quantify.regional.orientation import Landmark, Landmarks
 
     case, segmentation = heart.case()
     held = np.flatnonzero(regions.lv_region(segmentation.labels).any(axis=(1, 2)))
@@ -168,7 +168,7 @@ def test_segments_add_up_to_the_whole_wherever_the_insertion_is(heart, angle, ap
         return
     turn, radius = np.radians(angle), 11.4
     clicks = [
-        Click(
+        Landmark(
             int(held[0]), 11.5 - radius * np.sin(turn + more), 11.5 + radius * np.cos(turn + more)
         )
         for more in (0.0, 2.0)

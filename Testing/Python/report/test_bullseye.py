@@ -6,7 +6,7 @@ from matplotlib.image import imread
 from ring_heart import BOTH, RingHeart, Sector
 
 from myops.quantify.regional.analysis import regional
-from myops.quantify.regional.orientation import Click, Landmarks
+from myops.quantify.regional.orientation import Landmark, Landmarks
 from myops.report.bullseye import NOT_ASSESSED_COLOR, bullseye, segment_place
 from myops.report.slice_plot import slice_plot
 
@@ -117,7 +117,7 @@ def test_slices_run_from_the_base_whatever_the_order_of_the_stack():
         np.ascontiguousarray(labels[::-1]),
         heart.without_directions(),
         BOTH,
-        landmarks=Landmarks(Click(heart.slices - 1 - click[0], *click[1:])),
+        landmarks=Landmarks(Landmark(heart.slices - 1 - click[0], *click[1:])),
     )
     reversed_stack = orange(pixels(slice_plot(found)))
     assert reversed_stack[:middle].sum() > 10 * reversed_stack[middle:].sum()

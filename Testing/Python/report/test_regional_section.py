@@ -10,7 +10,7 @@ from circle_report import WHEN, words
 from matplotlib.image import imread
 
 from myops.quantify.measure import measure
-from myops.quantify.regional.orientation import Click, Landmarks
+from myops.quantify.regional.orientation import Landmark, Landmarks
 from myops.report.compose import make_content
 from myops.report.html import render_report
 from myops.report.panels import make_tiles
@@ -48,7 +48,7 @@ def test_without_directions_the_insertion_is_asked_for_beside_a_slice_with_ruler
 
 def test_a_clicked_insertion_gives_three_bull_s_eyes_and_17_rows():
     # Scar lies at 90-150 degrees, the RV to the left; 20 pixels up from the center is its border.
-    content = content_of(apex="last", anterior_insertion=Click(2, 28.0, 48.0))
+    content = content_of(apex="last", anterior_insertion=Landmark(2, 28.0, 48.0))
     assert len(blocks(content, "pictures")[0].items) == 3
     table = blocks(content, "table")[0]
     assert [row[0] for row in table.rows] == [str(number) for number in range(1, 18)]

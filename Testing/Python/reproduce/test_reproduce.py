@@ -25,7 +25,7 @@ from myops.cli import cli
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.evaluation.cohort import PatientResult
-from myops.evaluation.interactive import Run, Step
+from myops.evaluation.interactive import Run, ScoredStep
 from myops.evaluation.metrics import Agreement, compare
 from myops.labels import MYOPS, lv_region
 from myops.phantom.files import write_cohort
@@ -47,8 +47,8 @@ from myops.reproduce.rows import (
     NNUNET,
     TABLES,
     Claim,
+    PaperTable,
     Row,
-    Table,
     choose_rows,
     without_nnunet,
 )
@@ -186,13 +186,13 @@ def test_the_mean_of_a_patient_is_over_seeds_and_leaves_undefined_ones_out():
     assert found == {"patient 0": pytest.approx(0.5), "patient 1": 0.9, "patient 2": None}
 
 
-def small_table(lower: bool = False) -> Table:
+def small_table(lower: bool = False) -> PaperTable:
     rows = (
         Row("A", "prsn", measures=("scar",), published={"scar": "0.64"}),
         Row("B", "prsn", measures=("scar",)),
     )
     measure = "hd_mm" if lower else "dice"
-    return Table("t", "s", rows, (Claim("A beats B", "A", "B", "scar", measure, lower),))
+    return PaperTable("t", "s", rows, (Claim("A beats B", "A", "B", "scar", measure, lower),))
 
 
 def test_a_row_shows_mean_and_sample_deviation_of_its_patients_and_counts_the_undefined():
@@ -495,7 +495,7 @@ def test_a_folder_with_tables_of_another_origin_is_refused(counted, tmp_path):
 
 
 PRSN = Row("PRSN", "prsn", "tissue", region="ASSN", measures=("scar",))
-WITH_REGION = Table("t", "s", (Row("ASSN", "assn", measures=("lv_region",)), PRSN), ())
+WITH_REGION = PaperTable("t", "s", (Row("ASSN", "assn", measures=("lv_region",)), PRSN), ())
 
 
 def with_region(folder: Path) -> Reproduction:
@@ -663,7 +663,7 @@ def test_scar_masses_are_compared_with_the_true_ones_by_hand():
         labels.reshape(-1)[:voxels] = MYOPS["scar"]
         one = LabeledCase("myops", f"p{k}", {"lge": image}, labels, np.ones(2, bool), frozenset())
         tests.append(one)
-        step = Step(3, 0.5, None, 1, error_g)
+        step = ScoredStep(3, 0.5, None, 1, error_g)
         results.append(
             PatientResult("myops", one.name, voxels, 50.0, (Run("m", "automatic", (), (step,)),))
         )

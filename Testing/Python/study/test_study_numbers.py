@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from myops.errors import InputError
-from myops.study.numbers import Column, is_number, read_numbers
+from myops.study.numbers import NumberColumn, is_number, read_numbers
 from myops.study.readings import read_table
 
 
 def numbers(decimal=None, **columns: list[str]) -> dict[str, list[float]]:
     """Columns called "mass" have no thousands."""
     made = [
-        Column(name, dict(enumerate(cells, start=2)), thousands=name != "mass")
+        NumberColumn(name, dict(enumerate(cells, start=2)), thousands=name != "mass")
         for name, cells in columns.items()
     ]
     found = read_numbers(made, "t.csv", decimal)

@@ -48,7 +48,7 @@ Ask = Literal["anterior_insertion", "inferior_insertion", "apex"]
 
 
 @dataclass(frozen=True)
-class Click:
+class Landmark:
     """A place in a slice of the Case's grid: z index, and pixels from the first pixel's center."""
 
     slice_index: int
@@ -66,8 +66,8 @@ class Landmarks:
         apex: which slice of the Case's stack is the apical one.
     """
 
-    anterior_insertion: Click | None = None
-    inferior_insertion: Click | None = None
+    anterior_insertion: Landmark | None = None
+    inferior_insertion: Landmark | None = None
     apex: Literal["first", "last"] | None = None
 
 
@@ -300,7 +300,7 @@ def _lies_as_in_a_chest(middle_deg: float, geometry: Geometry) -> bool:
 
 
 def _click_deg(
-    click: Click, labels: np.ndarray, centers: np.ndarray, spacing_mm: tuple[float, float, float]
+    click: Landmark, labels: np.ndarray, centers: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> float:
     center = centers[click.slice_index]
     away = np.hypot(

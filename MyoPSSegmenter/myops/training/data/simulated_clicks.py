@@ -91,7 +91,7 @@ def _disc(shape: tuple[int, ...], center: tuple[int, int], radius: float) -> np.
     return disc
 
 
-class Reading:
+class ClickSimulation:
     """One simulated reader at one slice: what he wants, what he sees, what he has said."""
 
     def __init__(
@@ -180,7 +180,7 @@ class Reading:
         self.classes = with_structure(self.classes, mask, self.structure)
 
 
-def prompt_batch(readings: list[Reading], device: torch.device) -> PromptBatch:
+def prompt_batch(readings: list[ClickSimulation], device: torch.device) -> PromptBatch:
     """The prompts of all readings as tensors; missing points are padded in front."""
     count = max(1, max(len(reading.points) for reading in readings))
     points = np.zeros((len(readings), count, 2), np.float32)
@@ -206,7 +206,7 @@ def _soft(planes: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(planes.astype(np.float32)).to(device)
 
 
-def _boxes(readings: list[Reading], device: torch.device) -> Tensor | None:
+def _boxes(readings: list[ClickSimulation], device: torch.device) -> Tensor | None:
     """Boxes where at least one reading has one: SAM takes them for all or none of a batch.
 
     A reading without a box gets the whole square, which says nothing.

@@ -34,8 +34,8 @@ from myops.training.data.simulated_clicks import (
     MVO,
     NORMAL,
     SCAR,
+    ClickSimulation,
     ReaderConfig,
-    Reading,
     prompt_batch,
     structure_of,
 )
@@ -166,7 +166,9 @@ class Dialogue:
         self.clicks, self.config = clicks, config
         arrays = [batch[name].cpu().numpy() for name in ("truth", "automatic", "present")]
         self.readings = [
-            Reading(truth[0], automatic[0], present, habits, np.random.default_rng((seed, k)))
+            ClickSimulation(
+                truth[0], automatic[0], present, habits, np.random.default_rng((seed, k))
+            )
             for k, (truth, automatic, present) in enumerate(zip(*arrays, strict=True))
         ]
         targets = np.stack([reading.target for reading in self.readings])[:, None]

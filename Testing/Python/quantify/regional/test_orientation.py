@@ -6,7 +6,7 @@ from myops.errors import InputError
 from myops.geometry.grid import Geometry
 from myops.quantify.regional.insertion import find_septum
 from myops.quantify.regional.orientation import (
-    Click,
+    Landmark,
     Landmarks,
     Orientation,
     Question,
@@ -118,14 +118,14 @@ def test_a_contact_that_is_a_whole_segment_wrong_is_asked_about(right_deg):
     question = oriented(heart.labels(), heart.geometry())
     assert isinstance(question, Question) and question.ask == "anterior_insertion"
     assert "a septum spans about 120" in question.reason
-    click = Landmarks(Click(*heart.insertion_click()))
+    click = Landmarks(Landmark(*heart.insertion_click()))
     told = oriented(heart.labels(), heart.geometry(), click)
     assert told.anterior_deg == pytest.approx(heart.anterior_deg, abs=2)
     assert not any("across the septum" in words for words in told.warnings)
 
 
 def test_clicks_that_are_too_near_to_each_other_are_doubted():
-    clicks = [Click(*HEART.insertion_click(angle)) for angle in (0.0, 40.0, 120.0)]
+    clicks = [Landmark(*HEART.insertion_click(angle)) for angle in (0.0, 40.0, 120.0)]
     near = oriented(HEART.labels(), HEART.geometry(), Landmarks(clicks[0], clicks[1]))
     assert any("clicked insertions are 40 degrees apart" in words for words in near.warnings)
     right = oriented(HEART.labels(), HEART.geometry(), Landmarks(clicks[0], clicks[2]))
@@ -209,7 +209,7 @@ def test_a_mirrored_picture_whose_header_does_not_say_so_is_asked_about():
 
 def test_a_click_settles_a_mirrored_picture_and_says_what_is_wrong():
     heart = RingHeart(mirrored=True, anterior_deg=60.0)
-    landmarks = Landmarks(Click(*heart.insertion_click()))
+    landmarks = Landmarks(Landmark(*heart.insertion_click()))
     found = oriented(heart.labels(), heart.geometry(), landmarks)
     assert found.anterior_deg == pytest.approx(60, abs=0.5)
     assert found.septum_turn == -1
@@ -225,7 +225,7 @@ def test_without_directions_the_anterior_insertion_is_asked_for():
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_click_and_the_right_ventricle_need_no_directions(mirrored):
     heart = RingHeart(mirrored=mirrored, anterior_deg=200.0)
-    landmarks = Landmarks(Click(*heart.insertion_click()))
+    landmarks = Landmarks(Landmark(*heart.insertion_click()))
     found = oriented(heart.labels(), heart.without_directions(), landmarks)
     assert found.anterior_deg == pytest.approx(200, abs=0.5)
     assert found.septum_turn == (-1 if mirrored else 1)
@@ -235,17 +235,19 @@ def test_a_click_and_the_right_ventricle_need_no_directions(mirrored):
 
 def test_a_click_and_directions_need_no_right_ventricle():
     heart = RingHeart(septum=False)
-    found = oriented(heart.labels(), heart.geometry(), Landmarks(Click(*heart.insertion_click())))
+    found = oriented(
+        heart.labels(), heart.geometry(), Landmarks(Landmark(*heart.insertion_click()))
+    )
     assert (found.septum_turn, found.septum_deg) == (1, None)
 
 
 def test_without_right_ventricle_and_directions_a_second_click_is_asked_for():
     heart = RingHeart(septum=False, mirrored=True, anterior_deg=60.0)
-    first = Click(*heart.insertion_click())
+    first = Landmark(*heart.insertion_click())
     question = oriented(heart.labels(), heart.without_directions(), Landmarks(first))
     assert isinstance(question, Question)
     assert question.ask == "inferior_insertion"
-    both = Landmarks(first, Click(*heart.insertion_click(which_deg=120.0)))
+    both = Landmarks(first, Landmark(*heart.insertion_click(which_deg=120.0)))
     found = oriented(heart.labels(), heart.without_directions(), both)
     assert isinstance(found, Orientation)
     assert found.septum_turn == -1
@@ -254,18 +256,20 @@ def test_without_right_ventricle_and_directions_a_second_click_is_asked_for():
 
 def test_a_click_is_an_angle_in_millimeters():
     heart = RingHeart(spacing_mm=(0.8, 1.6, 8.0), anterior_deg=150.0)
-    found = oriented(heart.labels(), heart.geometry(), Landmarks(Click(*heart.insertion_click())))
+    found = oriented(
+        heart.labels(), heart.geometry(), Landmarks(Landmark(*heart.insertion_click()))
+    )
     assert found.anterior_deg == pytest.approx(150, abs=0.5)
 
 
 @pytest.mark.parametrize(
     ("click", "message"),
     [
-        (Click(99, 55.0, 55.0), "click inside the image"),
-        (Click(2, -3.0, 55.0), "click inside the image"),
-        (Click(2, float("nan"), 55.0), "click inside the image"),
-        (Click(0, 55.0, 30.0), "slice with left ventricle"),
-        (Click(2, 54.0, 54.0), "click where the RV wall meets the LV"),
+        (Landmark(99, 55.0, 55.0), "click inside the image"),
+        (Landmark(2, -3.0, 55.0), "click inside the image"),
+        (Landmark(2, float("nan"), 55.0), "click inside the image"),
+        (Landmark(0, 55.0, 30.0), "slice with left ventricle"),
+        (Landmark(2, 54.0, 54.0), "click where the RV wall meets the LV"),
     ],
 )
 def test_a_click_that_gives_no_direction_is_refused(click, message):
@@ -276,6 +280,6 @@ def test_a_click_that_gives_no_direction_is_refused(click, message):
 
 
 def test_an_inferior_click_alone_is_refused():
-    landmarks = Landmarks(inferior_insertion=Click(*HEART.insertion_click(120.0)))
+    landmarks = Landmarks(inferior_insertion=Landmark(*HEART.insertion_click(120.0)))
     with pytest.raises(InputError, match="give the anterior insertion too"):
         oriented(HEART.labels(), HEART.geometry(), landmarks)

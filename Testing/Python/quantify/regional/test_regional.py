@@ -14,7 +14,7 @@ from myops.phantom.heart import sample_heart
 from myops.phantom.patient import PhantomConfig
 from myops.quantify.regional import tables as regional_tables
 from myops.quantify.regional.analysis import regional
-from myops.quantify.regional.orientation import Click, Landmarks
+from myops.quantify.regional.orientation import Landmark, Landmarks
 from myops.quantify.tables import COLUMNS
 
 # Depth below which half of a ring's area lies is not half of its wall: between radii 2 and 3 the
@@ -124,7 +124,7 @@ def test_apex_first_and_mirrored_without_directions_need_one_click_only(mirrored
     assert asked.ask == "anterior_insertion"
     assert asked.segments == ()
     index, row, column = heart.insertion_click()
-    click = Click(heart.slices - 1 - index, row, column)
+    click = Landmark(heart.slices - 1 - index, row, column)
     found = regional(labels, heart.without_directions(), BOTH, landmarks=Landmarks(click))
     assert scar_percent(found) == pytest.approx(scar_percent(straight), abs=2.5)
     assert found.slices[0].level == "apex"
@@ -255,7 +255,7 @@ def test_any_label_map_keeps_the_rules(seed):
     noise = rng.choice(values, labels.shape)
     labels = np.where(rng.random(labels.shape) < (0.2 if seed < 6 else 1.0), noise, labels)
     labels[rng.random(len(labels)) < 0.3] = 0
-    click = Landmarks(Click(*heart.insertion_click()), Click(*heart.insertion_click(120.0)))
+    click = Landmarks(Landmark(*heart.insertion_click()), Landmark(*heart.insertion_click(120.0)))
     known = click if np.isin(labels[2], (200, 500)).any() else None
     found = regional(labels, heart.geometry(), BOTH, landmarks=known)
     scar = np.isin(labels, (2221, 2222)).sum()
@@ -315,7 +315,7 @@ def test_one_phantom_heart_upright_and_turned_has_the_same_segments(phantom, see
     labels, geometry = stored(phantom(seed, TURNED))
     index = next(k for k, one in enumerate(found.slices) if one.level == "mid")
     place = turned_insertion(seed, found.orientation.anterior_deg, labels, index)
-    again = regional(labels, geometry, BOTH, landmarks=Landmarks(Click(index, *place)))
+    again = regional(labels, geometry, BOTH, landmarks=Landmarks(Landmark(index, *place)))
     straight, turned = scar_percent(found)[:16], scar_percent(again)[:16]
     assert straight.max() > 30
     assert turned == pytest.approx(straight, abs=5)

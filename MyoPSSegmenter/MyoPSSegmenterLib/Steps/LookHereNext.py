@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from MyoPSSegmenterLib.Steps.SessionEditor import SessionEditor
 
 
-class Guidance:
+class LookHereNext:
     """Names one place after the other, until something changes.
 
     Attributes:
