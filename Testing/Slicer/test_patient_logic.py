@@ -67,7 +67,7 @@ def test_nothing_chosen_says_what_is_missing(patient: SimpleNamespace) -> None:
     assert patient.logic.case is None
     assert patient.logic.problem is None
     assert patient.logic.ready() == "Choose an LGE or a bSSFP volume."
-    assert patient.logic.findings() == []
+    assert patient.logic.imageChecks() == []
     assert patient.logic.referenceNode is None
 
 
@@ -180,7 +180,7 @@ def test_volumes_that_make_no_case_are_a_sentence_and_no_error(
         expected = "Choose an LGE or a bSSFP"
     assert patient.logic.case is None
     assert expected in patient.logic.ready()
-    assert patient.logic.findings() == []
+    assert patient.logic.imageChecks() == []
 
 
 def test_a_transform_that_bends_is_a_problem_until_it_is_gone(
@@ -253,11 +253,11 @@ def test_a_scene_that_is_opened_brings_its_patient_back(
         assert (patient.logic.case.images[key] == image).all()
 
 
-def test_sequences_on_each_other_have_no_findings(
+def test_sequences_on_each_other_raise_no_check(
     patient: SimpleNamespace, phantomFolder: Path
 ) -> None:
     patient.logic.loadFolder(phantomFolder)
-    assert [f for f in patient.logic.findings() if f.kind == "grid"] == []
+    assert [f for f in patient.logic.imageChecks() if f.kind == "grid"] == []
 
 
 def test_a_shifted_sequence_is_found_aligned_and_put_back(
@@ -275,7 +275,7 @@ def test_a_shifted_sequence_is_found_aligned_and_put_back(
         toRas.SetElement(row, 3, toRas.GetElement(row, 3) + shift[row])
     node.SetIJKToRASMatrix(toRas)
 
-    found = [f for f in patient.logic.findings() if f.kind == "misalignment"]
+    found = [f for f in patient.logic.imageChecks() if f.kind == "misalignment"]
     assert [f.sequence for f in found] == ["t2"]
     assert found[0].resolvable
     # `myops info` says the same of the same images.
@@ -287,10 +287,10 @@ def test_a_shifted_sequence_is_found_aligned_and_put_back(
     # Slices of this phantom lie up to 3 mm beside each other by themselves.
     assert np.linalg.norm(back - start) < 3.0
     assert node.GetParentTransformNode().GetName() == "T2 alignment"
-    kinds = [f.kind for f in patient.logic.findings() if f.sequence == "t2"]
+    kinds = [f.kind for f in patient.logic.imageChecks() if f.sequence == "t2"]
     assert "aligned" in kinds and "misalignment" not in kinds
 
-    aligned = next(f for f in patient.logic.findings() if f.kind == "aligned")
+    aligned = next(f for f in patient.logic.imageChecks() if f.kind == "aligned")
     patient.logic.revert(aligned)
     assert node.GetParentTransformNode() is None
     assert scene.GetNumberOfNodesByClass("vtkMRMLLinearTransformNode") == 0
@@ -349,15 +349,15 @@ def test_another_grid_is_told_and_resampled_on_request(
     lge, t2 = volume(scene, 1), volume(scene, 2, (8, 60, 50), "wide")
     patient.logic.setVolumes(lge=lge, t2=t2)
     case = patient.logic.case
-    found = next(f for f in patient.logic.findings() if f.kind == "grid")
+    found = next(f for f in patient.logic.imageChecks() if f.kind == "grid")
     assert found.resolvable and not found.isWarning
     patient.logic.resolve(found)
     copy = patient.logic.volumes["t2"]
     assert copy is not t2 and copy.GetName() == "wide on the LGE grid"
     assert imageFromVolume(copy).GetSize() == imageFromVolume(lge).GetSize()
     assert (patient.logic.case.images["t2"] == case.images["t2"]).all()
-    done = next(f for f in patient.logic.findings() if f.kind == "resampled")
-    assert "grid" not in [f.kind for f in patient.logic.findings()]
+    done = next(f for f in patient.logic.imageChecks() if f.kind == "resampled")
+    assert "grid" not in [f.kind for f in patient.logic.imageChecks()]
     patient.logic.revert(done)
     assert patient.logic.volumes["t2"] is t2
     assert not scene.IsNodePresent(copy)
@@ -366,7 +366,7 @@ def test_another_grid_is_told_and_resampled_on_request(
 def test_a_smaller_field_is_told_and_not_resampled(patient: SimpleNamespace, scene: Any) -> None:
     lge, t2 = volume(scene, 1), volume(scene, 2, (3, 40, 36))
     patient.logic.setVolumes(lge=lge, t2=t2)
-    found = {f.kind: f for f in patient.logic.findings()}
+    found = {f.kind: f for f in patient.logic.imageChecks()}
     assert "none of 3 of its 6 slices" in found["overlap"].text
     assert found["overlap"].text.startswith("T2 covers 50 % of LGE")
     assert not found["grid"].resolvable
@@ -375,7 +375,7 @@ def test_a_smaller_field_is_told_and_not_resampled(patient: SimpleNamespace, sce
 def test_an_unknown_spacing_is_told(patient: SimpleNamespace, scene: Any) -> None:
     image = sitk.GetImageFromArray(np.random.default_rng(0).normal(300, 50, (6, 40, 40)))
     patient.logic.setVolumes(lge=volumeFromImage(scene, image, "bare"))
-    kinds = [f.kind for f in patient.logic.findings()]
+    kinds = [f.kind for f in patient.logic.imageChecks()]
     assert kinds == ["spacing"]
     assert patient.logic.ready() is None
 

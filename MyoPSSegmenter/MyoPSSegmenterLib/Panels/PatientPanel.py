@@ -17,7 +17,7 @@ COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""
 
 
 class PatientPanel(Panel):
-    """Selectors, folder, sample patient, swapping, and findings with their remedies."""
+    """Selectors, folder, sample patient, swapping, and checks with their remedies."""
 
     def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
@@ -50,7 +50,7 @@ class PatientPanel(Panel):
         offer(self.ui.swapButton, reason, self.ui.swapButton.whatsThis)
         reason = None if volumes else _("Waits for a patient: load a folder, or choose volumes.")
         offer(self.ui.layoutButton, reason, self.ui.layoutButton.whatsThis)
-        self._showFindings()
+        self._showChecks()
 
     def parametersChanged(self) -> None:
         """The user chose a volume: a volume chosen twice changes places with the other one."""
@@ -180,31 +180,31 @@ class PatientPanel(Panel):
         finally:
             self._filling = False
 
-    def _showFindings(self, **_values: object) -> None:
-        """One row per finding, with a button where the module can help or take its help back."""
+    def _showChecks(self, **_values: object) -> None:
+        """One row per check, with a button where the module can help or take its help back."""
         patient = self.logic.patient
-        findings, problem = patient.findings(), patient.problem
-        state = (findings, problem, len(patient.volumes))
+        checks, problem = patient.imageChecks(), patient.problem
+        state = (checks, problem, len(patient.volumes))
         if state == self._shown:
             return
         self._shown = state
         self._clearRows()
         if problem:
             self._addRow(problem, "attention")
-        for finding in findings:
-            self._addFinding(finding)
-        if not findings and not problem and len(patient.volumes) > 1:
+        for check in checks:
+            self._addCheck(check)
+        if not checks and not problem and len(patient.volumes) > 1:
             self._addRow(_("The sequences lie on top of each other."), "good")
 
-    def _addFinding(self, finding: Any) -> None:
-        mood = "attention" if finding.isWarning else "plain"
-        if finding.resolvable:
-            title = _("Align") if finding.kind == "misalignment" else _("Resample")
-            self._addRow(finding.text, mood, title, lambda: self.logic.patient.resolve(finding))
-        elif finding.undoable:
-            self._addRow(finding.text, mood, _("Undo"), lambda: self.logic.patient.revert(finding))
+    def _addCheck(self, check: Any) -> None:
+        mood = "attention" if check.isWarning else "plain"
+        if check.resolvable:
+            title = _("Align") if check.kind == "misalignment" else _("Resample")
+            self._addRow(check.text, mood, title, lambda: self.logic.patient.resolve(check))
+        elif check.undoable:
+            self._addRow(check.text, mood, _("Undo"), lambda: self.logic.patient.revert(check))
         else:
-            self._addRow(finding.text, mood)
+            self._addRow(check.text, mood)
 
     def _addRow(self, text: str, mood: str, title: str = "", action: Any = None) -> None:
         row = qt.QWidget()

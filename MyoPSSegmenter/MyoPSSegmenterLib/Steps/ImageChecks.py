@@ -18,7 +18,7 @@ FULL_COVER_PERCENT = 100.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class ImageCheck:
     """One thing about one sequence.
 
     Attributes:
@@ -42,7 +42,7 @@ class Finding:
         return self.kind not in ("aligned", "grid", "resampled")
 
 
-def findingsOfCase(case: Case) -> list[Finding]:
+def checksOfCase(case: Case) -> list[ImageCheck]:
     """Compare the sequences' grids and positions; takes some 30 ms.
 
     Args:
@@ -51,9 +51,9 @@ def findingsOfCase(case: Case) -> list[Finding]:
     Returns:
         What differs between the sequences, and what the library warns of, worst first.
     """
-    found: list[Finding] = []
+    found: list[ImageCheck] = []
     if not case.spacing_known:
-        found.append(Finding(case.reference, "spacing", _spacingText(case)))
+        found.append(ImageCheck(case.reference, "spacing", _spacingText(case)))
     described = describe(case)["sequences"]
     for sequence in case.sequences:
         if sequence != case.reference:
@@ -62,20 +62,20 @@ def findingsOfCase(case: Case) -> list[Finding]:
     known = tuple(text for text in (case.spacing_reason, " grid") if text)
     for warning in case.warnings:
         if not any(part in warning for part in known):
-            found.append(Finding(warning.split(":")[0], "image", titled(warning)))
+            found.append(ImageCheck(warning.split(":")[0], "image", titled(warning)))
     return found
 
 
-def alignedFinding(sequence: str, movedMm: float) -> Finding:
+def alignedCheck(sequence: str, movedMm: float) -> ImageCheck:
     """That a sequence was moved onto the reference."""
     text = f"{SEQUENCE_TITLES[sequence]} was moved by {movedMm:.1f} mm onto the reference."
-    return Finding(sequence, "aligned", text, undoable=True)
+    return ImageCheck(sequence, "aligned", text, undoable=True)
 
 
-def resampledFinding(sequence: str) -> Finding:
+def resampledCheck(sequence: str) -> ImageCheck:
     """That a copy of a sequence on the reference's grid is used."""
     text = f"{SEQUENCE_TITLES[sequence]} is a copy resampled to the grid of the reference."
-    return Finding(sequence, "resampled", text, undoable=True)
+    return ImageCheck(sequence, "resampled", text, undoable=True)
 
 
 def shiftedMm(described: Mapping[str, Any]) -> float:
@@ -86,7 +86,7 @@ def shiftedMm(described: Mapping[str, Any]) -> float:
     return 0.0 if described["shift_mm"] is None else float(np.hypot(*described["shift_mm"]))
 
 
-def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list[Finding]:
+def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list[ImageCheck]:
     title, reference = SEQUENCE_TITLES[sequence], SEQUENCE_TITLES[case.reference]
     found = []
     shift = shiftedMm(described)
@@ -95,24 +95,24 @@ def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list
             f"{title} seems to lie about {shift:.0f} mm beside {reference}: the patient may have "
             "moved or breathed differently."
         )
-        found.append(Finding(sequence, "misalignment", text, resolvable=True))
+        found.append(ImageCheck(sequence, "misalignment", text, resolvable=True))
     tilt = described["tilt_degrees"]
     if tilt > TILT_HINT_DEGREES:
         text = (
             f"The slices of {title} are tilted by {tilt:.0f} degrees against those of {reference}: "
             "both must be short-axis stacks."
         )
-        found.append(Finding(sequence, "tilt", text))
+        found.append(ImageCheck(sequence, "tilt", text))
     offset = described["slice_offset_mm"]
     if case.spacing_known and offset > SLICE_OFFSET_HINT_SHARE * case.geometry.spacing_mm[2]:
         text = (
             f"Slices of {title} lie up to {offset:.1f} mm from those of {reference}: values "
             "between them are interpolated."
         )
-        found.append(Finding(sequence, "slices", text))
+        found.append(ImageCheck(sequence, "slices", text))
     covered = described["covered_percent"]
     if covered < FULL_COVER_PERCENT:
-        found.append(Finding(sequence, "overlap", _overlapText(case, sequence, covered)))
+        found.append(ImageCheck(sequence, "overlap", _overlapText(case, sequence, covered)))
     if not described["same_grid"]:
         text = (
             f"{title} has another grid than {reference}; it is resampled by its position in the "
@@ -120,7 +120,7 @@ def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list
         )
         # Outside its field a resampled volume would hold values that nobody measured.
         whole = covered >= FULL_COVER_PERCENT
-        found.append(Finding(sequence, "grid", text, resolvable=whole))
+        found.append(ImageCheck(sequence, "grid", text, resolvable=whole))
     return found
 
 

@@ -22,10 +22,10 @@ from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.SceneBridge import caseFromVolumes, removeNode, volumeFromImage
 from MyoPSSegmenterLib.Scene.VolumeFingerprint import fingerprintOf
 from MyoPSSegmenterLib.Steps.ImageChecks import (
-    Finding,
-    alignedFinding,
-    findingsOfCase,
-    resampledFinding,
+    ImageCheck,
+    alignedCheck,
+    checksOfCase,
+    resampledCheck,
     titled,
 )
 
@@ -62,7 +62,7 @@ class PatientLogic:
         self._loaded: list[slicer.vtkMRMLNode] = []
         self._case: Case | None = None
         self._problem: str | None = None
-        self._findings: list[Finding] | None = None
+        self._checks: list[ImageCheck] | None = None
         self._built: object = None
         self._told: object = self._fingerprint()
         self._touched = self._removing = False
@@ -157,31 +157,31 @@ class PatientLogic:
         if nodes != self.volumes:
             self._choose(nodes)
 
-    def findings(self) -> list[Finding]:
+    def imageChecks(self) -> list[ImageCheck]:
         """What differs between the sequences and what was done about it; empty without a case."""
         case = self.case
         if case is None:
             return []
-        if self._findings is None:
-            self._findings = self._adjustments() + findingsOfCase(case)
+        if self._checks is None:
+            self._checks = self._adjustments() + checksOfCase(case)
             problems = () if self.files is None else self.files.problems
-            self._findings += [Finding("", "files", text) for text in problems]
-        return list(self._findings)
+            self._checks += [ImageCheck("", "files", text) for text in problems]
+        return list(self._checks)
 
-    def resolve(self, finding: Finding) -> Task | None:
-        """Do what can be done about a finding: move the sequence, or bring it on the grid."""
-        if finding.kind == "misalignment":
-            return self.align(finding.sequence)
-        if finding.kind == "grid":
-            self.resample(finding.sequence)
+    def resolve(self, check: ImageCheck) -> Task | None:
+        """Do what can be done about a check: move the sequence, or bring it on the grid."""
+        if check.kind == "misalignment":
+            return self.align(check.sequence)
+        if check.kind == "grid":
+            self.resample(check.sequence)
         return None
 
-    def revert(self, finding: Finding) -> None:
+    def revert(self, check: ImageCheck) -> None:
         """Take back what `resolve` did."""
-        if finding.kind == "aligned":
-            self.unalign(finding.sequence)
-        if finding.kind == "resampled":
-            self.unresample(finding.sequence)
+        if check.kind == "aligned":
+            self.unalign(check.sequence)
+        if check.kind == "resampled":
+            self.unresample(check.sequence)
 
     def align(self, sequence: str) -> Task | None:
         """Look in the background for the in-plane shift that lays a sequence on the reference.
@@ -257,7 +257,7 @@ class PatientLogic:
         now = self._fingerprint()
         if now == self._built:
             return
-        self._built, self._case, self._problem, self._findings = now, None, None, None
+        self._built, self._case, self._problem, self._checks = now, None, None, None
         if len(set(self.volumes.values())) < len(self.volumes):
             self._problem = "One volume is chosen as two sequences: choose another one."
         elif self.referenceNode is not None:
@@ -352,15 +352,15 @@ class PatientLogic:
             self._changed()
         self._events.message(titled(alignment.note))
 
-    def _adjustments(self) -> list[Finding]:
+    def _adjustments(self) -> list[ImageCheck]:
         """What was done to the volumes here, so that it can be taken back."""
         found = []
         for key, node in self.volumes.items():
             moved = alignedByMm(node)
             if moved is not None:
-                found.append(alignedFinding(key, moved))
+                found.append(alignedCheck(key, moved))
             if self._original(key) is not None:
-                found.append(resampledFinding(key))
+                found.append(resampledCheck(key))
         return found
 
     def _original(self, sequence: str) -> slicer.vtkMRMLScalarVolumeNode | None:
