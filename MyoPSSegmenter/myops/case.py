@@ -266,7 +266,7 @@ def _on_known_places(
                 f"origin 0) and {_size(sizes[0])} voxels where {other} has {_size(sizes[1])}; "
                 "export it again with its geometry, or leave it out"
             )
-        # The doubts about the spacing of what is laid on another grid are no longer its own.
+        # The warnings about the spacing of what is laid on another grid are no longer its own.
         placed[key] = _like(images[key], images[reference])
         warnings.append(
             f"{empty}: the header holds no geometry: taken to lie on {other} voxel by voxel, as "
@@ -276,7 +276,7 @@ def _on_known_places(
 
 
 def _like(image: sitk.Image, grid: sitk.Image) -> sitk.Image:
-    """A copy of an image on the grid of another of its size, with that one's doubts."""
+    """A copy of an image on the grid of another of its size, with that one's warnings."""
     copy = without_notes(image)
     copy.CopyInformation(grid)
     add_notes(copy, stored_notes(grid))

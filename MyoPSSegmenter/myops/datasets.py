@@ -53,7 +53,7 @@ class LabeledCase:
         labels: uint16 MyoPS values (z, y, x) on the grid of `reference_image`, as in the file.
         labeled: bool (z,), slices that the expert has drawn; only they can be compared.
         structures: what the labels tell apart, names of `refine.prompts.STRUCTURES`.
-        warnings: doubts about where the labels lie, a sentence each.
+        warnings: about where the labels lie, a sentence each.
     """
 
     dataset: str
@@ -278,11 +278,11 @@ def _labeled(
     empty = np.zeros((1, 1, 1), np.uint16)
     case = LabeledCase(dataset, name, images, empty, np.ones(1, bool), structures)
     labels, warnings = _on_image(read_label_file(truth, convention), case)
-    doubts = anatomy_warnings(_slices_first(labels, case), truth.name)
-    if doubts:
+    label_warnings = anatomy_warnings(_slices_first(labels, case), truth.name)
+    if label_warnings:
         raise InputError(
             f"{dataset} {name}: expected labels whose blood pool lies inside the wall, found "
-            f"another convention than {convention} ({doubts[0]}); name the right one"
+            f"another convention than {convention} ({label_warnings[0]}); name the right one"
         )
     drawn = np.ones(len(labels), bool)
     return replace(case, labels=labels, labeled=drawn, warnings=warnings)

@@ -444,12 +444,14 @@ def test_a_t2_that_shows_a_part_of_the_heart_gives_no_total_in_panel_and_tables(
 
 def test_a_heart_that_no_human_has_is_told_in_the_panel(bench):
     bench.measure()
-    assert not any("human" in words for words in bench.quantify.doubts)
+    assert not any("human" in words for words in bench.quantify.qualityWarnings)
     labels = bench.correction.labels.copy()
     labels[labels == 200] = 2221
     bench.correction.accept(labels)
     bench.measure()
-    (words,) = (words for words in bench.quantify.doubts if "Unlike a human heart" in words)
+    (words,) = (
+        words for words in bench.quantify.qualityWarnings if "Unlike a human heart" in words
+    )
     assert "(expected at most 60)" in words
 
 

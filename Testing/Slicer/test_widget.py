@@ -553,7 +553,7 @@ def test_tables_and_plots_show_the_nodes_of_the_measurements(segmented: Any) -> 
         chart = getattr(segmented.ui, view).mrmlPlotViewNode().GetPlotChartNode()
         assert chart.GetNumberOfPlotSeriesNodes() > 1
     # Nothing is stale; the heart finder's right ventricle may be doubted.
-    assert segmented.ui.staleLabel.text == "\n".join(quantify.doubts)
+    assert segmented.ui.staleLabel.text == "\n".join(quantify.qualityWarnings)
     assert "being updated" not in segmented.ui.staleLabel.text
 
 

@@ -64,7 +64,7 @@ class QuantifyPanel(Panel):
         elif quantify.stale:
             self.ui.staleLabel.text = _("Methods, segments and plots are being updated…")
         else:
-            self.ui.staleLabel.text = "\n".join(quantify.doubts)
+            self.ui.staleLabel.text = "\n".join(quantify.qualityWarnings)
         self.ui.staleLabel.visible = bool(self.ui.staleLabel.text)
         self._offerMethods()
         automatic = _("The remote region is automatic: show it, and drag its point.")

@@ -17,7 +17,7 @@ import numpy as np
 from myops.coverage import Hidden, hidden_tissues, reasons_of_heart
 from myops.errors import InputError
 from myops.labels import myocardium
-from myops.quantify.human_heart import is_doubt
+from myops.quantify.human_heart import is_heart_warning
 from myops.quantify.label_map import assessed_or_labeled
 from myops.quantify.mass import TissueMass, spacing_refusal, tissue_masses
 from myops.quantify.thresholds.methods import ConventionalSettings, rule_title
@@ -107,12 +107,12 @@ class QuantifyLogic:
         return self._stale
 
     @property
-    def doubts(self) -> tuple[str, ...]:
+    def qualityWarnings(self) -> tuple[str, ...]:
         """What makes the numbers doubtful: no human heart's, or segments laid out badly."""
         if self.measurements is None:
             return ()
         regional = self.measurements.regional
-        hearts = tuple(words for words in self.measurements.warnings if is_doubt(words))
+        hearts = tuple(words for words in self.measurements.warnings if is_heart_warning(words))
         return hearts + (regional.warnings if regional is not None else ())
 
     @property

@@ -37,7 +37,7 @@ from myops.errors import Cancelled
 from myops.geometry.masks import grow_in_plane
 from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
 from myops.networks.device import inference_precision, precision_now
-from myops.quantify.plausibility import doubts
+from myops.quantify.plausibility import plausibility_warnings
 from myops.segmentation import Segmentation
 from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES, channel
 from myops.structures import ASSESSABLE, NETWORK_TISSUES, SHOWN_BY, assessed_by
@@ -155,7 +155,7 @@ def segment(
         assessed=known,
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
-        warnings=_warnings(case, run.config) + doubts(case, labels, lv),
+        warnings=_warnings(case, run.config) + plausibility_warnings(case, labels, lv),
         machine={
             "precision": " and ".join(sorted(run.precisions)),
             "device": str(models.device),

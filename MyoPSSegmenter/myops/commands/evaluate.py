@@ -70,8 +70,8 @@ def masks(
         click.echo(f"Warning: {warning}", err=True)
     if output is not None:
         # Only where there are any: otherwise the file holds nothing but regions.
-        doubts = {"warnings": list(pair.warnings)} if pair.warnings else {}
-        write_json(output, {**regions, **doubts})
+        warnings = {"warnings": list(pair.warnings)} if pair.warnings else {}
+        write_json(output, {**regions, **warnings})
 
 
 @evaluate.command()

@@ -35,7 +35,7 @@ class Stack:
     Attributes:
         places: slices along the normal, each with its phases in order of time.
         problem: why they make no volume; "" if they do.
-        notes: doubts about the geometry.
+        notes: warnings about the geometry.
         times: "inversion" or "echo" where each slice was taken at several of these times.
     """
 

@@ -25,7 +25,7 @@ from myops.evaluation.interactive import (
     Run,
     correct_patient,
 )
-from myops.quantify.human_heart import doubt_of_labels
+from myops.quantify.human_heart import warning_of_labels
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, known_spacing_mm
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
@@ -114,7 +114,7 @@ def evaluate_patient(
         int(np.count_nonzero(truth)),
         _mass_g(case, regions.myocardium(truth_labels)),
     )
-    doubt = doubt_of_labels(truth_labels, known_spacing_mm(case))
+    warning = warning_of_labels(truth_labels, known_spacing_mm(case))
     missing = _missing(config.structure, labeled)
     if missing:
         return found(note=missing)
@@ -124,11 +124,11 @@ def evaluate_patient(
             corrector.set_case(case, segmentation)
     except InputError as error:
         patient = _patient(case, truth, drawn, config, None)
-        words = "; ".join(filter(None, (str(error), doubt)))
+        words = "; ".join(filter(None, (str(error), warning)))
         return found(correct_patient(patient, config, dict.fromkeys(correctors)), words)
     patient = _patient(case, truth, drawn, config, segmentation)
     return found(
-        correct_patient(patient, config, correctors), doubt, _weights(segmentation, correctors)
+        correct_patient(patient, config, correctors), warning, _weights(segmentation, correctors)
     )
 
 

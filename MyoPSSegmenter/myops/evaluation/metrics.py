@@ -23,7 +23,7 @@ from myops.geometry.grid import ML_PER_MM3, Geometry
 from myops.geometry.masks import bounding_box
 from myops.label_maps import anatomy_warnings, on_grid, read_label_file
 from myops.labels import DEFAULT_CONVENTION, lv_region
-from myops.quantify.human_heart import doubt_of_labels
+from myops.quantify.human_heart import warning_of_labels
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, UNKNOWN_SPACING
 from myops.structures import COMPARED, STRUCTURES
 
@@ -139,7 +139,7 @@ class LabelPair:
         prediction, truth: uint16 (z, y, x), MyoPS values.
         geometry: their grid.
         spacing_reason: why its spacing is not known: then there are no mm, mL and g; "" if it is.
-        doubts: about where the labels lie and what they mean, a sentence each.
+        label_warnings: about where the labels lie and what they mean, a sentence each.
         names: of the two files.
     """
 
@@ -147,7 +147,7 @@ class LabelPair:
     truth: np.ndarray
     geometry: Geometry
     spacing_reason: str
-    doubts: tuple[str, ...]
+    label_warnings: tuple[str, ...]
     names: tuple[str, str]
 
     @property
@@ -166,11 +166,11 @@ class LabelPair:
         original = canonical_grid(self.geometry)
         spacing_mm = None if self.spacing_reason else original.canonical_geometry.spacing_mm
         found = [f"mm, mL and g are {self.no_spacing}"] if self.spacing_reason else []
-        found += self.doubts
+        found += self.label_warnings
         for name, stored in zip(self.names, (self.prediction, self.truth)):
             labels = to_canonical(stored, original)
             found += anatomy_warnings(labels, name)
-            words = doubt_of_labels(labels, spacing_mm)
+            words = warning_of_labels(labels, spacing_mm)
             found += [f"{name}: {words}"] if words else []
         return tuple(found)
 
@@ -202,9 +202,9 @@ def read_pair(
     truth = read_label_file(truth_path, truth_convention or convention)
     prediction = read_label_file(prediction_path, convention)
     placed = not truth.geometry.is_unset
-    labels, doubts = on_grid(prediction, truth.geometry, placed, "truth")
+    labels, warnings = on_grid(prediction, truth.geometry, placed, "truth")
     names = (prediction.name, truth.name)
-    return LabelPair(labels, truth.labels, truth.geometry, truth.spacing_reason, doubts, names)
+    return LabelPair(labels, truth.labels, truth.geometry, truth.spacing_reason, warnings, names)
 
 
 def compare_masks(

@@ -241,7 +241,7 @@ def _patient(name: str, folder: Path, sources: Sequence[Source], study: str = ""
         if len(whole) > 1:
             problems.append(_choice(sequence, whole, best))
     chosen = list(sequences.values())
-    problems += [words for sequence, one in sequences.items() for words in _doubts(sequence, one)]
+    problems += [words for sequence, one in sequences.items() for words in _warnings(sequence, one)]
     if sequences.keys().isdisjoint(GRID_SEQUENCES):
         problems.append(
             "No LGE and no bSSFP image was recognized by its name: choose them from the list."
@@ -283,7 +283,7 @@ def _choice(sequence: str, candidates: Sequence[Source], best: Sequence[Source])
     return f"Several {_title(sequence)} images ({names}): choose the right one from the list."
 
 
-def _doubts(sequence: str, source: Source) -> list[str]:
+def _warnings(sequence: str, source: Source) -> list[str]:
     phases = phases_of_source(source)
     if phases < 2:
         return []

@@ -69,26 +69,26 @@ FEWEST_SLICES = 4
 CLOSE_SLICES_MM = 4.0
 
 
-def is_doubt(warning: str) -> bool:
-    """Whether a sentence among other warnings is one of `doubt`."""
+def is_heart_warning(warning: str) -> bool:
+    """Whether a sentence among other warnings is one of `heart_warning`."""
     return PREFIX in warning
 
 
-def doubt_of_many(doubts: Mapping[str, str], count: int) -> str:
+def warning_of_many(warnings: Mapping[str, str], count: int) -> str:
     """One sentence for many readings: how many are doubted, and the first of them; or "".
 
     Args:
-        doubts: where a reading comes from, to its `doubt`; empty ones are passed over.
+        warnings: where a reading comes from, to its `heart_warning`; empty ones are passed over.
         count: of all readings.
     """
-    found = {place: words for place, words in doubts.items() if words}
+    found = {place: words for place, words in warnings.items() if words}
     if not found:
         return ""
     place, words = next(iter(found.items()))
     return f"{len(found)} of {count} readings are doubtful, first {place}: {words}"
 
 
-def doubt(numbers: Mapping[str, float | None]) -> str:
+def heart_warning(numbers: Mapping[str, float | None]) -> str:
     """One sentence that names every number outside its limits and the likely causes; or "".
 
     Args:
@@ -111,14 +111,14 @@ def doubt(numbers: Mapping[str, float | None]) -> str:
     )
 
 
-def doubt_of_labels(labels: np.ndarray, spacing_mm: tuple[float, float, float] | None) -> str:
-    """`doubt` of a label map; "" where it holds no LV.
+def warning_of_labels(labels: np.ndarray, spacing_mm: tuple[float, float, float] | None) -> str:
+    """`heart_warning` of a label map; "" where it holds no LV.
 
     Args:
         labels: uint16 (z, y, x), MyoPS values, z along the stack.
         spacing_mm: (x, y, z); None when unknown, which leaves the shares to be checked.
     """
-    return doubt(heart_numbers(labels, spacing_mm))
+    return heart_warning(heart_numbers(labels, spacing_mm))
 
 
 def heart_numbers(

@@ -1,4 +1,4 @@
-"""Segmentation -> Measurements: every number of the report, with its rule and its doubts."""
+"""Segmentation -> Measurements: every number of the report, with its rule and its warnings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from myops import labels as regions
 from myops.case import images_sha256
 from myops.coverage import hidden_slices, hidden_tissues
 from myops.io.checksum import array_sha256
-from myops.quantify.human_heart import doubt_of_labels
+from myops.quantify.human_heart import warning_of_labels
 from myops.quantify.mass import TissueMass, dice, known_spacing_mm
 from myops.quantify.measurements import Measurements, SliceMeasurement, ThresholdedScar
 from myops.quantify.papillary import COUNTED_NOTE, with_papillary_muscles
@@ -233,7 +233,7 @@ def _warnings(
         found.append(f"Volumes and masses are {scale.no_spacing}.")
     labels = segmentation.labels
     found += skipped_slices(regions.lv_region(labels))
-    found += filter(None, [doubt_of_labels(weighed, known_spacing_mm(case))])
+    found += filter(None, [warning_of_labels(weighed, known_spacing_mm(case))])
     found += [
         f"{STRUCTURES[name].title}: {scale.lacking[name].partition(': ')[2]}."
         for name in ASSESSABLE
@@ -244,12 +244,12 @@ def _warnings(
             "No scar was found. FWHM assumes that there is scar: without one, "
             "what it marks is the brightest healthy myocardium."
         )
-    rules_by_doubt: dict[str, dict[str, None]] = {}
+    rules_by_warning: dict[str, dict[str, None]] = {}
     for result in results.values():
-        doubts = (result.invalid,) if result.invalid else result.warnings
-        for doubt in doubts:
-            rules_by_doubt.setdefault(doubt, {})[RULES[result.rule].title] = None
-    found += [f"{'; '.join(rules)}: {doubt}." for doubt, rules in rules_by_doubt.items()]
+        warnings = (result.invalid,) if result.invalid else result.warnings
+        for warning in warnings:
+            rules_by_warning.setdefault(warning, {})[RULES[result.rule].title] = None
+    found += [f"{'; '.join(rules)}: {warning}." for warning, rules in rules_by_warning.items()]
     return tuple(dict.fromkeys(found))
 
 

@@ -83,7 +83,7 @@ class Measurements:
         fwhm: the two rules of the report by name, such as "fwhm_half_of_maximum_volume"; empty with
             `fwhm_reason` when there is no LGE image.
         mean_uncertainty: mean voxel uncertainty inside the myocardium, 0..1; None without one.
-        warnings: doubts about the case, the segmentation and the numbers.
+        warnings: about the case, the segmentation and the numbers.
         conventional: the other conventional rules that were asked for, such as "sd5_volume".
         quality: image quality of the LGE; None without one.
         regional: segments, transmurality, endocardial surface and salvage.

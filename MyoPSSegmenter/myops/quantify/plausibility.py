@@ -79,7 +79,7 @@ LIMITS = {
 OF_SEQUENCES = {"contrast": ("bssfp", "lge"), "roughness": None, "gray_levels": None}
 
 
-def doubts(case: Case, labels: np.ndarray, lv: np.ndarray) -> tuple[str, ...]:
+def plausibility_warnings(case: Case, labels: np.ndarray, lv: np.ndarray) -> tuple[str, ...]:
     """Sentences for the user, one for each measure outside its limits.
 
     Args:
@@ -111,9 +111,9 @@ def doubts(case: Case, labels: np.ndarray, lv: np.ndarray) -> tuple[str, ...]:
 def plausibility(case: Case, labels: np.ndarray, lv: np.ndarray) -> dict[tuple[str, str], float]:
     """Every measure by (name, sequence); the sequence is "" for measures of the outline.
 
-    Args and units as in `doubts` and `LIMITS`. A stack of one slice has no measure of neighbors,
-    a sequence that hardly covers the ventricle has none of its own, and without a known spacing
-    there are none in mm and mL.
+    Args and units as in `plausibility_warnings` and `LIMITS`. A stack of one slice has no measure
+    of neighbors, a sequence that hardly covers the ventricle has none of its own, and without a
+    known spacing there are none in mm and mL.
     """
     region = regions.lv_region(labels)
     box = bounding_box(region, BOX_MARGIN)

@@ -120,7 +120,7 @@ class Content:
         status: whether a reader corrected the result; follows the research-use line.
         summary: the result in one sentence.
         cards: the main numbers.
-        warnings: doubts, one sentence each.
+        warnings: one sentence each.
         first: the pictures that stand before the first table.
         sections: everything else, in order.
         footer: on every page.

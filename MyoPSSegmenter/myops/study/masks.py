@@ -10,11 +10,11 @@ from myops.errors import InputError
 from myops.geometry.canonical import canonical_grid, to_canonical
 from myops.label_maps import read_label_file, read_values
 from myops.labels import DEFAULT_CONVENTION, scar
-from myops.quantify.human_heart import doubt_of_labels
+from myops.quantify.human_heart import warning_of_labels
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 
 
-def doubt_of_file(path: str | Path, convention: str = "") -> str:
+def warning_of_file(path: str | Path, convention: str = "") -> str:
     """Why the label map in a file is no human heart; "" for a scar mask, which is no heart's.
 
     Raises:
@@ -25,7 +25,7 @@ def doubt_of_file(path: str | Path, convention: str = "") -> str:
         return ""
     original = canonical_grid(geometry)
     labels = to_canonical(read_label_file(path, convention or DEFAULT_CONVENTION).labels, original)
-    return doubt_of_labels(labels, original.canonical_geometry.spacing_mm)
+    return warning_of_labels(labels, original.canonical_geometry.spacing_mm)
 
 
 def scar_mass_g(path: str | Path, convention: str = "") -> float:

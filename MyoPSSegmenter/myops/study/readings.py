@@ -28,7 +28,7 @@ from myops.errors import InputError
 from myops.io.csv_files import csv_rows
 from myops.io.readable import readable
 from myops.io.text_files import read_text
-from myops.quantify.human_heart import doubt, doubt_of_many
+from myops.quantify.human_heart import heart_warning, warning_of_many
 from myops.study.numbers import NumberColumn, is_number, no_number, read_numbers
 from myops.study.reading import NAMES, TOTAL, Reading, Study
 
@@ -77,12 +77,12 @@ def read_table(path: str | Path) -> Study:
     # Where commas part the cells, a comma in a number is hardly a decimal mark.
     numbers = _numbers(path.name, rows, "." if delimiter == "," else None)
     readings: list[Reading] = []
-    doubts: dict[str, str] = {}
+    warned: dict[str, str] = {}
     for number, cells in rows:
         values = {column: known[number] for column, known in numbers.items() if number in known}
         row = _Row(cells, values, f"{path.name}, row {number}", path.parent)
         own = row.readings()
-        doubts[row.place] = row.doubt(own[0].mass_g)
+        warned[row.place] = row.warning(own[0].mass_g)
         readings += own
     used = {*KNOWN, *WORK_LIST, ""}
     unused = [n for n in header if n not in used and not n.startswith((STAGE, OTHER_METHOD))]
@@ -91,7 +91,7 @@ def read_table(path: str | Path) -> Study:
             None,
             [
                 f"columns not used: {', '.join(unused)}" if unused else "",
-                doubt_of_many(doubts, len(rows)),
+                warning_of_many(warned, len(rows)),
             ],
         )
     )
@@ -213,16 +213,16 @@ class _Row:
         others = [name for name in self.cells if _is_part(name, OTHER_METHOD)]
         return [own, *(self._other(own, name) for name in others if mass_g is not None)]
 
-    def doubt(self, mass_g: float | None) -> str:
+    def warning(self, mass_g: float | None) -> str:
         """Why the row's numbers, or its label map, are none of a human heart; or ""."""
         mask = self.cells.get("mask", "")
         if mask:
-            from myops.study.masks import doubt_of_file
+            from myops.study.masks import warning_of_file
 
-            return doubt_of_file(self.folder / mask, self.cells.get("convention", ""))
+            return warning_of_file(self.folder / mask, self.cells.get("convention", ""))
         lv_g = self.numbers.get("lv_mass_g")
         share = 100 * mass_g / lv_g if mass_g is not None and lv_g else None
-        return doubt({"scar_g": mass_g, "lv_mass_g": lv_g, "scar_percent": share})
+        return heart_warning({"scar_g": mass_g, "lv_mass_g": lv_g, "scar_percent": share})
 
     def _other(self, own: Reading, column: str) -> Reading:
         """Another method's reading: the same case and session, measured without time."""

@@ -24,7 +24,7 @@ from typing import Any
 from myops.errors import InputError
 from myops.io.json_fields import amount, text
 from myops.io.text_files import read_json
-from myops.quantify.human_heart import doubt, doubt_of_many, is_doubt
+from myops.quantify.human_heart import heart_warning, is_heart_warning, warning_of_many
 from myops.study.reading import INTERACTIVE, Reading, Study
 from myops.study.readings import read_table
 from myops.worklist.casefile import CASE_FILE, CaseFile, read_case_file
@@ -65,10 +65,10 @@ def read_sessions(folder: str | Path) -> Study:
         quality = _quality(case)
         for place, values in case.items():
             readings += _readings(place, values, records.get(place), times[place], quality)
-    hearts = {str(p.relative_to(folder)): _heart_doubt(v) for p, v in measured.items()}
-    doubtful = doubt_of_many(hearts, len(hearts))
-    doubts = (*_doubts(records, measured), *_time_doubts(times))
-    warnings = (*doubts, *([doubtful] if doubtful else ()))
+    hearts = {str(p.relative_to(folder)): _heart_warning(v) for p, v in measured.items()}
+    doubtful = warning_of_many(hearts, len(hearts))
+    found = (*_session_warnings(records, measured), *_time_warnings(times))
+    warnings = (*found, *([doubtful] if doubtful else ()))
     return Study(tuple(readings), folder.name, warnings=warnings)
 
 
@@ -77,12 +77,12 @@ class _Times:
     """Seconds of a session and of its stages; None where they are not known.
 
     Attributes:
-        doubt: the step that took longer than the clock says; None if none did.
+        too_long: the step that took longer than the clock says; None if none did.
     """
 
     total: float | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
-    doubt: int | None = None
+    too_long: int | None = None
 
 
 def _readings(
@@ -112,7 +112,7 @@ def _readings(
     return [replace(readings[0], seconds=times.total, stages=times.stages), *readings[1:]]
 
 
-def _doubts(
+def _session_warnings(
     records: Mapping[Path, CaseFile], measured: Mapping[Path, Mapping[str, Any]]
 ) -> tuple[str, ...]:
     """Readings of the work list without measurements, or with those of an earlier mask."""
@@ -132,10 +132,10 @@ def _doubts(
     return tuple(words + ", ".join(names) for words, names in sentences.items() if names)
 
 
-def _heart_doubt(measured: Mapping[str, Any]) -> str:
+def _heart_warning(measured: Mapping[str, Any]) -> str:
     """What the measurement said about a heart that no human has, or what its scar mass says."""
-    told = (str(words) for words in measured.get("warnings") or () if is_doubt(str(words)))
-    return next(told, "") or doubt({"scar_g": _grams(measured["tissues"]["scar"])})
+    told = (str(words) for words in measured.get("warnings") or () if is_heart_warning(str(words)))
+    return next(told, "") or heart_warning({"scar_g": _grams(measured["tissues"]["scar"])})
 
 
 def _differ(found: CaseFile, measured: Mapping[str, Any]) -> bool:
@@ -202,11 +202,11 @@ def _times(path: Path) -> _Times:
     return _Times(total, stages, overlapping_step(times, seconds))
 
 
-def _time_doubts(times: Mapping[Path, _Times]) -> tuple[str, ...]:
+def _time_warnings(times: Mapping[Path, _Times]) -> tuple[str, ...]:
     names = [
-        f"{'/'.join(place.parts[-3:])} (step {found.doubt})"
+        f"{'/'.join(place.parts[-3:])} (step {found.too_long})"
         for place, found in times.items()
-        if found.doubt is not None
+        if found.too_long is not None
     ]
     if not names:
         return ()

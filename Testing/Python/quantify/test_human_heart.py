@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from myops.cli import cli
 from myops.datasets import find_cases
 from myops.phantom.patient import generate_patient
-from myops.quantify.human_heart import LIMITS, doubt, doubt_of_labels, heart_numbers
+from myops.quantify.human_heart import LIMITS, heart_numbers, heart_warning, warning_of_labels
 from myops.quantify.measure import measure
 
 SPACING_MM = (1.5, 1.5, 10.0)
@@ -38,7 +38,7 @@ def test_the_numbers_of_rings_are_those_of_the_formulas():
     assert found["wall_mm"] == pytest.approx(7 * 1.5, rel=0.02)
     assert found["lv_length_mm"] == 70
     assert found["scar_percent"] == 0
-    assert doubt_of_labels(heart(), SPACING_MM) == ""
+    assert warning_of_labels(heart(), SPACING_MM) == ""
 
 
 def test_an_uneven_pixel_counts_with_both_its_sides():
@@ -58,40 +58,40 @@ def test_an_uneven_pixel_counts_with_both_its_sides():
     ],
 )
 def test_a_lost_spacing_and_other_units_are_named_in_one_sentence(spacing_mm, words):
-    sentence = doubt_of_labels(heart(), spacing_mm)
+    sentence = warning_of_labels(heart(), spacing_mm)
     assert all(part in sentence for part in words), sentence
     assert sentence.count("Unlike a human heart") == 1
 
 
 def test_every_limit_is_told_on_both_sides():
     for name, limits in LIMITS.items():
-        assert doubt({name: limits.low}) == doubt({name: limits.high}) == ""
-        above = doubt({name: limits.high * 1.01})
+        assert heart_warning({name: limits.low}) == heart_warning({name: limits.high}) == ""
+        above = heart_warning({name: limits.high * 1.01})
         assert f"expected at most {limits.high:g}" in above and limits.above[0] in above
         if limits.low:
-            below = doubt({name: limits.low * 0.99})
+            below = heart_warning({name: limits.low * 0.99})
             assert f"expected at least {limits.low:g}" in below and limits.below[0] in below
-    assert doubt({}) == doubt({"lv_mass_g": None}) == ""
+    assert heart_warning({}) == heart_warning({"lv_mass_g": None}) == ""
 
 
 @pytest.mark.parametrize("slices", [1, 2, 3, 5])
 @pytest.mark.parametrize("empty", [0, 1])
-def test_single_slices_and_parts_of_a_stack_raise_no_doubt(slices, empty):
-    assert doubt_of_labels(heart(slices + 2 * empty, empty), (1.5, 1.5, 8.0)) == ""
+def test_single_slices_and_parts_of_a_stack_raise_no_warning(slices, empty):
+    assert warning_of_labels(heart(slices + 2 * empty, empty), (1.5, 1.5, 8.0)) == ""
 
 
 def test_a_stack_that_ends_within_the_ventricle_may_be_short_but_not_thin():
     whole_image_is_heart = heart(9, 0)
-    assert doubt_of_labels(whole_image_is_heart, (1.5, 1.5, 5.0)) == ""
-    assert "LV length 9 mm" in doubt_of_labels(whole_image_is_heart, (1.5, 1.5, 1.0))
-    assert "LV length 2 mm" in doubt_of_labels(heart(2, 0), (1.5, 1.5, 1.0))
+    assert warning_of_labels(whole_image_is_heart, (1.5, 1.5, 5.0)) == ""
+    assert "LV length 9 mm" in warning_of_labels(whole_image_is_heart, (1.5, 1.5, 1.0))
+    assert "LV length 2 mm" in warning_of_labels(heart(2, 0), (1.5, 1.5, 1.0))
     # A 3D image of 1.5 mm slices that shows half of the ventricle.
-    assert doubt_of_labels(heart(30, 0), (1.5, 1.5, 1.5)) == ""
+    assert warning_of_labels(heart(30, 0), (1.5, 1.5, 1.5)) == ""
 
 
 def test_half_a_stack_in_every_slice_twice_is_too_long_or_too_heavy():
     twice = np.repeat(heart(11, 1), 2, axis=0)
-    assert "slices are there twice" in doubt_of_labels(twice, SPACING_MM)
+    assert "slices are there twice" in warning_of_labels(twice, SPACING_MM)
 
 
 def test_more_than_60_percent_of_scar_is_told_but_not_of_a_single_slice():
@@ -99,24 +99,24 @@ def test_more_than_60_percent_of_scar_is_told_but_not_of_a_single_slice():
     wall = np.flatnonzero(labels.ravel() == 200)
     labels.ravel()[wall[: int(0.61 * wall.size)]] = 2221
     for spacing_mm in (SPACING_MM, None):
-        assert "scar 61 % of the LV (expected at most 60)" in doubt_of_labels(labels, spacing_mm)
-    assert doubt_of_labels(labels[2:3], SPACING_MM) == ""
+        assert "scar 61 % of the LV (expected at most 60)" in warning_of_labels(labels, spacing_mm)
+    assert warning_of_labels(labels[2:3], SPACING_MM) == ""
     labels.ravel()[wall[: int(0.02 * wall.size)]] = 200
-    assert doubt_of_labels(labels, SPACING_MM) == ""
+    assert warning_of_labels(labels, SPACING_MM) == ""
 
 
 def test_an_empty_map_a_scar_mask_and_an_unknown_spacing_are_not_checked():
     assert heart_numbers(np.zeros((3, 8, 8), np.uint16), SPACING_MM) == {}
     scar = np.zeros((9, 8, 8), np.uint16)
     scar[2:7, 2:5, 2:5] = 2221
-    assert doubt_of_labels(scar, SPACING_MM) == ""
-    assert doubt_of_labels(heart(), None) == ""
+    assert warning_of_labels(scar, SPACING_MM) == ""
+    assert warning_of_labels(heart(), None) == ""
 
 
 def test_phantoms_pass_silently():
     for seed in range(12):
         patient = generate_patient(seed)
-        assert doubt_of_labels(patient.labels, patient.spacing_mm) == "", seed
+        assert warning_of_labels(patient.labels, patient.spacing_mm) == "", seed
 
 
 def test_real_hearts_pass_silently(real_hearts):
@@ -125,7 +125,7 @@ def test_real_hearts_pass_silently(real_hearts):
         if labeled.dataset in ("emidec", "acdc", "sunnybrook"):
             case = labeled.to_case()
             labels, _ = labeled.truth_for(case)
-            assert doubt_of_labels(labels, case.geometry.spacing_mm) == "", labeled.name
+            assert warning_of_labels(labels, case.geometry.spacing_mm) == "", labeled.name
             names.append(labeled.name)
     assert names
 

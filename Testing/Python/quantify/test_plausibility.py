@@ -13,7 +13,7 @@ from myops.case import case_from_images
 from myops.errors import InputError
 from myops.labels import MYOPS
 from myops.phantom.patient import PhantomConfig, generate_patient
-from myops.quantify.plausibility import LIMITS, doubts, plausibility
+from myops.quantify.plausibility import LIMITS, plausibility, plausibility_warnings
 from myops.weights.files import load_models
 
 SPACING = (1.5, 2.0, 8.0)
@@ -59,10 +59,10 @@ def measures(labels, certainty=0.97, **image):
     case = as_case(image_of(labels, **image))
     assert case.geometry.array_shape == labels.shape
     lv = np.where(np.isin(labels, (NORMAL, BLOOD)), certainty, 0)
-    return plausibility(case, labels, lv), doubts(case, labels, lv)
+    return plausibility(case, labels, lv), plausibility_warnings(case, labels, lv)
 
 
-def test_a_heart_of_known_size_is_measured_right_and_raises_no_doubt():
+def test_a_heart_of_known_size_is_measured_right_and_raises_no_warning():
     found, sentences = measures(drawn_heart())
     assert found["lv_volume_ml", ""] == pytest.approx(np.pi * 30**2 * 64 / 1000, rel=0.03)
     assert found["lv_length_mm", ""] == 64
@@ -115,7 +115,7 @@ def test_an_image_of_four_gray_values_is_told():
     labels = drawn_heart()
     image = np.where(labels > 0, np.round(image_of(labels) / 80), np.arange(SHAPE[2]))
     case = as_case(image)
-    sentences = doubts(case, labels, np.where(labels > 0, 0.97, 0))
+    sentences = plausibility_warnings(case, labels, np.where(labels > 0, 0.97, 0))
     assert [s for s in sentences if "gray values inside the ventricle, in LGE" in s]
 
 
@@ -160,7 +160,7 @@ def test_a_real_brain_is_refused_or_doubted(name, models):
 
 
 @pytest.mark.parametrize("seed", [970001, 970002, 970003])
-def test_a_synthetic_heart_raises_no_doubt_about_its_outline(seed, models):
+def test_a_synthetic_heart_raises_no_warning_about_its_outline(seed, models):
     patient = generate_patient(seed, PhantomConfig(dropout=False, random_contrast_share=0))
     images = {}
     for name, array in patient.images.items():
@@ -179,4 +179,6 @@ def test_without_a_spacing_nothing_in_mm_and_ml_is_measured():
     found = {name for name, _ in plausibility(case, labels, lv)}
     assert not [name for name in found if name.endswith(("_mm", "_ml"))]
     assert {"outline_certainty", "slice_overlap", "elongation", "contrast"} <= found
-    assert not [words for words in doubts(case, labels, lv) if "mm" in words or "mL" in words]
+    assert not [
+        words for words in plausibility_warnings(case, labels, lv) if "mm" in words or "mL" in words
+    ]

@@ -131,7 +131,7 @@ class Regional:
         slices: every slice.
         surface: endocardial surface of the infarct.
         salvage: salvage index with its warning.
-        warnings: doubts, in words.
+        warnings: in words.
         note: what the shares refer to, where other numbers of the result have another base.
     """
 

@@ -81,7 +81,7 @@ class Orientation:
         septum_turn: +1 when the septum follows it counterclockwise as displayed, else -1.
         septum_deg: angle between both insertions across the septum; None if only one is known.
         source: where it comes from, in words.
-        warnings: doubts, in words.
+        warnings: in words.
     """
 
     anterior_deg: float
@@ -211,7 +211,7 @@ def _automatic(
         "between them, told apart by the header's directions"
     )
     anterior = septum.start_deg if turn > 0 else septum.end_deg
-    return Orientation(anterior, turn, septum.width_deg, source, _doubts(septum))
+    return Orientation(anterior, turn, septum.width_deg, source, _septum_warnings(septum))
 
 
 def _told(
@@ -222,11 +222,11 @@ def _told(
     if inferior is not None:
         toward, words = inferior, "both insertions clicked"
         apart = abs(float(wrap_deg(inferior - anterior)))
-        warnings = _width_doubt(apart, "the clicked insertions are", "check both clicks")
+        warnings = _width_warning(apart, "the clicked insertions are", "check both clicks")
     elif septum is not None:
         toward, words = septum.middle_deg, "anterior insertion clicked, septum found from the RV"
         # The click tells where the segments begin; the RV only on which side the septum lies.
-        warnings = _spread_doubt(septum)
+        warnings = _spread_warning(septum)
     elif turn is not None:
         words = "anterior insertion clicked, septum by the header's directions"
         return Orientation(anterior, turn, None, words)
@@ -255,8 +255,8 @@ def _septum_error(width_deg: float) -> float:
     return abs(width_deg - USUAL_SEPTUM_DEG)
 
 
-def _width_doubt(width_deg: float, what: str, remedy: str) -> tuple[str, ...]:
-    """Doubt about two insertions that are too near to each other or too far apart."""
+def _width_warning(width_deg: float, what: str, remedy: str) -> tuple[str, ...]:
+    """A warning about two insertions that are too near to each other or too far apart."""
     if _septum_error(width_deg) <= DOUBTFUL_SEPTUM_DEG:
         return ()
     return (
@@ -266,16 +266,16 @@ def _width_doubt(width_deg: float, what: str, remedy: str) -> tuple[str, ...]:
     )
 
 
-def _doubts(septum: Septum) -> tuple[str, ...]:
-    wide = _width_doubt(
+def _septum_warnings(septum: Septum) -> tuple[str, ...]:
+    wide = _width_warning(
         septum.width_deg,
         "the ends of the right ventricle's contact are",
         "check the right ventricle's label or click the insertion",
     )
-    return wide + _spread_doubt(septum)
+    return wide + _spread_warning(septum)
 
 
-def _spread_doubt(septum: Septum) -> tuple[str, ...]:
+def _spread_warning(septum: Septum) -> tuple[str, ...]:
     if septum.spread_deg <= SPREAD_DEG:
         return ()
     return (

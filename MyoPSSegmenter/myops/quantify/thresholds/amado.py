@@ -21,9 +21,9 @@ from myops.geometry.masks import Neighbors, label_components, largest_component
 from myops.quantify.thresholds.base import (
     Scope,
     above,
-    offset_doubt,
+    offset_warning,
     reference_levels,
-    skipped_slices,
+    unassessed_slices,
     warn_of_skipped,
 )
 from myops.quantify.thresholds.fwhm import REMOTE_REFERENCED, halves
@@ -45,17 +45,17 @@ def amado(given: RuleInput) -> Thresholds:
     drawn = given.hyperenhanced is not None
     region = hyperenhanced_region(given)
     peaks = reference_levels(given.lge, region, region if drawn else given.scar, given.scope)
-    skipped = skipped_slices(given.scar, peaks)
+    skipped = unassessed_slices(given.scar, peaks)
     if skipped and all(peak is None for peak in peaks):
         raise NotApplicableError(f"{NO_REGION_THERE} in any assessed slice")
     levels = halves(peaks)
     bright = above(given.lge, given.myocardium, levels, inclusive=True)
     mask = grow(region, bright, given.scope)
-    doubts = warn_of_skipped(skipped, NO_REGION_THERE)
+    warnings = warn_of_skipped(skipped, NO_REGION_THERE)
     if not drawn:
-        doubts += _missed_doubt(given, mask)
+        warnings += _missed_warning(given, mask)
     remote = None if drawn else given.remote
-    return Thresholds(peaks, levels, inclusive=True, remote=remote, mask=mask, warnings=doubts)
+    return Thresholds(peaks, levels, inclusive=True, remote=remote, mask=mask, warnings=warnings)
 
 
 def hyperenhanced_region(given: RuleInput) -> np.ndarray:
@@ -90,8 +90,8 @@ def _bright(given: RuleInput) -> np.ndarray | None:
     return REMOTE_REFERENCED.apply(replace(given, scar=given.myocardium, scope="volume")).mask
 
 
-def _missed_doubt(given: RuleInput, mask: np.ndarray) -> tuple[str, ...]:
-    """Doubt about an automatic region that leaves another infarct out."""
+def _missed_warning(given: RuleInput, mask: np.ndarray) -> tuple[str, ...]:
+    """A warning about an automatic region that leaves another infarct out."""
     labeled = given.scar if given.labeled is None else given.labeled
     bright = _bright(given)
     if bright is None:
@@ -115,5 +115,5 @@ AMADO = Rule(
     needs=frozenset({"contrast", "unsigned"}),
     compute=amado,
     numbers="I ≥ {peak} / 2 = {threshold}, connected with the hyper-enhanced region",
-    warn=(offset_doubt,),
+    warn=(offset_warning,),
 )

@@ -1,4 +1,4 @@
-"""What every conventional rule has in common: peaks, a threshold per slice, a mask, and doubts.
+"""What every conventional rule has in common: peaks, a threshold per slice, a mask, warnings.
 
 A rule measures a whole stack with one threshold ("volume") or each slice with its own ("slice"). It
 never raises for an image that it does not fit: the result then says why it is invalid.
@@ -41,7 +41,7 @@ class ThresholdResult:
         thresholds: threshold applied, one per slice; None where the slice was not assessed.
         mask: bool (z, y, x), what the rule calls scar; None when the rule is invalid.
         invalid: why the rule could not be applied, in words; None when it could.
-        warnings: doubts about the result, in words.
+        warnings: about the result, in words.
         remote: the remote region that the threshold refers to; None for rules that use none.
         core_thresholds: threshold of the infarct core, one per slice; None for one-part rules.
         core: bool (z, y, x), infarct core; the grey zone is the rest of `mask`. None for one-part
@@ -150,7 +150,7 @@ def reference_levels(
     )
 
 
-def skipped_slices(scar: np.ndarray, peaks: Levels) -> list[int]:
+def unassessed_slices(scar: np.ndarray, peaks: Levels) -> list[int]:
     """Indices of slices that a per-slice rule should have assessed (with scar) and did not."""
     return [k for k, peak in enumerate(peaks) if peak is None and scar[k].any()]
 
@@ -175,10 +175,10 @@ def above(
     return mask
 
 
-def lone_peak_doubt(
+def isolated_peak_warning(
     lge: np.ndarray, myocardium: np.ndarray, remote: RemoteRegion | None
 ) -> tuple[str, ...]:
-    """Doubt about rules that hang on one peak."""
+    """A warning about rules that hang on one peak."""
     values = lge[myocardium]
     peak, high = float(values.max()), float(np.percentile(values, 99))
     low = remote.mean if remote else float(np.median(values))
@@ -189,10 +189,10 @@ def lone_peak_doubt(
     return ()
 
 
-def offset_doubt(
+def offset_warning(
     lge: np.ndarray, myocardium: np.ndarray, remote: RemoteRegion | None
 ) -> tuple[str, ...]:
-    """Doubt that the image starts at zero, which a share of the maximum needs."""
+    """A warning that the image starts at zero, which a share of the maximum needs."""
     peak = float(lge[myocardium].max())
     darkest = float(np.percentile(lge, 1))
     if peak > 0 and darkest > OFFSET_SHARE * peak:

@@ -13,7 +13,7 @@ The fourth, with a drawn region and region growing, is in `amado`.
 
 from __future__ import annotations
 
-from myops.quantify.thresholds.base import Levels, lone_peak_doubt, offset_doubt
+from myops.quantify.thresholds.base import Levels, isolated_peak_warning, offset_warning
 from myops.quantify.thresholds.rule import Rule, RuleInput, Thresholds
 
 
@@ -55,7 +55,7 @@ HALF_OF_MAXIMUM = Rule(
     needs=frozenset({"contrast", "unsigned"}),
     compute=half_of_maximum,
     numbers="I ≥ {peak} / 2 = {threshold}",
-    warn=(lone_peak_doubt, offset_doubt),
+    warn=(isolated_peak_warning, offset_warning),
     in_report=True,
 )
 BETWEEN_MINIMUM_AND_MAXIMUM = Rule(
@@ -66,7 +66,7 @@ BETWEEN_MINIMUM_AND_MAXIMUM = Rule(
     needs=frozenset({"contrast"}),
     compute=between_minimum_and_maximum,
     numbers="I ≥ min + ({peak} − min) / 2 = {threshold}",
-    warn=(lone_peak_doubt,),
+    warn=(isolated_peak_warning,),
 )
 REMOTE_REFERENCED = Rule(
     name="fwhm_remote_referenced",
@@ -76,7 +76,7 @@ REMOTE_REFERENCED = Rule(
     needs=frozenset({"contrast", "remote"}),
     compute=remote_referenced,
     numbers="I > {mean} + ({peak} − {mean}) / 2 = {threshold}",
-    warn=(lone_peak_doubt,),
+    warn=(isolated_peak_warning,),
     in_report=True,
 )
 RULES = (HALF_OF_MAXIMUM, BETWEEN_MINIMUM_AND_MAXIMUM, REMOTE_REFERENCED)

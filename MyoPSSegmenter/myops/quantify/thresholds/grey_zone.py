@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from myops.quantify.thresholds.base import Levels, lone_peak_doubt, offset_doubt
+from myops.quantify.thresholds.base import Levels, isolated_peak_warning, offset_warning
 from myops.quantify.thresholds.rule import Rule, RuleInput, Thresholds
 from myops.quantify.thresholds.statistical import standard_deviations
 
@@ -33,11 +33,11 @@ def schmidt(given: RuleInput) -> Thresholds:
     cores = _share(peaks, SCHMIDT_CORE_SHARE)
     remote_peak = float(given.lge[remote.mask].max())
     lows = tuple(None if core is None else min(remote_peak, core) for core in cores)
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if any(core is not None and remote_peak >= core for core in cores):
-        doubts = (f"remote myocardium reaches the core's threshold ({remote_peak:.4g})",)
+        warnings = (f"remote myocardium reaches the core's threshold ({remote_peak:.4g})",)
     return Thresholds(
-        peaks, lows, core_levels=cores, core_inclusive=True, remote=remote, warnings=doubts
+        peaks, lows, core_levels=cores, core_inclusive=True, remote=remote, warnings=warnings
     )
 
 
@@ -71,7 +71,7 @@ SCHMIDT = Rule(
     needs=frozenset({"contrast", "unsigned", "remote"}),
     compute=schmidt,
     numbers="core I ≥ {peak} / 2 = {core}; grey zone I > {threshold}",
-    warn=(lone_peak_doubt, offset_doubt),
+    warn=(isolated_peak_warning, offset_warning),
 )
 YAN = Rule(
     name="grey_zone_yan",
@@ -90,6 +90,6 @@ PERCENT_40_60 = Rule(
     needs=frozenset({"contrast", "unsigned"}),
     compute=percent_40_60,
     numbers="core I ≥ 0.6 × {peak} = {core}; grey zone I ≥ 0.4 × {peak} = {threshold}",
-    warn=(lone_peak_doubt, offset_doubt),
+    warn=(isolated_peak_warning, offset_warning),
 )
 RULES = (SCHMIDT, YAN, PERCENT_40_60)

@@ -136,7 +136,7 @@ def manual_remote(
     level = _scar_level(lge, myocardium, diseased)
     if isinstance(given, Sector):
         found = _given_sector(given, lge, angle, myocardium, diseased)
-        return replace(found, doubts=_bright_doubts(lge[found.mask] > level))
+        return replace(found, doubts=_bright_warnings(lge[found.mask] > level))
     if given.shape != myocardium.shape:
         raise InputError(
             f"expected a remote region of {myocardium.shape} (z, y, x), found {given.shape}; "
@@ -164,7 +164,7 @@ def _given_mask(
     _check_share(diseased[in_wall], LARGEST_DISEASED_SHARE, "inside labeled scar or edema")
     mask = in_wall & ~diseased
     _check_size(mask)
-    doubts = _bright_doubts(lge[mask] > level)
+    doubts = _bright_warnings(lge[mask] > level)
     direction = np.exp(1j * np.radians(angle[mask].astype(float))).mean()
     drawn, kept = int(np.count_nonzero(given)), int(np.count_nonzero(in_wall))
     outside, sick = drawn - kept, kept - int(np.count_nonzero(mask))
@@ -195,7 +195,7 @@ def _scar_level(lge: np.ndarray, myocardium: np.ndarray, diseased: np.ndarray) -
     return level if level > low + 2 * spread else np.inf
 
 
-def _bright_doubts(bright: np.ndarray) -> tuple[str, ...]:
+def _bright_warnings(bright: np.ndarray) -> tuple[str, ...]:
     """A sentence where much of a region is as bright as scar; bool (n,), one value a voxel.
 
     Raises:

@@ -198,8 +198,8 @@ class Rule:
             raise NotApplicableError(reason)
 
     def _warnings(self, given: RuleInput) -> tuple[str, ...]:
-        doubts = (warn(given.lge, given.myocardium, given.remote) for warn in self.warn)
-        return tuple(text for found in doubts for text in found)
+        warnings = (warn(given.lge, given.myocardium, given.remote) for warn in self.warn)
+        return tuple(text for found in warnings for text in found)
 
 
 # Each need with the words for its lack, in the order in which they are asked.

@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from myops.quantify.thresholds.base import Levels, lone_peak_doubt, warn_of_skipped
+from myops.quantify.thresholds.base import Levels, isolated_peak_warning, warn_of_skipped
 from myops.quantify.thresholds.remote import RemoteRegion
 from myops.quantify.thresholds.rule import NotApplicableError, Rule, RuleInput, Thresholds
 
@@ -52,7 +52,7 @@ def standard_deviations(given: RuleInput, deviations: float = 5) -> Thresholds:
         ),
         remote=remote,
         warnings=warn_of_skipped(poor, "too little remote myocardium")
-        + _magnitude_doubt(given.lge, remote),
+        + _magnitude_warning(given.lge, remote),
     )
 
 
@@ -100,8 +100,8 @@ def _remote_levels(
     return tuple(means), tuple(sds), poor
 
 
-def _magnitude_doubt(lge: np.ndarray, remote: RemoteRegion) -> tuple[str, ...]:
-    """Doubt about the SD of nulled muscle in a magnitude image."""
+def _magnitude_warning(lge: np.ndarray, remote: RemoteRegion) -> tuple[str, ...]:
+    """A warning about the SD of nulled muscle in a magnitude image."""
     if remote.sd == 0:
         return ("remote myocardium has no spread: every n gives the same threshold",)
     if (lge[remote.mask] < 0).any() or remote.mean >= GAUSSIAN_LEAST_SNR * remote.sd:
@@ -132,7 +132,7 @@ OTSU = Rule(
     needs=frozenset({"contrast"}),
     compute=otsu,
     numbers="I > {threshold}",
-    warn=(lone_peak_doubt,),
+    warn=(isolated_peak_warning,),
 )
 MANUAL = Rule(
     name="manual",

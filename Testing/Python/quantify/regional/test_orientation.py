@@ -91,7 +91,7 @@ def test_insertions_elsewhere_in_every_slice_are_not_averaged():
     ("right_deg", "width"),
     [((0, 120), 120), ((-20, 120), 140), ((0, 146), 146), ((28, 120), 92)],
 )
-def test_a_septum_of_about_120_degrees_is_named_and_raises_no_doubt(right_deg, width):
+def test_a_septum_of_about_120_degrees_is_named_and_raises_no_warning(right_deg, width):
     heart = RingHeart(right_deg=right_deg)
     found = oriented(heart.labels(), heart.geometry())
     assert found.septum_deg == pytest.approx(width, abs=4)

@@ -143,7 +143,7 @@ def test_an_infarct_in_another_slice_is_missed_in_the_same_way():
         assert any("33 % of the labeled scar" in words for words in result.warnings)
 
 
-def test_dark_labels_a_few_voxels_and_a_drawn_region_raise_no_doubt():
+def test_dark_labels_a_few_voxels_and_a_drawn_region_raise_no_warning():
     lge, wall, scar, remote = two_infarcts()
     lge[..., 30:34] = 20  # labeled, and dark
     assert not amado(lge, wall, scar, remote).warnings

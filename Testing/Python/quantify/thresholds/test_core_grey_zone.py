@@ -52,7 +52,7 @@ def test_remote_above_half_of_the_maximum_leaves_no_grey_zone_and_says_so():
     result = schmidt(lge, WALL, WALL, remote())
     assert not result.grey_zone.any()
     assert result.core.sum() == 4
-    assert any("reaches the core" in doubt for doubt in result.warnings)
+    assert any("reaches the core" in words for words in result.warnings)
 
 
 @pytest.mark.parametrize("rule", [schmidt, percent_40_60])

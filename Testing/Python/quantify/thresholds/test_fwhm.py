@@ -95,7 +95,7 @@ def test_a_few_negative_voxels_outside_the_heart_are_taken_for_resampling():
 def test_magnitude_like_data_with_an_offset_is_warned_about():
     result = half_of_maximum(LGE + 1000, WALL, SCAR, remote(1020))
     assert result.invalid is None
-    assert any("looks offset" in doubt for doubt in result.warnings)
+    assert any("looks offset" in words for words in result.warnings)
 
 
 def test_remote_myocardium_above_half_of_the_peak_is_warned_about():
@@ -103,7 +103,7 @@ def test_remote_myocardium_above_half_of_the_peak_is_warned_about():
     wall = np.concatenate([WALL, np.zeros((2, 1, 5), bool)], axis=2)
     bright = RemoteRegion(wall, 55.0, 1.0, 0.0, 60.0, 2, "by hand")
     result = half_of_maximum(lge, wall, wall, bright)
-    assert any("above half of the peak" in doubt for doubt in result.warnings)
+    assert any("above half of the peak" in words for words in result.warnings)
 
 
 def test_a_peak_that_stands_alone_is_warned_about():
@@ -113,7 +113,7 @@ def test_a_peak_that_stands_alone_is_warned_about():
     wall = np.ones(lge.shape, bool)
     one = RemoteRegion(wall, 100.0, 1.0, 0.0, 60.0, 2, "by hand")
     for rule in (half_of_maximum, remote_referenced):
-        assert any("few voxels" in doubt for doubt in rule(lge, wall, wall, one).warnings)
+        assert any("few voxels" in words for words in rule(lge, wall, wall, one).warnings)
 
 
 def test_without_a_remote_region_only_the_remote_referenced_rule_is_invalid():

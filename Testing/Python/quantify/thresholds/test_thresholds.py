@@ -54,7 +54,7 @@ def test_a_slice_with_too_little_remote_is_not_assessed_and_named():
     )
     assert result.thresholds[1] is None
     assert not result.mask[1].any()
-    assert any("slice 2 not assessed" in doubt for doubt in result.warnings)
+    assert any("slice 2 not assessed" in words for words in result.warnings)
 
 
 def test_an_offset_of_the_image_changes_no_n_sd_mask():
@@ -67,7 +67,7 @@ def test_nulled_muscle_of_a_magnitude_image_is_warned_about():
     lge = LGE.copy()
     lge[..., :15] = [0.0, 1.0, 2.0] * 5
     result = standard_deviations(lge, WALL, WALL, remote(lge))
-    assert any("not Gaussian" in doubt for doubt in result.warnings)
+    assert any("not Gaussian" in words for words in result.warnings)
     assert not standard_deviations(LGE, WALL, WALL, remote()).warnings
 
 
