@@ -86,7 +86,7 @@ def reproduce(
 
 
 def _changed(settings: dict[str, str], overrides: dict[str, str]) -> dict[str, str]:
-    """Settings with the user's in their place; steps that he names replace minutes."""
+    """Settings with the user's in their place; steps that are named replace minutes."""
     kept = dict(settings)
     if "steps" in overrides and "minutes" not in overrides:
         kept.pop("minutes", None)

@@ -1,4 +1,4 @@
-"""The simulated reader, and how training uses him."""
+"""The simulated reader, and how training uses it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from myops.training.data.simulated_clicks import (
     SCAR,
     ClickSimulation,
     ReaderConfig,
+    corrupt_mask,
     prompt_batch,
-    spoil,
     structure_of,
     with_structure,
 )
@@ -91,7 +91,7 @@ def test_a_reading_starts_from_the_automatic_mask_when_told():
     truth[4:12, 4:12] = SCAR
     automatic = np.full((16, 16), NORMAL, np.uint8)
     automatic[4:8, 4:12] = SCAR
-    config = ReaderConfig(empty_share=0, spoiled_share=0, box_share=0, mistake_share=0)
+    config = ReaderConfig(empty_share=0, corrupted_share=0, box_share=0, mistake_share=0)
     reading = ClickSimulation(truth, automatic, np.ones(3), config, RNG(0))
     reading.begin(STRUCTURES.index("scar"), automatic == SCAR)
     reading.click()
@@ -119,10 +119,10 @@ def test_newest_points_come_last_and_padding_first():
     assert batch.boxes is None
 
 
-def test_a_spoiled_mask_differs_from_the_mask():
+def test_a_corrupted_mask_differs_from_the_mask():
     mask = square(40, 12, 12, 12)
-    spoiled = [spoil(mask, square(40, 8, 8, 20), RNG(seed)) for seed in range(20)]
-    assert sum(bool((s != mask).any()) for s in spoiled) >= 18
+    corrupted = [corrupt_mask(mask, square(40, 8, 8, 20), RNG(seed)) for seed in range(20)]
+    assert sum(bool((s != mask).any()) for s in corrupted) >= 18
 
 
 # The composite loss's parts

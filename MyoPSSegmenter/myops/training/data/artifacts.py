@@ -55,7 +55,7 @@ def add_artifacts(
     # TorchIO draws from torch's generator even where nothing is random; the training's own numbers
     # must not depend on it.
     with torch.random.fork_rng(devices=[]):
-        return {name: _spoil(tio, image, rng, strength) for name, image in images.items()}
+        return {name: _with_artifacts(tio, image, rng, strength) for name, image in images.items()}
 
 
 def _torchio() -> ModuleType:
@@ -69,7 +69,7 @@ def _torchio() -> ModuleType:
     return torchio
 
 
-def _spoil(
+def _with_artifacts(
     tio: ModuleType, image: np.ndarray, rng: np.random.Generator, strength: float
 ) -> np.ndarray:
     """One sequence's artifacts, in the order of nature: coil, acquisition, storing."""
@@ -101,8 +101,8 @@ def _in_plane(transform: Transform, plane: np.ndarray, rng: np.random.Generator)
     """The same on one slice (y, x), whose phase-encoding axis is either of the two."""
     swapped = rng.random() < 0.5
     laid = np.ascontiguousarray(plane.T if swapped else plane)
-    spoiled = _apply(transform, laid[None])[0]
-    return spoiled.T if swapped else spoiled
+    changed = _apply(transform, laid[None])[0]
+    return changed.T if swapped else changed
 
 
 def _bias_field(tio: ModuleType, rng: np.random.Generator, strength: float) -> Transform:
@@ -115,7 +115,7 @@ def _motion(tio: ModuleType, rng: np.random.Generator, strength: float) -> Trans
     """Heart or diaphragm move once or twice during the lines of k-space, by up to 4 pixels and 4°.
 
     `tio.RandomMotion` splits k-space along the last axis, which a two-dimensional image does not
-    have there: it would move the image instead of spoiling it. So a slice is laid in the last two
+    have there: it would move the image instead of degrading it. So a slice is laid in the last two
     axes (see `_in_plane`), and the motion kept to these. The middle sixth of the lines, which says
     where the heart is, is measured before it moves: the label stays true.
     """

@@ -1,8 +1,8 @@
 """A simulated reader for training: start masks, clicks and boxes for a batch of slices.
 
 What a reader sees is a label map, here in classes: 0 outside, 1 blood pool, 2 normal myocardium,
-3 edema, 4 scar, 5 MVO. He corrects one structure per slice, starting from the cascade's labels with
-their real errors, from these labels spoiled, or from nothing.
+3 edema, 4 scar, 5 MVO. It corrects one structure per slice, starting from the cascade's labels with
+their real errors, from these labels corrupted, or from nothing.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class ReaderConfig:
     """How the simulated reader behaves.
 
     Attributes:
-        empty_share, spoiled_share: how often he starts from nothing and from a spoiled mask; else
+        empty_share, corrupted_share: how often it starts from nothing and from a corrupted mask; else
             from the cascade's.
-        box_share: how often he draws a box first.
+        box_share: how often it draws a box first.
         mistake_share: how often a click lands on the wrong side of a border by mistake.
     """
 
     empty_share: float = 0.15
-    spoiled_share: float = 0.25
+    corrupted_share: float = 0.25
     box_share: float = 0.12
     mistake_share: float = 0.02
 
@@ -63,7 +63,7 @@ def with_structure(classes: np.ndarray, mask: np.ndarray, structure: int) -> np.
     return changed
 
 
-def spoil(mask: np.ndarray, wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def corrupt_mask(mask: np.ndarray, wall: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A mask (bool (S, S)) with the errors of another reader or program.
 
     One to three of: a bite out of it, a blob beside it or elsewhere in the wall, grown, shrunk,
@@ -92,7 +92,7 @@ def _disc(shape: tuple[int, ...], center: tuple[int, int], radius: float) -> np.
 
 
 class ClickSimulation:
-    """One simulated reader at one slice: what he wants, what he sees, what he has said."""
+    """One simulated reader at one slice: what it wants, what it sees, what it has said."""
 
     def __init__(
         self, truth: np.ndarray, automatic: np.ndarray, present: np.ndarray, config: ReaderConfig,
@@ -139,14 +139,14 @@ class ClickSimulation:
         return bool(np.count_nonzero(either) >= 4)
 
     def _start(self, structure: int) -> np.ndarray:
-        """The mask to start from: the cascade's, spoiled, or empty."""
+        """The mask to start from: the cascade's, corrupted, or empty."""
         drawn = self.rng.random()
         mask = structure_of(self.automatic, structure)
         if drawn < self.config.empty_share:
             return np.zeros_like(mask)
-        if drawn < self.config.empty_share + self.config.spoiled_share:
+        if drawn < self.config.empty_share + self.config.corrupted_share:
             base = mask if self.rng.random() < 0.5 else structure_of(self.truth, structure)
-            return spoil(base, np.isin(self.truth, (NORMAL, EDEMA, SCAR, MVO)), self.rng)
+            return corrupt_mask(base, np.isin(self.truth, (NORMAL, EDEMA, SCAR, MVO)), self.rng)
         return mask
 
     def _draw_box(self) -> tuple[float, float, float, float]:
