@@ -20,7 +20,7 @@ import numpy as np
 from myops.geometry.masks import Neighbors, label_components, largest_component
 from myops.quantify.thresholds.base import (
     Scope,
-    above,
+    apply_thresholds,
     offset_warning,
     reference_levels,
     unassessed_slices,
@@ -49,7 +49,7 @@ def amado(given: RuleInput) -> Thresholds:
     if skipped and all(peak is None for peak in peaks):
         raise NotApplicableError(f"{NO_REGION_THERE} in any assessed slice")
     levels = halves(peaks)
-    bright = above(given.lge, given.myocardium, levels, inclusive=True)
+    bright = apply_thresholds(given.lge, given.myocardium, levels, inclusive=True)
     mask = grow(region, bright, given.scope)
     warnings = warn_of_skipped(skipped, NO_REGION_THERE)
     if not drawn:

@@ -24,7 +24,7 @@ OFFSET_SHARE = 0.25
 # Healthy muscle this bright against the peak leaves a half-maximum rule nothing to separate.
 FLAT_SHARE = 0.5
 # The peak stands alone when it is this much above the 99th percentile of the myocardium.
-LONE_PEAK_RATIO = 1.5
+ISOLATED_PEAK_RATIO = 1.5
 
 NO_REMOTE = "no remote region: no sector has enough myocardium free of disease"
 NO_SLICE_ASSESSABLE = "no slice was assessed: none holds labeled scar"
@@ -161,7 +161,7 @@ def warn_of_skipped(slices: Sequence[int], reason: str) -> tuple[str, ...]:
     return (f"slice {numbers} not assessed: {reason} there",) if slices else ()
 
 
-def above(
+def apply_thresholds(
     lge: np.ndarray, myocardium: np.ndarray, thresholds: Levels, inclusive: bool
 ) -> np.ndarray:
     """Myocardium at or above (inclusive), or above, the threshold of its slice."""
@@ -182,7 +182,7 @@ def isolated_peak_warning(
     values = lge[myocardium]
     peak, high = float(values.max()), float(np.percentile(values, 99))
     low = remote.mean if remote else float(np.median(values))
-    if peak - low > LONE_PEAK_RATIO * (high - low) > 0:
+    if peak - low > ISOLATED_PEAK_RATIO * (high - low) > 0:
         return (
             f"the peak {peak:.4g} is set by few voxels: 99 % of the myocardium is below {high:.4g}",
         )

@@ -18,7 +18,7 @@ from myops.quantify.thresholds.base import (
     Levels,
     Scope,
     ThresholdResult,
-    above,
+    apply_thresholds,
     invalid_result,
     no_contrast,
     no_myocardium,
@@ -153,10 +153,10 @@ class Rule:
             return invalid_result(self.name, given.scope, lge.shape[0], str(reason))
         core = None
         if found.core_levels is not None:
-            core = above(lge, wall, found.core_levels, found.core_inclusive)
+            core = apply_thresholds(lge, wall, found.core_levels, found.core_inclusive)
         mask = found.mask
         if mask is None:
-            mask = above(lge, wall, found.levels, found.inclusive)
+            mask = apply_thresholds(lge, wall, found.levels, found.inclusive)
         return ThresholdResult(
             rule=self.name,
             scope=given.scope,

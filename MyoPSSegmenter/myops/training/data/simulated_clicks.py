@@ -37,8 +37,8 @@ class ReaderConfig:
     """How the simulated reader behaves.
 
     Attributes:
-        empty_share, corrupted_share: how often it starts from nothing and from a corrupted mask; else
-            from the cascade's.
+        empty_share, corrupted_share: how often it starts from nothing and from a corrupted mask;
+            else from the cascade's.
         box_share: how often it draws a box first.
         mistake_share: how often a click lands on the wrong side of a border by mistake.
     """
