@@ -37,7 +37,7 @@ class Reproduction:
         output: folder of everything that is written.
         data: folder of labeled patients; None = a phantom cohort in `output`.
         patients: of that phantom cohort.
-        outside: folder of labeled patients of another kind, tested on beside the data's own; None =
+        outside: folder of labeled out-of-distribution patients, tested on too; None =
             phantoms, where the table asks for such and `data` is None.
         notes: lines for the table's head.
         convention: of the label files of `data` and `outside`, see `datasets.case_loaders`.

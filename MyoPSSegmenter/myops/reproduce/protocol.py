@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 TRAINED, TESTED = 25, 20
 # Patients of the phantom cohort: held out from every training of ours.
 COHORT_SEED = 960_000
-# Patients of another kind, for the test out of distribution.
+# Out-of-distribution patients, for the second test.
 OUTSIDE_SEED = 965_000
 
 

@@ -62,7 +62,7 @@ class Claim:
 class PaperTable:
     """A paper's rows, in the order in which they are trained, and its claims.
 
-    `outside` tells that the rows are also tested on patients of another kind than they learned.
+    `outside` tells that the rows are also tested on out-of-distribution patients.
     """
 
     title: str

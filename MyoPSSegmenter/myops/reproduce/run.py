@@ -4,7 +4,7 @@
     OUTPUT/cohort/, cohort_outside/  the phantom patients, where no data set is named
     OUTPUT/seed_0/<row>/checkpoint.pt, curves/
     OUTPUT/seed_0/<row>/cases.csv    per test patient and structure; there when the row is done
-    OUTPUT/seed_0/<row>/outside.csv  the same of patients of another kind, where there are some
+    OUTPUT/seed_0/<row>/outside.csv  the same of out-of-distribution patients, where there are some
     OUTPUT/cases.csv, table.md       all rows together
     OUTPUT/table.png                 one test patient, as every row sees it
 
@@ -62,7 +62,7 @@ class Patients:
         split: their names.
         learned: as trainings see them.
         cases: those that are tested on, as they were read.
-        tests, outside: those that are tested on, and patients of another kind; both on their
+        tests, outside: those that are tested on, and out-of-distribution patients; both on their
             Case's grid with the heart's square. Empty where no row is measured on them.
     """
 

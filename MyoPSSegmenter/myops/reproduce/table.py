@@ -28,9 +28,7 @@ NAMES = {
     "hd_mm": "HD, mm",
     "dice": "Dice",
 }
-OUTSIDE_WORDS = (
-    "The same trainings, tested on patients of another kind than they have learned from."
-)
+OUTSIDE_WORDS = "The same trainings, tested on patients unlike those they have learned from."
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def write_table(
         scores: of all rows, patients and seeds.
         head: lines about data and protocol.
         acute: names of the patients whose labels show edema.
-        outside: scores of patients of another kind than the rows have learned from.
+        outside: scores of out-of-distribution patients.
     """
     parts = [
         [f"# {table.title}", "", *(f"- {line}" for line in head)],
