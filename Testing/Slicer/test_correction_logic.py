@@ -485,14 +485,14 @@ def test_the_current_slice_is_encoded_first(fresh, monkeypatch):
 
 
 def test_without_torch_clicks_say_what_is_missing_and_the_rest_works(fresh, monkeypatch):
-    monkeypatch.setattr("MyoPSSegmenterLib.Steps.RefinerLoading.hasTorch", lambda: False)
+    monkeypatch.setattr("MyoPSSegmenterLib.Steps.RefinerLoader.hasTorch", lambda: False)
     fresh.start()
     assert fresh.logic.refinerState == "missing" and "PyTorch" in fresh.logic.refinerProblem
     status = fresh.logic.addClick(fresh.ras(*scarPixel(fresh.automatic.labels)), False)
     assert status.startswith("ignored: Clicks and boxes need PyTorch")
     assert fresh.logic.expand(2.0) == "done" and fresh.logic.undo() == "done"
     assert np.array_equal(fresh.logic.labels, fresh.automatic.labels)
-    monkeypatch.setattr("MyoPSSegmenterLib.Steps.RefinerLoading.hasTorch", lambda: True)
+    monkeypatch.setattr("MyoPSSegmenterLib.Steps.RefinerLoader.hasTorch", lambda: True)
     fresh.logic.setRefiner("cpu")  # it was installed meanwhile
     fresh.settle()
     assert fresh.logic.addClick(fresh.ras(*scarPixel(fresh.automatic.labels)), False) == "done"

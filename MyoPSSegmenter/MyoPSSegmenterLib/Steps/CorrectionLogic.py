@@ -139,7 +139,7 @@ class CorrectionLogic(CorrectionState):
         """Say which slice the reader looks at: it is encoded first, and carried from."""
         if self.session is not None and 0 <= int(index) < len(self.session.labels):
             self._choice.currentSlice = int(index)
-            self._encoding.look(self.currentSlice)
+            self._loader.look(self.currentSlice)
             if self._prompting is not None:
                 self._prompting.showBox()
 
@@ -274,8 +274,8 @@ class CorrectionLogic(CorrectionState):
             self._events.message("The segmentation that was corrected was deleted.", "warning")
 
     def _encode(self, case: Case, session: Session) -> None:
-        self._encoding.begin(case, session.start, self._model, self._prepared, self._unprepared)
-        self._encoding.look(self.currentSlice)
+        self._loader.begin(case, session.start, self._model, self._prepared, self._unprepared)
+        self._loader.look(self.currentSlice)
 
     def _prepared(self, refiner: Any) -> None:
         if self.session is not None:
@@ -291,7 +291,7 @@ class CorrectionLogic(CorrectionState):
     def _end(self, empty: bool = True) -> None:
         """Stop everything that belongs to the case, and forget it."""
         self._carrying.drop()
-        self._encoding.end()
+        self._loader.end()
         self._queue.clear()
         self._editor.close()
         if self._prompting is not None:

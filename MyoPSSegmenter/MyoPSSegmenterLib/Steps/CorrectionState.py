@@ -9,7 +9,7 @@ import slicer
 from MyoPSSegmenterLib.Steps.LookHereNext import LookHereNext
 from MyoPSSegmenterLib.Steps.PromptChoice import PromptChoice
 from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue
-from MyoPSSegmenterLib.Steps.RefinerLoading import Encoding
+from MyoPSSegmenterLib.Steps.RefinerLoader import RefinerLoader
 from MyoPSSegmenterLib.Steps.SessionEditor import SessionEditor
 from MyoPSSegmenterLib.Steps.SlicePropagation import SlicePropagation
 from MyoPSSegmenterLib.Steps.StructureEdits import StructureEdits, structures
@@ -41,9 +41,9 @@ class CorrectionState:
             work: loads and encodes in the background.
         """
         self._editor = SessionEditor(events, self._changed)
-        self._encoding = Encoding(events, work)
+        self._loader = RefinerLoader(events, work)
         self._choice = PromptChoice(lambda: self._editor.tell("prompts"), self._redraw)
-        self._queue = PromptQueue(self._editor, self._encoding, self._redraw)
+        self._queue = PromptQueue(self._editor, self._loader, self._redraw)
         self._edits = StructureEdits(self._queue, self._choice)
         self._carrying = SlicePropagation(work, self._editor, self._queue)
         self._guidance = LookHereNext(self._editor)
@@ -163,17 +163,17 @@ class CorrectionState:
     @property
     def encodedSlices(self) -> frozenset[int]:
         """Slices in which a click is answered at once."""
-        return self._encoding.encoded
+        return self._loader.encoded
 
     @property
     def refinerState(self) -> str:
         """One of "none" (no case), "loading", "ready" and "missing" (see `refinerProblem`)."""
-        return self._encoding.state
+        return self._loader.state
 
     @property
     def refinerProblem(self) -> str:
         """Why clicks cannot be answered, as sentences; empty if they can."""
-        return self._encoding.problem
+        return self._loader.problem
 
     def _redraw(self) -> None:
         if self._prompting is not None:

@@ -13,7 +13,7 @@ from MyoPSSegmenterLib.Steps.SessionEditor import DONE
 if TYPE_CHECKING:
     from myops.refine.session import Session
     from myops.worklist.timing import ClickRecord
-    from MyoPSSegmenterLib.Steps.RefinerLoading import Encoding
+    from MyoPSSegmenterLib.Steps.RefinerLoader import RefinerLoader
     from MyoPSSegmenterLib.Steps.SessionEditor import SessionEditor
 
 QUEUED = "queued"
@@ -60,16 +60,16 @@ class PromptQueue:
     """Does a step at once, or when its slice is encoded and everything before it is done."""
 
     def __init__(
-        self, editor: SessionEditor, encoding: Encoding, redraw: Callable[[], object]
+        self, editor: SessionEditor, loader: RefinerLoader, redraw: Callable[[], object]
     ) -> None:
         """Begin with nothing that waits.
 
         Args:
             editor: does the steps.
-            encoding: says which slices are encoded.
+            loader: says which slices are encoded.
             redraw: called when a prompt that is shown was refused or forgotten.
         """
-        self._editor, self._encoding, self._redraw = editor, encoding, redraw
+        self._editor, self._loader, self._redraw = editor, loader, redraw
         self._waiting: deque[QueuedStep] = deque()
 
     @property
@@ -88,13 +88,13 @@ class PromptQueue:
         Returns:
             "done", "queued", or "ignored: " and why.
         """
-        if step.sliceIndex is not None and self._encoding.state == "missing":
-            return self._editor.ignored(self._encoding.problem)
+        if step.sliceIndex is not None and self._loader.state == "missing":
+            return self._editor.ignored(self._loader.problem)
         if not self._waiting and self._isReady(step):
             return self._do(step)
         self._waiting.append(step)
         if step.sliceIndex is not None:
-            self._encoding.look(step.sliceIndex, first=True)
+            self._loader.look(step.sliceIndex, first=True)
             self._editor.tell("history")
         self._editor.say("The prompt waits until its slice is prepared.")
         return QUEUED
@@ -176,4 +176,4 @@ class PromptQueue:
         return [step.click for step in self._waiting].index(click)
 
     def _isReady(self, step: QueuedStep) -> bool:
-        return step.sliceIndex is None or step.sliceIndex in self._encoding.encoded
+        return step.sliceIndex is None or step.sliceIndex in self._loader.encoded

@@ -24,7 +24,7 @@ NO_TORCH = (
 PORTION_S = 0.25
 
 
-class Encoding:
+class RefinerLoader:
     """Loads a refiner, gives it a case, and encodes slice after slice.
 
     Attributes:
