@@ -386,7 +386,7 @@ def test_without_a_case_everything_is_ignored(fresh):
     logic.startPlacing("positive")
     logic.setCurrentSlice(3)
     logic.setOpacity(0.2)
-    assert logic.proposeCarry() is None and logic.lookHereNext() is None
+    assert logic.proposePropagation() is None and logic.lookHereNext() is None
     assert logic.segmentation() is None and logic.labels is None and not logic.hasManualWork
 
 
@@ -638,7 +638,7 @@ def test_another_opacity_is_no_edit(desk):
     assert desk.logic.node.GetDisplayNode().GetOpacity() == pytest.approx(0.3)
 
 
-# Carrying and guidance
+# Propagation and guidance
 
 
 def corrected(desk):
@@ -653,11 +653,11 @@ def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(des
     from myops.refine import propagate
 
     # The refiner is not sure enough of itself in this phantom; here the proposal counts, not it.
-    unsure = functools.partial(propagate.carry, least_confidence=0.2)
-    monkeypatch.setattr("myops.refine.propagate.carry", unsure)
+    unsure = functools.partial(propagate.propagate_correction, least_confidence=0.2)
+    monkeypatch.setattr("myops.refine.propagate.propagate_correction", unsure)
     k = corrected(desk)
     before = desk.logic.labels
-    desk.work.waitFor(desk.logic.proposeCarry(), TIMEOUT_S)
+    desk.work.waitFor(desk.logic.proposePropagation(), TIMEOUT_S)
     proposal = desk.logic.proposal
     assert proposal is not None, desk.logic.status
     assert desk.logic.labels is before and desk.isConsistent()
@@ -670,7 +670,7 @@ def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(des
 
 
 def aProposal(desk, k):
-    """A proposal for one neighbor of a slice, as `carry` makes it."""
+    """A proposal for one neighbor of a slice, as `propagate_correction` makes it."""
     from myops.refine.propagate import CarriedSlice, Proposal
 
     labels = desk.logic.labels.copy()
@@ -683,8 +683,8 @@ def aProposal(desk, k):
 def proposed(desk, monkeypatch):
     k = corrected(desk)
     proposal = aProposal(desk, k)
-    monkeypatch.setattr("myops.refine.propagate.carry", lambda *_: proposal)
-    desk.work.waitFor(desk.logic.proposeCarry(), TIMEOUT_S)
+    monkeypatch.setattr("myops.refine.propagate.propagate_correction", lambda *_: proposal)
+    desk.work.waitFor(desk.logic.proposePropagation(), TIMEOUT_S)
     assert desk.logic.proposal is proposal
     return proposal
 
@@ -718,8 +718,8 @@ def test_any_other_change_makes_a_proposal_void(desk, monkeypatch):
 def test_a_proposal_for_labels_that_changed_meanwhile_is_not_shown(desk, monkeypatch):
     k = corrected(desk)
     proposal = aProposal(desk, k)
-    monkeypatch.setattr("myops.refine.propagate.carry", lambda *_: proposal)
-    task = desk.logic.proposeCarry()
+    monkeypatch.setattr("myops.refine.propagate.propagate_correction", lambda *_: proposal)
+    task = desk.logic.proposePropagation()
     desk.logic.undo()
     desk.work.waitFor(task, TIMEOUT_S)
     assert task.state == "cancelled" and desk.logic.proposal is None
@@ -857,7 +857,7 @@ def test_closing_the_scene_in_the_middle_of_anything_never_raises(fresh, moment)
         fresh.logic.addClick(fresh.ras(k, row, column), False)
     if moment == "carrying":
         fresh.logic.setCurrentSlice(k)
-        fresh.logic.proposeCarry()
+        fresh.logic.proposePropagation()
     if moment == "edited":
         painted(fresh, k)
     if moment == "placing":

@@ -49,7 +49,7 @@ class CorrectionPanel(Panel):
         correction = self.logic.correction
         self.connect(ui.undoButton, "clicked()", self.undo)
         self.connect(ui.redoButton, "clicked()", self.redo)
-        self.connect(ui.carryButton, "clicked()", correction.proposeCarry)
+        self.connect(ui.carryButton, "clicked()", correction.proposePropagation)
         self.connect(ui.acceptButton, "clicked()", self.acceptProposal)
         self.connect(ui.refuseButton, "clicked()", self.refuseProposal)
         self.connect(ui.lookButton, "clicked()", self.lookNext)

@@ -18,7 +18,7 @@ def shortcuts(panel: CorrectionPanel) -> list[tuple[str, str, Callable[[], objec
         (str(index + 1), _(STRUCTURES[structure].short), _chooser(panel, structure))
         for index, structure in enumerate(BUTTONS)
     ]
-    carry = panel.logic.correction.proposeCarry
+    carry = panel.logic.correction.proposePropagation
     return [
         *structures,
         ("A", _("Add"), lambda: panel.useTool("positive")),

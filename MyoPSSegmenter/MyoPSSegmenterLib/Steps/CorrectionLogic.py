@@ -229,9 +229,9 @@ class CorrectionLogic(CorrectionState):
         """What another tool painted comes before the next step, never under it."""
         self._editor.adoptIfEdited()
 
-    # Carrying and guidance
+    # Propagation and guidance
 
-    def proposeCarry(self) -> Task | None:
+    def proposePropagation(self) -> Task | None:
         """Propose the current slice's correction for its neighbors; found in the background."""
         self.adoptIfEdited()
         if self.session is None:
@@ -240,15 +240,15 @@ class CorrectionLogic(CorrectionState):
         if self.refinerState != "ready":
             self._editor.ignored(self.refinerProblem or "corrections are still being prepared")
             return None
-        return self._carrying.propose(self.structure, self.currentSlice)
+        return self._propagation.propose(self.structure, self.currentSlice)
 
     def acceptProposal(self) -> str:
         """Take the proposed label map over, as one step; returns as `addClick`."""
-        return self._carrying.accept()
+        return self._propagation.accept()
 
     def refuseProposal(self) -> None:
         """Leave everything as it is."""
-        self._carrying.drop()
+        self._propagation.drop()
 
     def lookHereNext(self) -> Suggestion | None:
         """Name the place where a click is expected to change the scar mass most.
@@ -290,7 +290,7 @@ class CorrectionLogic(CorrectionState):
 
     def _end(self, empty: bool = True) -> None:
         """Stop everything that belongs to the case, and forget it."""
-        self._carrying.drop()
+        self._propagation.drop()
         self._loader.end()
         self._queue.clear()
         self._editor.close()

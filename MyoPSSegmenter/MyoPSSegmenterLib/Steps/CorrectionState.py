@@ -45,7 +45,7 @@ class CorrectionState:
         self._choice = PromptChoice(lambda: self._editor.tell("prompts"), self._redraw)
         self._queue = PromptQueue(self._editor, self._loader, self._redraw)
         self._edits = StructureEdits(self._queue, self._choice)
-        self._carrying = SlicePropagation(work, self._editor, self._queue)
+        self._propagation = SlicePropagation(work, self._editor, self._queue)
         self._guidance = LookHereNext(self._editor)
         self._prompting: Prompting | None = None
 
@@ -140,8 +140,8 @@ class CorrectionState:
 
     @property
     def proposal(self) -> Proposal | None:
-        """What carrying would change; None if nothing is proposed."""
-        return self._carrying.proposal
+        """What propagation would change; None if nothing is proposed."""
+        return self._propagation.proposal
 
     @property
     def suggestion(self) -> Suggestion | None:
@@ -182,5 +182,5 @@ class CorrectionState:
     def _changed(self) -> None:
         """The labels are others: what was said and proposed about the earlier ones is void."""
         self._guidance.forget()
-        self._carrying.drop()
+        self._propagation.drop()
         self._redraw()

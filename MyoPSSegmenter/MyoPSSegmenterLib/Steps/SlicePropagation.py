@@ -1,4 +1,4 @@
-"""Carrying a correction to the neighboring slices: found in the background, shown, and decided."""
+"""Propagation of a correction to other slices: found in the background, shown, and decided."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class SlicePropagation:
         settled = frozenset(session.corrections) - {index}
 
         def find(progress: Any, cancelled: Any) -> Proposal:
-            from myops.refine.propagate import carry
+            from myops.refine.propagate import propagate_correction
 
             progress(0.0, "carrying")
-            return carry(refiner, start, labels, structure, index, rules, settled)
+            return propagate_correction(refiner, start, labels, structure, index, rules, settled)
 
         def show(proposal: Proposal) -> None:
             self._task = None

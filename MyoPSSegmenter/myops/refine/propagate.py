@@ -1,4 +1,4 @@
-"""Carry a correction to the neighboring slices: a proposal, until the reader accepts it.
+"""Propagate a correction to the neighboring slices: a proposal, until the reader accepts it.
 
 The corrected mask goes to the next slice at its place in the wall. Where the mask there disagrees
 with it, what the reader removed is taken from that mask and the carried one is added; where it
@@ -19,7 +19,7 @@ from myops.errors import InputError
 from myops.quantify.mass import dice
 from myops.refine.prompts import STRUCTURES, Point, Prompts
 from myops.refine.rules import REGIONS, Rules, apply_mask
-from myops.refine.wall_coordinates import carry_mask, innermost, locate
+from myops.refine.wall_coordinates import innermost, locate, propagate_mask
 from myops.structures import DISEASE
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class CarriedSlice:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What carrying a correction would change; nothing is changed until it is accepted.
+    """What propagating a correction would change; nothing is changed until it is accepted.
 
     Attributes:
         structure: one of `STRUCTURES`.
@@ -83,7 +83,7 @@ class _Carrier:
         return self.segmentation.geometry.spacing_mm
 
 
-def carry(
+def propagate_correction(
     refiner: Refiner,
     segmentation: Segmentation,
     labels: np.ndarray,
@@ -103,7 +103,7 @@ def carry(
         slice_index: the corrected slice.
         rules: which structure may take voxels from which.
         settled: slices that stay as they are, such as those with clicks of their own.
-        least_confidence: below this the refiner's answer is not taken and carrying ends.
+        least_confidence: below this the refiner's answer is not taken and propagation ends.
 
     Raises:
         InputError: unknown structure, or the slice is outside the stack or holds nothing to carry.
@@ -134,7 +134,7 @@ def _check(labels: np.ndarray, structure: str, slice_index: int) -> None:
 def _outward(
     carrier: _Carrier, labels: np.ndarray, start: int, step: int, found: list[CarriedSlice]
 ) -> str:
-    """Carry from slice to slice in one direction, writing into `labels`; says why it ended."""
+    """Propagate from slice to slice in one direction, writing into `labels`; says why it ended."""
     source = start
     while 0 <= source + step < len(labels):
         target = source + step
@@ -165,14 +165,14 @@ def _prompt(
     mask = REGIONS[carrier.structure](labels[source])
     if here is None or there is None:
         return labels, None
-    carried = carry_mask(mask, here, there)
+    carried = propagate_mask(mask, here, there)
     if not carried.any():
         return labels, None
     start = carried
     if carrier.structure in DISEASE:
         gone = REGIONS[carrier.structure](carrier.segmentation.labels[source]) & ~mask
         present = REGIONS[carrier.structure](labels[target])
-        start = _combined(present, carried, carry_mask(gone, here, there))
+        start = _combined(present, carried, propagate_mask(gone, here, there))
     prompted = labels.copy()
     prompted[target] = _applied(carrier, labels, target, start)
     return prompted, Point(*innermost(carried, carrier.spacing_mm))

@@ -62,13 +62,13 @@ def locate(labels: np.ndarray, spacing_mm: tuple[float, float, float]) -> Ventri
     return Ventricle(angle, depth, (cavity, wall, rim), radius_mm, thickness_mm)
 
 
-def carry_mask(mask: np.ndarray, source: Ventricle, target: Ventricle) -> np.ndarray:
-    """Carry a mask to another slice: each pixel there asks the pixel of its place here.
+def propagate_mask(mask: np.ndarray, source: Ventricle, target: Ventricle) -> np.ndarray:
+    """Propagate a mask to another slice: each pixel there asks the pixel of its place here.
 
     Args:
         mask: bool (y, x) in the source's slice; what lies beyond the rim is not carried.
         source: the mask's slice.
-        target: the slice to carry it to.
+        target: the slice to propagate it to.
 
     Returns:
         bool (y, x) in the target's slice.

@@ -235,7 +235,7 @@ class Studio:
         correction = self.logic.correction
         for _ in range(len(correction.labels)):
             correction.stopPlacing()
-            correction.proposeCarry()
+            correction.proposePropagation()
             self.settle()
             if correction.proposal is not None:
                 self.widget.workflow.update()

@@ -1,4 +1,4 @@
-"""Carrying a correction to the neighbors: places in the wall, and a refiner that is foreseeable."""
+"""Propagation to the neighbors: places in the wall, and a refiner that is foreseeable."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from circle_heart import circle_case, circle_segmentation
 from scipy.ndimage import binary_erosion
 
 from myops.errors import InputError
-from myops.refine.propagate import LEAST_CONFIDENCE, carry
+from myops.refine.propagate import LEAST_CONFIDENCE, propagate_correction
 from myops.refine.rules import REGIONS, Rules
-from myops.refine.wall_coordinates import Ventricle, carry_mask, innermost, locate
+from myops.refine.wall_coordinates import Ventricle, innermost, locate, propagate_mask
 
 SIZE = 96
 SPACING_MM = (1.5, 1.5, 10.0)
@@ -86,7 +86,9 @@ def five_slices() -> np.ndarray:
 
 def carried(labels: np.ndarray, refiner: FaithfulRefiner, structure: str = "scar", **options):
     case = circle_case(labels)
-    return carry(refiner, circle_segmentation(case, labels), labels, structure, 2, **options)
+    return propagate_correction(
+        refiner, circle_segmentation(case, labels), labels, structure, 2, **options
+    )
 
 
 def test_depth_runs_from_the_endocardium_to_the_epicardium() -> None:
@@ -121,13 +123,15 @@ def test_a_slice_without_myocardium_has_no_places() -> None:
 def test_a_mask_carried_to_its_own_slice_is_itself() -> None:
     plane = with_scar(ring(), (48, 48), 40, 130)
     ventricle = located(plane)
-    np.testing.assert_array_equal(carry_mask(plane == SCAR, ventricle, ventricle), plane == SCAR)
+    np.testing.assert_array_equal(
+        propagate_mask(plane == SCAR, ventricle, ventricle), plane == SCAR
+    )
 
 
 def test_a_carried_mask_keeps_its_angles_in_a_smaller_moved_ring() -> None:
     source = with_scar(ring(), (48, 48), 90, 150)
     target = ring((53, 41), 8, 13)
-    found = carry_mask(source == SCAR, located(source), located(target))
+    found = propagate_mask(source == SCAR, located(source), located(target))
     expected = with_scar(target, (53, 41), 90, 150) == SCAR
     assert dice(found, expected) > 0.95
     assert not (found & (target != NORMAL)).any()
@@ -137,7 +141,7 @@ def test_a_subendocardial_mask_stays_subendocardial() -> None:
     source, target = ring(), ring((40, 55), 16, 26)
     here, there = located(source), located(target)
     inner_half = (source == NORMAL) & (here.depth < 0.5)
-    found = carry_mask(inner_half, here, there)
+    found = propagate_mask(inner_half, here, there)
     # Walls of 7 and 10 pixels: their middle falls on a pixel in one and between two in the other.
     assert dice(found, (target == NORMAL) & (there.depth < 0.5)) > 0.92
 
@@ -149,13 +153,13 @@ def test_angles_meet_at_the_full_circle() -> None:
     target = ring((46, 50), 10, 16)
     _, there = polar((46, 50))
     expected = (target == NORMAL) & ((there >= 340) | (there < 20))
-    assert dice(carry_mask(across_zero, located(source), located(target)), expected) > 0.93
+    assert dice(propagate_mask(across_zero, located(source), located(target)), expected) > 0.93
 
 
 def test_a_mask_reaches_the_apex_where_no_cavity_is_left() -> None:
     source = with_scar(ring(), (48, 48), 180, 270)
     apex = ring((50, 50), 0, 9)
-    found = carry_mask(source == SCAR, located(source), located(apex))
+    found = propagate_mask(source == SCAR, located(source), located(apex))
     expected = with_scar(apex, (50, 50), 180, 270) == SCAR
     assert dice(found, expected) > 0.85
 
@@ -231,7 +235,7 @@ def test_what_was_removed_is_removed_from_neighbors_that_disagree() -> None:
     corrected = automatic.copy()
     corrected[2] = with_scar(ring((50, 46), 10, 17), (50, 46), 90, 150)
     segmentation = circle_segmentation(circle_case(automatic), automatic)
-    proposal = carry(FaithfulRefiner(), segmentation, corrected, "scar", 2)
+    proposal = propagate_correction(FaithfulRefiner(), segmentation, corrected, "scar", 2)
     for z in (1, 3):
         plane = ring((48 + z, 48 - z), 14 - 2 * z, 21 - 2 * z)
         expected = with_scar(plane, (48 + z, 48 - z), 90, 150) == SCAR
@@ -277,7 +281,7 @@ def test_a_wider_wall_goes_on_as_its_difference_from_the_automatic_one() -> None
     corrected[1] = ring((49, 48), 13, 24)
     case = circle_case(automatic)
     segmentation = circle_segmentation(case, automatic)
-    proposal = carry(FaithfulRefiner(), segmentation, corrected, "myocardium", 1)
+    proposal = propagate_correction(FaithfulRefiner(), segmentation, corrected, "myocardium", 1)
     for z in (0, 2):
         wall = np.isin(proposal.labels[z], (NORMAL,))
         assert dice(wall, ring((48 + z, 48), 13, 24) == NORMAL) > 0.97
@@ -286,7 +290,7 @@ def test_a_wider_wall_goes_on_as_its_difference_from_the_automatic_one() -> None
 def test_a_slice_without_the_structure_has_nothing_to_carry() -> None:
     labels = five_slices()
     with pytest.raises(InputError, match="expected scar in slice 0.*found none"):
-        carry(
+        propagate_correction(
             FaithfulRefiner(), circle_segmentation(circle_case(labels), labels), labels, "scar", 0
         )
 
@@ -295,7 +299,7 @@ def test_a_slice_without_the_structure_has_nothing_to_carry() -> None:
 def test_a_slice_outside_the_stack_is_refused(index: int) -> None:
     labels = five_slices()
     with pytest.raises(InputError, match=f"slice from 0 to 4, found {index}"):
-        carry(
+        propagate_correction(
             FaithfulRefiner(),
             circle_segmentation(circle_case(labels), labels),
             labels,
