@@ -116,7 +116,7 @@ class CaseRecord:
         write_results(self.folder, self.case, segmentation, measurements, formats=("json",))
 
 
-def keptSession(session: Session | None) -> dict[str, Any]:
+def sessionParts(session: Session | None) -> dict[str, Any]:
     """The parts of `CaseRecord` that come from a session."""
     if session is None:
         return {}
@@ -150,7 +150,7 @@ def withNumbers(
     )
 
 
-def readKept(
+def readCaseRecord(
     study: Path, case: str, reader: str, session: str
 ) -> tuple[CaseFile, SavedState | None, list[str]]:
     """Read what was kept of a case; what is damaged is kept aside and named.

@@ -30,8 +30,8 @@ from MyoPSSegmenterLib.Steps.Autosave import Autosave, SessionMarker
 from MyoPSSegmenterLib.Steps.CaseStore import (
     CaseRecord,
     findCases,
-    keptSession,
-    readKept,
+    readCaseRecord,
+    sessionParts,
     withNumbers,
 )
 
@@ -281,7 +281,9 @@ class StudyLogic:
 
     def _load(self, files: PatientFiles, clock: StageClock) -> None:
         assert self.studyFolder is not None
-        kept, state, problems = readKept(self.studyFolder, files.name, self.reader, self.session)
+        kept, state, problems = readCaseRecord(
+            self.studyFolder, files.name, self.reader, self.session
+        )
         self._patient.loadFiles(files)
         self._correction.clear()
         self._automatic.clear()
@@ -451,7 +453,7 @@ class StudyLogic:
             measurements=fresh,
             toMeasure=self._quantify.snapshot() if complete else None,
             supersedes=supersedes,
-            **keptSession(session),
+            **sessionParts(session),
         )
 
     def _saved(self, written: CaseFile, problems: tuple[str, ...]) -> None:
