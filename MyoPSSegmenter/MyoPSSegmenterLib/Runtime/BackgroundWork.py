@@ -16,11 +16,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from myops.errors import InputError
+from myops.progress import Progress
 
 if TYPE_CHECKING:
     from MyoPSSegmenterLib.Runtime.Events import Events
 
-Progress = Callable[[float, str], None]
 Function = Callable[[Progress, Callable[[], bool]], Any]
 
 QUEUED, RUNNING, DONE, CANCELLED, FAILED = "queued", "running", "done", "cancelled", "failed"

@@ -10,19 +10,18 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from myops.errors import InputError
+from myops.progress import Progress
 
 REQUIREMENTS = Path(__file__).parents[2] / "Resources" / "requirements.txt"
 REQUESTER = "MyoPS Segmenter"
 TORCH_REQUIREMENT = ">=2.4"
 # Part of Slicer; builds of its own that a wheel from PyPI must not replace.
 PROTECTED = ("numpy", "SimpleITK", "scipy")
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)

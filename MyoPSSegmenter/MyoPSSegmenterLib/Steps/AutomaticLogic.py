@@ -24,8 +24,9 @@ from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, re
 
 if TYPE_CHECKING:
     from myops.case import Case
+    from myops.progress import Progress
     from myops.segmentation import Segmentation
-    from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Progress, Task
+    from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
     from MyoPSSegmenterLib.Runtime.Events import Events
     from MyoPSSegmenterLib.Steps.CorrectionLogic import CorrectionLogic
     from MyoPSSegmenterLib.Steps.PatientLogic import PatientLogic

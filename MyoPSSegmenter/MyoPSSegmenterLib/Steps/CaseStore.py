@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from myops.case import Case
+    from myops.progress import Progress
     from myops.quantify.mass import TissueMass
     from myops.quantify.measurements import Measurements
     from myops.refine.session import Session
@@ -79,7 +80,7 @@ class CaseRecord:
 
     def write(
         self,
-        progress: Callable[[float, str], None] = lambda *_: None,
+        progress: Progress = lambda *_: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> tuple[str, ...]:
         """Write every file beside the old one and move it in; runs in any thread.
@@ -179,7 +180,7 @@ def findCases(
     study: Path,
     reader: str,
     session: str,
-    progress: Callable[[float, str], None],
+    progress: Progress,
     cancelled: Callable[[], bool],
 ) -> tuple[tuple[PatientFiles, ...], list[str], list[str]]:
     """Patients of a folder, the status of each, and problems in words; runs in any thread.

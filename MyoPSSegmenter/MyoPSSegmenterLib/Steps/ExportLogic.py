@@ -16,10 +16,11 @@ from myops.errors import InputError
 from myops.output.results import FORMATS, check_writable, missing_packages, write_results
 
 if TYPE_CHECKING:
+    from myops.progress import Progress
     from myops.quantify.measurements import Measurements
     from myops.report.review import Review
     from MyoPSSegmenterLib.Panels.PanelLogic import CorrectedCase
-    from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Progress, Task
+    from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
     from MyoPSSegmenterLib.Runtime.Events import Events
     from MyoPSSegmenterLib.Steps.MeasurementRequest import MeasurementRequest
     from MyoPSSegmenterLib.Steps.QuantifyLogic import QuantifyLogic

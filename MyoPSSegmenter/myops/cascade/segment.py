@@ -37,6 +37,7 @@ from myops.errors import Cancelled
 from myops.geometry.masks import grow_in_plane
 from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
 from myops.networks.device import inference_precision, precision_now
+from myops.progress import Progress
 from myops.quantify.plausibility import plausibility_warnings
 from myops.segmentation import Segmentation
 from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES, channel
@@ -86,7 +87,7 @@ class _Run:
 
     models: Models
     config: CascadeConfig
-    progress: Callable[[float, str], None]
+    progress: Progress
     cancelled: Callable[[], bool]
     # What the networks ran in, noted while they run.
     precisions: set[str] = field(default_factory=set)
@@ -95,7 +96,7 @@ class _Run:
 def segment(
     case: Case,
     models: Models,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
     config: CascadeConfig | None = None,
 ) -> Segmentation:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from myops.io.readable import readable
+from myops.progress import Progress
 from myops.structures import MEASURED
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def show_every_letter() -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
+def progress_bar(title: str) -> Iterator[Progress]:
     """Show a bar with the stage and the remaining time on stderr while the block runs.
 
     Yields:

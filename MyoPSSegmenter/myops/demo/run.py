@@ -7,7 +7,6 @@ patients.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ import numpy as np
 from myops import labels as regions
 from myops.demo.result import Demo, DemoStage
 from myops.evaluation.simulated_reader import next_click
+from myops.progress import Progress
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, dice
 from myops.refine.prompts import Point
 from myops.refine.rules import apply_mask
@@ -32,7 +32,7 @@ def run_demo(
     folder: Path,
     seed: int,
     device: str = "auto",
-    progress: Callable[[float, str], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
 ) -> Demo:
     """Make a synthetic patient, segment it, correct it by clicks, and write everything down.
 
@@ -120,9 +120,7 @@ def _make_patient(folder: Path, seed: int) -> tuple[Case, np.ndarray]:
     return case, to_canonical(patient.labels, case.original)
 
 
-def _segment(
-    folder: Path, case: Case, device: str, progress: Callable[[float, str], None]
-) -> Segmentation:
+def _segment(folder: Path, case: Case, device: str, progress: Progress) -> Segmentation:
     """Run the cascade and write its results as `myops segment` does."""
     from myops.cascade.segment import segment
     from myops.output.results import write_results

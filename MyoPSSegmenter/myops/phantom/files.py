@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from myops.io.atomic import write_json
 from myops.io.itk_files import save_image
 from myops.phantom.contrast import PHYSICAL
 from myops.phantom.patient import SAMPLE, PhantomConfig, PhantomPatient, generate_patient
+from myops.progress import Progress
 from myops.sequences import SEQUENCES
 
 # What the file of each synthetic sequence ends in.
@@ -114,7 +114,7 @@ def write_cohort(
     count: int,
     folder: Path,
     config: PhantomConfig = PhantomConfig(),
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Path]:
     """Write `count` patients with seeds from `first_seed`, a folder each, and the configuration.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from myops.errors import InputError
+from myops.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +45,7 @@ class NoRefiner:
     def encode(
         self,
         slices: Iterable[int] | None = None,
-        progress: Callable[[float, str], None] | None = None,
+        progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
         """Do nothing: there is nothing to encode with."""

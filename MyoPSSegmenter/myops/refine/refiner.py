@@ -18,6 +18,7 @@ from myops.errors import Cancelled, InputError
 from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
 from myops.networks.device import resolve_device
 from myops.networks.refiner import PromptBatch
+from myops.progress import Progress
 from myops.refine.prompts import STRUCTURES, Box, Point, Prompts, check_prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
@@ -179,7 +180,7 @@ class Refiner:
     def encode(
         self,
         slices: Iterable[int] | None = None,
-        progress: Callable[[float, str], None] | None = None,
+        progress: Progress | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
         """Encode slices that are not encoded yet, one by one in the given order.

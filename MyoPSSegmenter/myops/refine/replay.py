@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from myops.case import images_sha256
 from myops.errors import InputError
 from myops.io.checksum import array_sha256
+from myops.progress import Progress
 from myops.refine.label_compression import apply_changes
 from myops.refine.prompts import from_dict
 from myops.refine.record import Record, RecordedStep
@@ -38,7 +39,7 @@ def replay(
     case: Case,
     segmentation: Segmentation,
     refiner: RefinerProtocol,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Replay:
     """Do the steps of a record again.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from myops.case import Case
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.geometry.square import SquareBox
+from myops.progress import Progress
 from myops.reproduce.protocol import COHORT_SEED, OUTSIDE_SEED, TESTED, TRAINED
 from myops.sequences import NETWORK_SEQUENCES
 from myops.weights.learned import by_patient
@@ -20,7 +21,6 @@ from myops.weights.learned import by_patient
 if TYPE_CHECKING:
     from myops.weights.files import Models
 
-Progress = Callable[[float, str], None]
 INFARCTS = {"dropout": False, "normal_share": 0.0, "acute_share": 0.6}
 
 

@@ -21,6 +21,7 @@ from myops.evaluation.tables import as_markdown, write_evaluation
 from myops.io.geometry_notes import geometry_notes
 from myops.io.text_files import write_text
 from myops.labels import scar
+from myops.progress import Say
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.reproduce.table import mass_cells
 from myops.training.export import export_weights
@@ -40,7 +41,7 @@ def evaluate_clicks(
     tests: Sequence[LabeledCase],
     folder: Path,
     seed: int,
-    say: Callable[[str], None],
+    say: Say,
 ) -> str:
     """Let a simulated reader correct every test patient with three correctors.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from myops.io.atomic import write_json
 from myops.io.text_files import read_json, read_text, write_text
 from myops.labels import MYOPS
 from myops.output.overwriting import OTHER_OUTPUT, refuse_replacing
+from myops.progress import Say
 from myops.reproduce import interactive
 from myops.reproduce.cohort import (
     Split,
@@ -48,7 +49,6 @@ from myops.training.data.cases import CasePatient, choose_cases
 from myops.training.export import load_trained
 from myops.weights.learned import case_sha256, refuse_learned
 
-Say = Callable[[str], None]
 PROTOCOL_FILE = "protocol.json"
 DONE, OUTSIDE, TABLE, PICTURE = "cases.csv", "outside.csv", "table.md", "table.png"
 

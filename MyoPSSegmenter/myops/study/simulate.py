@@ -29,6 +29,7 @@ from myops.evaluation.simulated_reader import next_click
 from myops.geometry.masks import largest_component
 from myops.io.number_text import number, signed
 from myops.labels import MYOPS
+from myops.progress import Progress
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 from myops.refine.prompts import Point, Prompts
 from myops.refine.rules import apply_mask
@@ -112,7 +113,7 @@ def simulate_study(
     segment: Callable[[Case], Segmentation],
     corrector: Corrector,
     corrector_name: str,
-    progress: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Study:
     """Let simulated readers read phantom patients.
 

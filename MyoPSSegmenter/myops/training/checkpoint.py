@@ -25,7 +25,7 @@ CHECKPOINT_NAME = "checkpoint.pt"
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Where a training stands.
 
     Attributes:
@@ -60,7 +60,7 @@ class State:
     model: nn.Module
     average: nn.Module | None
     optimizer: torch.optim.Optimizer
-    progress: Progress
+    progress: TrainingProgress
     rng: np.random.Generator
     generator: torch.Generator
     learned: frozenset[str] = frozenset()
@@ -151,7 +151,7 @@ def restore_state(content: dict[str, Any], state: State) -> None:
             f"{content.get('commit', 'unknown')}): {str(error).splitlines()[-1].strip()}; train "
             "into another folder, or start from its weights with --set start=FILE"
         ) from error
-    for name in {own.name for own in fields(Progress)} & set(progress):
+    for name in {own.name for own in fields(TrainingProgress)} & set(progress):
         setattr(state.progress, name, progress[name])
 
 

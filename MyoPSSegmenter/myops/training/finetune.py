@@ -9,7 +9,7 @@ An interrupted call goes on where nothing has changed that it learned from (`fin
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from myops.datasets import HEART, LabeledCase
 from myops.errors import InputError
 from myops.evaluation.metrics import compare
 from myops.io.atomic import write_json
+from myops.progress import Say
 from myops.quantify.mass import known_spacing_mm
 from myops.structures import ASSESSABLE
 from myops.training.finetune_folder import TRAINING, WEIGHTS, check_output, claim, exchange, remove
@@ -45,7 +46,6 @@ KEPT = ("size", "planes", "margin", "region_pixels", "bulges", "cross_entropy_we
 COMPARISON = "comparison.json"
 # Settings that say what is learned from: the cases and the model do.
 GIVEN = ("start", "cases", "case_names")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

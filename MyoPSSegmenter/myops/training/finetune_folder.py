@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from myops.errors import InputError
 from myops.io.atomic import write_json
 from myops.output.overwriting import OTHER_OUTPUT, lies_in, refuse_foreign
+from myops.progress import Say
 from myops.weights.files import MANIFEST
 from myops.weights.packs import LICENSE_FILE, PACKS_FOLDER
 
@@ -44,7 +45,7 @@ def check_output(output: Path, root: Path) -> None:
         refuse_foreign(folder, own, OTHER_OUTPUT)
 
 
-def claim(training: Path, plan: Mapping[str, Any], say: Callable[[str], None]) -> None:
+def claim(training: Path, plan: Mapping[str, Any], say: Say) -> None:
     """Keep an interrupted training of the same plan; take any other away, and say so.
 
     Args:

@@ -6,7 +6,7 @@ before is never held out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from myops.datasets import LabeledCase
 from myops.errors import InputError
 from myops.labels import scar
+from myops.progress import Say
 from myops.weights.learned import by_patient
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def split_cases(
     cases: Sequence[LabeledCase],
     config: FinetuneConfig,
     known: Collection[str] = (),
-    say: Callable[[str], None] = print,
+    say: Say = print,
 ) -> tuple[list[LabeledCase], list[LabeledCase]]:
     """What is learned from and what is held out, by chance; some scar is on both sides.
 
@@ -76,7 +77,7 @@ def _tell(
     learned: Sequence[PatientCases],
     held_out: Sequence[PatientCases],
     known: Collection[str],
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Name patients that have several names, and those that could not be held out."""
     for side, patients in {"learned from": learned, "held out": held_out}.items():

@@ -21,8 +21,8 @@ from myops.networks.device import has_fast_bfloat16
 from myops.output.overwriting import OTHER_OUTPUT, refuse_overwriting
 from myops.training.checkpoint import (
     CHECKPOINT_NAME,
-    Progress,
     State,
+    TrainingProgress,
     git_commit,
     learned_by,
     load_weights,
@@ -154,7 +154,9 @@ def make_state(stage: Stage, config: TrainingConfig, fabric: Fabric) -> State:
         load_weights(starting_weights(stage.name, config.start), model)
     average = copy.deepcopy(model).eval().requires_grad_(False) if config.ema_decay else None
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    state = State(model, average, optimizer, Progress(), np.random.default_rng(), torch.Generator())
+    state = State(
+        model, average, optimizer, TrainingProgress(), np.random.default_rng(), torch.Generator()
+    )
     seed_generators(state, config.seed, fabric.global_rank)
     state.learned = learned_before(stage.name, config)
     return state
@@ -238,7 +240,7 @@ def _run(
 class Clock:
     """Training time that goes on after a resume, and reminders by name."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: TrainingProgress) -> None:
         self._started = time.monotonic() - progress.elapsed_s
         self._last: dict[str, float] = {}
 
@@ -258,7 +260,7 @@ class Clock:
 def refill(
     pool: SlicePool,
     feed: PatientFeed,
-    progress: Progress,
+    progress: TrainingProgress,
     config: TrainingConfig,
     mixture: Mixture,
 ) -> None:

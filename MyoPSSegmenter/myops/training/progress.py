@@ -12,7 +12,7 @@ from torch import Tensor
 
 from myops.errors import InputError
 from myops.io.readable import is_utf8
-from myops.training.checkpoint import Progress
+from myops.training.checkpoint import TrainingProgress
 from myops.training.config import TrainingConfig
 
 
@@ -20,7 +20,12 @@ class Reporter:
     """Prints and draws what one process (the first) sees; silent in the others."""
 
     def __init__(
-        self, stage: str, config: TrainingConfig, folder: Path, progress: Progress, enabled: bool
+        self,
+        stage: str,
+        config: TrainingConfig,
+        folder: Path,
+        progress: TrainingProgress,
+        enabled: bool,
     ) -> None:
         self._stage, self._config, self._enabled = stage, config, enabled
         self._losses: list[dict[str, Tensor]] = []
@@ -37,7 +42,7 @@ class Reporter:
             if progress.step:
                 self._line(f"resumed at step {progress.step}, {clock_text(progress.elapsed_s)} in")
 
-    def step(self, losses: Mapping[str, Tensor], progress: Progress, rate: float) -> None:
+    def step(self, losses: Mapping[str, Tensor], progress: TrainingProgress, rate: float) -> None:
         """Collect one step; every `log_steps` print a line with speed and remaining time.
 
         Args:
@@ -68,7 +73,7 @@ class Reporter:
             self._writer.add_scalar(f"loss/{name}", value, progress.step)
         self._writer.add_scalar("learning_rate", rate, progress.step)
 
-    def _speed(self, means: Mapping[str, float], progress: Progress, rate: float) -> str:
+    def _speed(self, means: Mapping[str, float], progress: TrainingProgress, rate: float) -> str:
         now = (time.monotonic(), progress.step, progress.next_patient)
         seconds, steps, patients = (a - b for a, b in zip(now, self._since, strict=True))
         self._since = now
@@ -80,7 +85,7 @@ class Reporter:
             f"{clock_text(left_s)} left"
         )
 
-    def metrics(self, progress: Progress) -> None:
+    def metrics(self, progress: TrainingProgress) -> None:
         """Print and draw the scores on the held-out patients."""
         if not self._enabled or not progress.metrics:
             return
@@ -90,7 +95,7 @@ class Reporter:
             self._writer.add_scalar(f"held_out/{name}", value, progress.step)
         self._writer.flush()
 
-    def close(self, progress: Progress, stopped: bool) -> None:
+    def close(self, progress: TrainingProgress, stopped: bool) -> None:
         """Say how the training ended."""
         if self._enabled:
             ending = "stopped, resume with --resume" if stopped else "finished"
@@ -101,7 +106,7 @@ class Reporter:
         print(f"{self._stage}  {text}", flush=True)
 
 
-def remaining_s(config: TrainingConfig, progress: Progress, steps_per_s: float) -> float:
+def remaining_s(config: TrainingConfig, progress: TrainingProgress, steps_per_s: float) -> float:
     """Seconds until the training ends at the present speed."""
     if config.minutes > 0:
         return max(0.0, 60 * config.minutes - progress.elapsed_s)

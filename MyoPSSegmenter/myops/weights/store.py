@@ -7,7 +7,7 @@ system's place for a user's data; `models.json` in it records every model with i
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from myops.errors import InputError
 from myops.io.atomic import write_atomic, write_json
 from myops.io.checksum import file_sha256
 from myops.io.text_files import read_json
+from myops.progress import Progress
 from myops.weights.packs import PREFERRED
 from myops.weights.places import models_folder
 from myops.weights.published import KNOWN_MODELS, recognize
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 RECORD = "models.json"
 RESERVED = {"default", *PREFERRED}
-Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)

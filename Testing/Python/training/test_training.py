@@ -225,7 +225,7 @@ def test_new_patients_come_every_few_steps_and_a_slow_generator_is_not_waited_fo
     config = make_config("dae", {"pool_start": "2", "steps_per_patient": "2"})
     mixture = mixing.Mixture((1.0,), (named_by_index,))
     for step in range(6):
-        progress = checkpoint.Progress(step=step)
+        progress = checkpoint.TrainingProgress(step=step)
         loop.refill(pool, feed, progress, config, mixture)  # type: ignore[arg-type]
     assert asked == [True, True, False, False, False]
     assert len(pool) == 2
@@ -393,7 +393,7 @@ def test_the_learning_rate_rises_then_falls_along_a_cosine():
 
 
 def test_a_budget_in_minutes_counts_time_and_one_in_steps_counts_steps():
-    progress = checkpoint.Progress(step=30, elapsed_s=90.0)
+    progress = checkpoint.TrainingProgress(step=30, elapsed_s=90.0)
     assert progress.fraction(TrainingConfig(minutes=2)) == pytest.approx(0.75)
     assert progress.fraction(TrainingConfig(steps=120)) == pytest.approx(0.25)
 

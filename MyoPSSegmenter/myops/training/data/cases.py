@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from myops.coverage import empty_slices
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.labels import MVO, MYOPS, lv_region, scar
+from myops.progress import Say
 from myops.training.config import TrainingConfig
 from myops.training.data.finders import found_region, load_finders
 from myops.training.data.label_noise import KINDS, LEVELS, noisy_labels
@@ -100,7 +101,7 @@ def training_cases(config: TrainingConfig, folder: str = "") -> list[CasePatient
 
 
 def without_patients_of(
-    folders: Sequence[Path], cases: Sequence[LabeledCase], say: Callable[[str], None] = print
+    folders: Sequence[Path], cases: Sequence[LabeledCase], say: Say = print
 ) -> list[LabeledCase]:
     """The cases of patients of whom none of these folders holds an image, under whatever name.
 
