@@ -45,7 +45,6 @@ class TrainingConfig:
         curve_patients: held-out patients scored.
         log_steps: steps between two lines of progress.
         dropout: chance that a slice of a complete patient loses sequences when it is drawn.
-        reorient: chance that a slice is mirrored and turned by quarters when it is drawn.
         jitter: width of the changes of contrast and noise when a slice is drawn, 1 = version 0.1.0.
         stretch: largest relative change of aspect when a slice is drawn.
         widths: channels of the network's levels, comma-separated (empty = the builder's numbers).
@@ -86,7 +85,6 @@ class TrainingConfig:
     curve_patients: int = 6
     log_steps: int = 20
     dropout: float = 0.15
-    reorient: float = 0.3
     jitter: float = 1.0
     stretch: float = 0.0
     widths: tuple[int, ...] = ()
@@ -144,12 +142,10 @@ class PrsnConfig(TrainingConfig):
     """PRSN: L_main + 0.3 L_bSSFP + 0.5 L_LGE + 0.5 L_T2.
 
     Attributes:
-        bssfp_weight, lge_weight, t2_weight: weights of the branches' Dice losses, from the paper.
         cross_entropy_weight: of a cross-entropy on the main branch, 0 in the paper.
         kl_weight: of the main branch's KL divergence against soft labels; 0 = hard labels alone.
             0.6, 0.2 and 0.2 (with dice_weight, cross_entropy_weight) in the tools of Moafi et al.
         dice_weight: of the main branch's Dice loss.
-        soft_sigma_px: blur that makes a soft label of a mask.
         region_pixels: largest growth or shrinkage of the true region, in pixels.
         bulges: chance that the region takes in, or loses, a piece at its border in some slices.
         planes: 3 = the slices on either side are seen too (2.5D), 1 = the paper's single slice.
@@ -157,7 +153,6 @@ class PrsnConfig(TrainingConfig):
             0 = none, as in the paper.
         fusion: "cafb" (channel attention), or "mfb" (sum, product and maximum), the paper's rival.
         mvo: 1 = microvascular obstruction is told apart inside the scar, with an output of its own.
-        mvo_weight: of that output's loss.
         finders: weights whose ASSN finds the regions of labeled cases, "default" or folders with
             commas between; each case by one that has not learned from it. "" = none.
         found_share: how often a case with such a region is cut out by it, and not by its true
@@ -168,20 +163,15 @@ class PrsnConfig(TrainingConfig):
     """
 
     size: int = 80
-    bssfp_weight: float = 0.3
-    lge_weight: float = 0.5
-    t2_weight: float = 0.5
     cross_entropy_weight: float = 0.0
     kl_weight: float = 0.0
     dice_weight: float = 1.0
-    soft_sigma_px: float = 1.0
     region_pixels: float = 3.0
     bulges: float = 0.0
     planes: int = 1
     margin: int = 0
     fusion: str = "cafb"
     mvo: int = 0
-    mvo_weight: float = 0.3
     finders: str = ""
     found_share: float = 0.5
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "heart"})
@@ -209,7 +199,6 @@ class DssnetConfig(TrainingConfig):
     """DSS-Net-style network: Dice + cross-entropy of a coarse and of a fine stage.
 
     Attributes:
-        coarse_weight: of the coarse stage's loss beside the fine stage's.
         cross_entropy_weight: of both stages' cross-entropy beside their Dice losses.
         mdfm: weigh the sequences by content (else their mean).
         sfam: the fine stage takes in the coarse stage's features.
@@ -219,7 +208,6 @@ class DssnetConfig(TrainingConfig):
     The last four are the ablations of Docs/explanation/dssnet.md.
     """
 
-    coarse_weight: float = 1.0
     cross_entropy_weight: float = 1.0
     mdfm: bool = True
     sfam: bool = True
@@ -345,7 +333,6 @@ def check_config(config: TrainingConfig) -> None:
         "kl_weight": 0,
         "dice_weight": 0,
         "mvo": 0,
-        "mvo_weight": 0,
         "found_share": 0,
     }
     for name, least in smallest.items():

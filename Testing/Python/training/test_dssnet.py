@@ -406,10 +406,10 @@ def test_a_perfect_prediction_has_no_loss():
 
 def test_the_loss_is_the_weighted_sum_of_its_parts():
     logits = {name: torch.randn(v.shape) for name, v in PERFECT.items()}
-    config = DssnetConfig(coarse_weight=0.5, cross_entropy_weight=3.0)
+    config = DssnetConfig(cross_entropy_weight=3.0)
     total, parts = dssnet_loss(logits, batch_of(LABELS), config)
     coarse = parts["coarse"] + 3 * parts["coarse_entropy"]
-    expected = 0.5 * coarse + parts["fine"] + 3 * parts["fine_entropy"]
+    expected = coarse + parts["fine"] + 3 * parts["fine_entropy"]
     assert total.item() == pytest.approx(expected.item())
 
 

@@ -40,6 +40,7 @@ from myops.training.data import feed as data
 from myops.training.export import export_weights
 from myops.training.stages.dae import corrupt
 from myops.training.stages.prsn import (
+    BRANCH_WEIGHTS,
     EDEMA,
     NORMAL,
     OTHER,
@@ -86,8 +87,8 @@ def test_the_defaults_are_the_paper_s():
     assert make_config("assn").dae_weight == 0.2  # type: ignore[attr-defined]
     prsn = make_config("prsn")
     assert isinstance(prsn, PrsnConfig)
-    assert (prsn.bssfp_weight, prsn.lge_weight, prsn.t2_weight) == (0.3, 0.5, 0.5)
     assert prsn.cross_entropy_weight == 0
+    assert BRANCH_WEIGHTS == {"bssfp": 0.3, "lge": 0.5, "t2": 0.5}
     assert make_config("assn").size == 128
 
 
@@ -137,7 +138,7 @@ def test_a_stored_configuration_comes_back_the_same():
 
 
 def test_a_setting_stored_under_its_older_name_keeps_its_meaning():
-    stored = {"artefacts": 0.5, "held_back": "data/emidec", "seed": 3, "gone_long_ago": 1}
+    stored = {"artefacts": 0.5, "held_back": "data/emidec", "seed": 3, "reorient": 0.1}
     content = {"stage": "prsn", "config": json.dumps(stored)}
     known = PrsnConfig(artifacts=0.5, held_out="data/emidec", seed=3)
     assert checkpoint.stored_config(content) == known

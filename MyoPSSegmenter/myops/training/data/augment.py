@@ -11,6 +11,9 @@ from torch.nn import functional
 from myops.training.config import TrainingConfig
 from myops.training.stages.stage import Batch
 
+# Chance that a slice is mirrored and turned by quarters when it is drawn.
+REORIENT_CHANCE = 0.3
+
 
 def uniform(count: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Uniform random numbers, float32 (count,), from a CPU generator."""
@@ -69,7 +72,7 @@ def augment_square(
     Returns:
         The geometric maps, for the batch's labels, and "images" (0 where absent) and "present".
     """
-    theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
+    theta = random_affine(len(batch["images"]), REORIENT_CHANCE, generator, stretch=config.stretch)
     present = drop_sequences(batch["present"], config.dropout, generator)
     images = jitter_contrast(warp(batch["images"], theta), generator, config.jitter)
     return theta, {"images": images * per_plane(present, images), "present": present}

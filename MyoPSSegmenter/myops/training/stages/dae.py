@@ -18,7 +18,7 @@ from myops.geometry.square import crop_stack
 from myops.labels import lv_region
 from myops.networks.build import build_dae
 from myops.training.config import TrainingConfig
-from myops.training.data.augment import random_affine, uniform, warp
+from myops.training.data.augment import REORIENT_CHANCE, random_affine, uniform, warp
 from myops.training.data.crops import jittered_box, present_rows
 from myops.training.losses import dae_loss
 from myops.training.stages.stage import Batch, Loss, Slices, Stage, dice
@@ -47,7 +47,7 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Turn and mirror the masks, then corrupt them."""
-    theta = random_affine(len(batch["region"]), config.reorient, generator)
+    theta = random_affine(len(batch["region"]), REORIENT_CHANCE, generator)
     clean = (warp(batch["region"], theta) > 0.5).float()
     return {"region": clean, "corrupted": corrupt(clean, CORRUPTIONS, generator)}
 

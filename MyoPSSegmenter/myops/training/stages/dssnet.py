@@ -119,7 +119,7 @@ def fine_region(labels: Tensor, prior: bool) -> Tensor:
 
 
 def dssnet_loss(logits: Mapping[str, Tensor], batch: Batch, config: DssnetConfig) -> Loss:
-    """coarse_weight * (Dice + CE of the anatomy) + (Dice + balanced CE of the tissues).
+    """Dice + CE of the anatomy, and Dice + balanced CE of the tissues.
 
     The Dice losses leave out the first class and those that the batch does not have.
 
@@ -145,7 +145,7 @@ def dssnet_loss(logits: Mapping[str, Tensor], batch: Batch, config: DssnetConfig
         parts[stage] + config.cross_entropy_weight * parts[f"{stage}_entropy"]
         for stage in ("coarse", "fine")
     )
-    return config.coarse_weight * coarse + fine, parts
+    return coarse + fine, parts
 
 
 def class_weights(target: Tensor, inside: Tensor, count: int = 4) -> Tensor:

@@ -14,7 +14,13 @@ from myops.geometry.square import crop_stack
 from myops.labels import lv_region, right_ventricle
 from myops.networks.build import build_heartfinder
 from myops.training.config import HeartFinderConfig, TrainingConfig
-from myops.training.data.augment import drop_sequences, jitter_contrast, random_affine, warp
+from myops.training.data.augment import (
+    REORIENT_CHANCE,
+    drop_sequences,
+    jitter_contrast,
+    random_affine,
+    warp,
+)
 from myops.training.data.crops import present_rows
 from myops.training.losses import binary_cross_entropy, dice_loss
 from myops.training.stages.stage import Batch, Loss, Slices, Stage, dice
@@ -43,7 +49,7 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Geometric and contrast changes; the heart may lie anywhere and have any size."""
     theta = random_affine(
-        len(batch["images"]), config.reorient, generator, degrees=15, scale=0.2, shift=0.1
+        len(batch["images"]), REORIENT_CHANCE, generator, degrees=15, scale=0.2, shift=0.1
     )
     present = drop_sequences(batch["present"], config.dropout, generator)
     images = jitter_contrast(warp(batch["images"], theta), generator)

@@ -26,6 +26,7 @@ from myops.sequences import NETWORK_SEQUENCES, channel
 from myops.structures import NETWORK_TISSUES, STRUCTURES
 from myops.training.config import PrsnConfig, TrainingConfig
 from myops.training.data.augment import (
+    REORIENT_CHANCE,
     drop_sequences,
     jitter_contrast,
     per_plane,
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
 # what is outside counts as "other".
 OTHER, NORMAL, EDEMA, SCAR, OUTSIDE = range(5)
 BSSFP, LGE, T2 = (channel(name) for name in ("bssfp", "lge", "t2"))
+# Weights of the branches' Dice losses, from the paper.
+BRANCH_WEIGHTS = {"bssfp": 0.3, "lge": 0.5, "t2": 0.5}
+MVO_WEIGHT = 0.3
+# Blur that makes a soft label of a mask.
+SOFT_SIGMA_PX = 1.0
 
 
 def build(config: TrainingConfig) -> nn.Module:
@@ -125,7 +131,7 @@ def to_classes(labels: np.ndarray, margin: bool = False) -> np.ndarray:
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes, lost sequences, candidate images."""
-    theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
+    theta = random_affine(len(batch["images"]), REORIENT_CHANCE, generator, stretch=config.stretch)
     labels: Batch = {
         name: warp(batch[name].float(), theta, mode="nearest").round().long()
         for name in ("labels", "mvo")
@@ -216,15 +222,12 @@ def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Lo
         "t2": tissue_dice(logits["t2"], branches["t2"], t2 * scar_free),
         **found,
     }
-    total = (
-        main
-        + config.bssfp_weight * parts["bssfp"]
-        + config.lge_weight * parts["lge"]
-        + config.t2_weight * parts["t2"]
-    )
+    total = main
+    for branch, weight in BRANCH_WEIGHTS.items():
+        total = total + weight * parts[branch]
     if "mvo" in logits:
         parts["mvo"] = mvo_loss(logits["mvo"], batch, inside)
-        total = total + config.mvo_weight * parts["mvo"]
+        total = total + MVO_WEIGHT * parts["mvo"]
     return total, parts
 
 
@@ -252,9 +255,9 @@ def class_loss(logits: Tensor, target: Tensor, inside: Tensor, config: PrsnConfi
         target: one-hot float (B, C, H, W).
         inside: float (B, 1, H, W); cross-entropy and KL are averaged over these pixels: the rest of
             the square is empty and easy.
-        config: the three weights, and the blur of the soft labels.
+        config: the three weights.
     """
-    soft = soft_classes(target, config.soft_sigma_px) if config.kl_weight else None
+    soft = soft_classes(target, SOFT_SIGMA_PX) if config.kl_weight else None
     weights = (config.dice_weight, config.cross_entropy_weight, config.kl_weight)
     total, parts = composite_loss(logits, target, soft, weights, inside)
     if not config.cross_entropy_weight:

@@ -26,7 +26,7 @@ from myops.refine.prompts import STRUCTURES
 from myops.sequences import channel
 from myops.structures import NETWORK_TISSUES
 from myops.training.config import RefinerConfig, TrainingConfig
-from myops.training.data.augment import jitter_contrast, random_affine, warp
+from myops.training.data.augment import REORIENT_CHANCE, jitter_contrast, random_affine, warp
 from myops.training.data.crops import fields_of_view
 from myops.training.data.simulated_clicks import (
     BLOOD,
@@ -136,7 +136,7 @@ def to_classes(labels: np.ndarray, mvo: np.ndarray | None = None) -> np.ndarray:
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes; absent sequences stay 0; now and then no cascade."""
     count = len(batch["images"])
-    theta = random_affine(count, config.reorient, generator)
+    theta = random_affine(count, REORIENT_CHANCE, generator)
     images = jitter_contrast(warp(batch["images"], theta), generator)
     known = (torch.rand(count, generator=generator) >= NO_CASCADE_SHARE).to(images)
     nearest = {

@@ -17,7 +17,7 @@ from myops.errors import InputError
 from myops.networks.unet import build_unet
 from myops.sequences import NETWORK_SEQUENCES, channel
 from myops.training.config import TrainingConfig, UnetConfig
-from myops.training.data.augment import jitter_contrast, random_affine, warp
+from myops.training.data.augment import REORIENT_CHANCE, jitter_contrast, random_affine, warp
 from myops.training.data.crops import crop_patient, jittered_box
 from myops.training.stages import prsn
 from myops.training.stages.stage import Batch, Loss, Patient, Slices, Stage, dice
@@ -75,7 +75,7 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
 
 def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) -> Batch:
     """Light geometric and contrast changes; a baseline never loses its sequences."""
-    theta = random_affine(len(batch["images"]), config.reorient, generator, stretch=config.stretch)
+    theta = random_affine(len(batch["images"]), REORIENT_CHANCE, generator, stretch=config.stretch)
     labels = batch["labels"].float() - prsn.OUTSIDE  # so that what is turned in is "outside"
     return batch | {
         "images": jitter_contrast(warp(batch["images"], theta), generator, config.jitter),
