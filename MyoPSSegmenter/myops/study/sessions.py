@@ -67,8 +67,8 @@ def read_sessions(folder: str | Path) -> Study:
             readings += _readings(place, values, records.get(place), times[place], quality)
     hearts = {str(p.relative_to(folder)): _heart_warning(v) for p, v in measured.items()}
     doubtful = warning_of_many(hearts, len(hearts))
-    found = (*_session_warnings(records, measured), *_time_warnings(times))
-    warnings = (*found, *([doubtful] if doubtful else ()))
+    told = (*_session_warnings(records, measured), *_time_warnings(times))
+    warnings = (*told, *([doubtful] if doubtful else ()))
     return Study(tuple(readings), folder.name, warnings=warnings)
 
 
