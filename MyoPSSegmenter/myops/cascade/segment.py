@@ -124,13 +124,11 @@ def segment(
     config = config or CascadeConfig.of(models)
     run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
     clock = [time.perf_counter()]
-    lv_coarse, rv_coarse = _find_heart(case, run)
-    spacing = case.geometry.spacing_mm, case.spacing_known
-    box = heart_box(lv_coarse, spacing[0], spacing_known=spacing[1])
+    box, rv_coarse = _find_heart(case, run)
     clock.append(time.perf_counter())
     lv = _outline_region(case, box, run)
     region = clean_region(lv > 0.5)
-    box = tissue_box(region, *spacing)
+    box = tissue_box(region, case.geometry.spacing_mm, case.spacing_known)
     clock.append(time.perf_counter())
     tissue, obstruction = _classify_tissue(case, box, region, run)
     clock.append(time.perf_counter())
@@ -174,8 +172,7 @@ def locate_heart(case: Case, models: Models) -> SquareBox:
         InputError: there is no heart in the images.
     """
     run = _Run(models, CascadeConfig(flips=False), lambda *_: None, lambda: False)
-    lv_coarse = _find_heart(case, run)[0]
-    return heart_box(lv_coarse, case.geometry.spacing_mm, spacing_known=case.spacing_known)
+    return _find_heart(case, run)[0]
 
 
 def find_region(case: Case, models: Models, config: CascadeConfig = CascadeConfig()) -> np.ndarray:
@@ -185,13 +182,12 @@ def find_region(case: Case, models: Models, config: CascadeConfig = CascadeConfi
         InputError: there is no heart in the images.
     """
     run = _Run(models, config, lambda *_: None, lambda: False)
-    lv_coarse = _find_heart(case, run)[0]
-    box = heart_box(lv_coarse, case.geometry.spacing_mm, spacing_known=case.spacing_known)
+    box = _find_heart(case, run)[0]
     return clean_region(_outline_region(case, box, run) > 0.5)
 
 
-def _find_heart(case: Case, run: _Run) -> tuple[np.ndarray, np.ndarray]:
-    """Coarse probabilities of the LV region and the right ventricle on the Case's grid."""
+def _find_heart(case: Case, run: _Run) -> tuple[SquareBox, np.ndarray]:
+    """The square around the heart, and coarse probabilities of the RV on the Case's grid."""
     images = finder_input(case.images, case.geometry.spacing_mm)
     logits = _predict(run, "heart finder", run.models.heartfinder, images, None)
     box = finder_box(case.geometry.array_shape, case.geometry.spacing_mm)
@@ -200,7 +196,8 @@ def _find_heart(case: Case, run: _Run) -> tuple[np.ndarray, np.ndarray]:
         uncrop_stack(probabilities[:, channel], box, case.geometry.array_shape)
         for channel in (0, 1)
     )
-    return lv, rv
+    found = heart_box(lv, case.geometry.spacing_mm, spacing_known=case.spacing_known)
+    return found, rv
 
 
 def crop_case(case: Case, box: SquareBox, size: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

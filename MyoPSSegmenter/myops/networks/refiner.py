@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +103,27 @@ class PromptBatch:
         )
 
 
+# Logits of a structure (B, 1, S, S), and the predicted IoU of its mask (B,).
+Answer = tuple[Tensor, Tensor]
+# Takes the last logits (None at the start) and gives the next prompts, None to end.
+Ask = Callable[[Tensor | None], PromptBatch | None]
+
+
+def dialogue(decode: Callable[[PromptBatch], Answer], ask: Ask) -> list[Answer]:
+    """Answer prompts as long as there are some, each after the answer before it.
+
+    Args:
+        decode: answers prompts.
+        ask: gives them.
+    """
+    answers: list[Answer] = []
+    prompts = ask(None)
+    while prompts is not None:
+        answers.append(decode(prompts))
+        prompts = ask(answers[-1][0].detach())
+    return answers
+
+
 class RefinerNetwork(nn.Module):
     """The embedded refiner: small enough for a click in milliseconds on a processor."""
 
@@ -146,8 +168,8 @@ class RefinerNetwork(nn.Module):
         images: Tensor,
         present: Tensor,
         probabilities: Tensor,
-        ask: Callable[[Tensor | None], PromptBatch | None],
-    ) -> list[tuple[Tensor, Tensor]]:
+        ask: Ask,
+    ) -> list[Answer]:
         """A whole dialogue, for training: encode once, decode as long as there are prompts.
 
         Args:
@@ -160,12 +182,7 @@ class RefinerNetwork(nn.Module):
             Logits and predicted IoU after each prompt.
         """
         features = self.encode(images, present, probabilities)
-        answers: list[tuple[Tensor, Tensor]] = []
-        prompts = ask(None)
-        while prompts is not None:
-            answers.append(self.decode(features, prompts))
-            prompts = ask(answers[-1][0].detach())
-        return answers
+        return dialogue(partial(self.decode, features), ask)
 
     def encode(self, images: Tensor, present: Tensor, probabilities: Tensor) -> Features:
         """Features of B slices; they do not depend on any prompt.

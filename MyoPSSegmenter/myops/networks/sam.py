@@ -2,13 +2,13 @@
 
 SAM (Kirillov et al. 2023, arXiv 2304.02643) sees a color image of 1024x1024 pixels and knows no
 structures. Here the LGE, T2 and bSSFP squares are its red, green and blue; the present mask is its
-mask prompt. `SamRefiner` has the two methods of `models.refiner.RefinerNetwork`, so whatever runs
+mask prompt. `SamRefiner` has the two methods of `networks.refiner.RefinerNetwork`, so whatever runs
 the embedded refiner runs SAM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from myops.networks.refiner import STRUCTURES, PromptBatch
+from myops.networks.refiner import STRUCTURES, Answer, Ask, PromptBatch, dialogue
 from myops.networks.segment_anything_parts import modeling
 
 # SAM's red, green, blue as indices into bssfp, lge, t2.
@@ -127,16 +127,11 @@ class SamRefiner(nn.Module):
         images: Tensor,
         present: Tensor,
         probabilities: Tensor,
-        ask: Callable[[Tensor | None], PromptBatch | None],
-    ) -> list[tuple[Tensor, Tensor]]:
+        ask: Ask,
+    ) -> list[Answer]:
         """A whole dialogue, for training: see `RefinerNetwork.forward`."""
         features = self.encode(images, present, probabilities)
-        answers: list[tuple[Tensor, Tensor]] = []
-        prompts = ask(None)
-        while prompts is not None:
-            answers.append(self.decode(features, prompts))
-            prompts = ask(answers[-1][0].detach())
-        return answers
+        return dialogue(partial(self.decode, features), ask)
 
     def encode(self, images: Tensor, present: Tensor, probabilities: Tensor) -> SamFeatures:
         """Features of B slices; they do not depend on any prompt.

@@ -150,6 +150,11 @@ def reference_levels(
     )
 
 
+def each_level(level: Callable[..., float], *levels: Levels) -> Levels:
+    """A level made of those of each slice; None where one of them is None."""
+    return tuple(None if None in found else level(*found) for found in zip(*levels, strict=True))
+
+
 def unassessed_slices(scar: np.ndarray, peaks: Levels) -> list[int]:
     """Indices of slices that a per-slice rule should have assessed (with scar) and did not."""
     return [k for k, peak in enumerate(peaks) if peak is None and scar[k].any()]

@@ -13,7 +13,7 @@ The fourth, with a drawn region and region growing, is in `amado`.
 
 from __future__ import annotations
 
-from myops.quantify.thresholds.base import Levels, isolated_peak_warning, offset_warning
+from myops.quantify.thresholds.base import Levels, each_level, isolated_peak_warning, offset_warning
 from myops.quantify.thresholds.rule import Rule, RuleInput, Thresholds
 
 
@@ -37,14 +37,11 @@ def remote_referenced(given: RuleInput) -> Thresholds:
 
 def halves(peaks: Levels) -> Levels:
     """Half of each peak."""
-    return tuple(None if peak is None else peak / 2 for peak in peaks)
+    return each_level(lambda peak: peak / 2, peaks)
 
 
 def _halfway(lows: Levels, peaks: Levels) -> Levels:
-    return tuple(
-        None if low is None or peak is None else low + (peak - low) / 2
-        for low, peak in zip(lows, peaks, strict=True)
-    )
+    return each_level(lambda low, peak: low + (peak - low) / 2, lows, peaks)
 
 
 HALF_OF_MAXIMUM = Rule(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from myops.quantify.thresholds.base import Levels, isolated_peak_warning, offset_warning
+from myops.quantify.thresholds.base import Levels, each_level, isolated_peak_warning, offset_warning
 from myops.quantify.thresholds.rule import Rule, RuleInput, Thresholds
 from myops.quantify.thresholds.statistical import standard_deviations
 
@@ -32,7 +32,7 @@ def schmidt(given: RuleInput) -> Thresholds:
     remote, peaks = given.remote_region, given.peaks
     cores = _share(peaks, SCHMIDT_CORE_SHARE)
     remote_peak = float(given.lge[remote.mask].max())
-    lows = tuple(None if core is None else min(remote_peak, core) for core in cores)
+    lows = each_level(lambda core: min(remote_peak, core), cores)
     warnings: tuple[str, ...] = ()
     if any(core is not None and remote_peak >= core for core in cores):
         warnings = (f"remote myocardium reaches the core's threshold ({remote_peak:.4g})",)
@@ -60,7 +60,7 @@ def yan(given: RuleInput) -> Thresholds:
 
 
 def _share(peaks: Levels, share: float) -> Levels:
-    return tuple(None if peak is None else share * peak for peak in peaks)
+    return each_level(lambda peak: share * peak, peaks)
 
 
 SCHMIDT = Rule(

@@ -17,7 +17,12 @@ from functools import partial
 
 import numpy as np
 
-from myops.quantify.thresholds.base import Levels, isolated_peak_warning, warn_of_skipped
+from myops.quantify.thresholds.base import (
+    Levels,
+    each_level,
+    isolated_peak_warning,
+    warn_of_skipped,
+)
 from myops.quantify.thresholds.remote import RemoteRegion
 from myops.quantify.thresholds.rule import NotApplicableError, Rule, RuleInput, Thresholds
 
@@ -45,11 +50,8 @@ def standard_deviations(given: RuleInput, deviations: float = 5) -> Thresholds:
             f"no assessed slice holds {LEAST_REMOTE_VOXELS_IN_SLICE} voxels of remote myocardium"
         )
     return Thresholds(
-        peaks=tuple(None if m is None else p for m, p in zip(means, peaks, strict=True)),
-        levels=tuple(
-            None if mean is None or sd is None else mean + deviations * sd
-            for mean, sd in zip(means, sds, strict=True)
-        ),
+        peaks=each_level(lambda _, peak: peak, means, peaks),
+        levels=each_level(lambda mean, sd: mean + deviations * sd, means, sds),
         remote=remote,
         warnings=warn_of_skipped(poor, "too little remote myocardium")
         + _magnitude_warning(given.lge, remote),
