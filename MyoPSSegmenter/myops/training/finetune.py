@@ -118,10 +118,16 @@ def finetune(
     learned, held_out = split_cases(cases, config, known, say)
     claim(training, _plan(learned, held_out, root, config), say)
     adapted = training / "tried"
-    _copy_weights(root, adapted)
+    copy_weights(root, adapted)
+    settings = {
+        "minutes": str(config.minutes),
+        "learning_rate": str(config.learning_rate),
+        "seed": str(config.seed),
+        **(config.settings or {}),
+    }
     for network in config.networks:
         say(f"training {network} on {len(learned)} cases, {config.minutes:g} minutes")
-        _train(network, root, adapted, output, config, learned)
+        train_network(network, root, adapted, training / network, settings, learned)
     say(f"comparing on {', '.join(case.name for case in held_out)}")
     before, after = (
         mean_dice(held_out, load_models("auto", str(folder))) for folder in (root, adapted)
@@ -225,7 +231,8 @@ def _plan(
     }
 
 
-def _copy_weights(root: Path, folder: Path) -> None:
+def copy_weights(root: Path, folder: Path) -> None:
+    """A folder's weights in another one, which says that they are adapted; it is made anew."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for entry in read_manifest(root).values():
@@ -235,35 +242,40 @@ def _copy_weights(root: Path, folder: Path) -> None:
         name_adapted_pack(pack, folder)
 
 
-def _train(
+def train_network(
     network: str,
     root: Path,
     adapted: Path,
-    output: Path,
-    config: FinetuneConfig,
-    learned: Sequence[LabeledCase],
+    folder: Path,
+    settings: Mapping[str, str],
+    cases: Sequence[LabeledCase],
 ) -> None:
+    """Train one network on from a model, and put it in place of that model's own in a copy.
+
+    Args:
+        network: such as "prsn".
+        root: the model that is started from.
+        adapted: its copy (`copy_weights`).
+        folder: of the checkpoint; an interrupted training there goes on.
+        settings: of the training, as texts by name.
+        cases: what is learned from.
+    """
     from myops.training.data.cases import choose_cases
     from myops.training.export import export_weights
     from myops.training.loop import train
 
     entry = read_manifest(root)[network]
     own = {name: str(entry["config"][name]) for name in KEPT if name in entry.get("config", {})}
-    settings = {
+    used = {
         **own,
         "start": str(root / entry["file"]),
         "cases": "cases",  # read already: what they were is told by their checksums
-        "minutes": str(config.minutes),
-        "learning_rate": str(config.learning_rate),
         "warmup": "0.1",
-        "seed": str(config.seed),
         "curve_patients": "0",
         "curve_minutes": "0",
         "ema_decay": "0.99",
         "pool_start": "4",
-        **(config.settings or {}),
+        **settings,
     }
-    patients = choose_cases(learned, [], "the cases that are not held out")
-    folder = output / TRAINING / network
-    checkpoint = train(network, settings, folder, resume=True, patients=patients)
-    export_weights(checkpoint, adapted)
+    patients = choose_cases(cases, [], "the cases to learn from")
+    export_weights(train(network, used, folder, resume=True, patients=patients), adapted)

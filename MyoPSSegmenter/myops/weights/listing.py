@@ -56,6 +56,8 @@ def _packs() -> Iterator[str]:
         yield f"  {pack.terms}"
         if pack.attribution:
             yield f"  Attribution: {pack.attribution}."
+        if pack.measured:
+            yield f"  Measured: {pack.measured}"
         yield from _table(list(_networks(pack)))
         yield ""
     yield f"Use another pack: myops models use NAME, --model NAME, or the variable {VARIABLE}."

@@ -39,6 +39,7 @@ class Pack:
         license: SPDX identifier, such as "CC-BY-NC-SA-4.0".
         terms: one sentence on what may be done with it.
         attribution: whom the license asks to name; "" for nobody.
+        measured: what it reaches on which data, one line; "" where nobody has measured it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Pack:
     license: str
     terms: str
     attribution: str = ""
+    measured: str = ""
 
     def to_dict(self) -> dict[str, str]:
         """What results say about the weights that they were made with."""
@@ -83,7 +85,7 @@ def read_pack(folder: Path) -> Pack:
     try:
         told = {key: str(content["pack"][key]) for key in ("name", "learned_from", "license")}
         terms = str(content["pack"]["terms"])
-        attribution = str(content["pack"].get("attribution", ""))
+        extra = {key: str(content["pack"].get(key, "")) for key in ("attribution", "measured")}
     except (KeyError, TypeError, AttributeError):
         raise InputError(
             f"{path}: expected the terms of the weights under pack, found none; install again"
@@ -93,7 +95,7 @@ def read_pack(folder: Path) -> Pack:
             f"{folder}: expected the license of these weights in {LICENSE_FILE}, found no such "
             "file; install again"
         )
-    return Pack(folder=folder, terms=terms, attribution=attribution, **told)
+    return Pack(folder=folder, terms=terms, **extra, **told)
 
 
 def name_adapted_pack(pack: Pack, folder: Path) -> None:
@@ -108,6 +110,7 @@ def name_adapted_pack(pack: Pack, folder: Path) -> None:
         name=f"adapted from {pack.name}",
         learned_from=f"{pack.learned_from}, then from the user's own patients",
         terms=f"Started from weights with these terms: {pack.terms}",
+        measured="",
     )
     content = read_json(folder / MANIFEST) | {"pack": adapted.to_dict()}
     shutil.copy2(pack.folder / LICENSE_FILE, folder / LICENSE_FILE)

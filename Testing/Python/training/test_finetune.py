@@ -108,7 +108,7 @@ def spoil(_network: str, root: Path, adapted: Path, *_: object) -> None:
 
 def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkeypatch):
     before = shipped_checksums()
-    monkeypatch.setattr(tuning, "_train", spoil)
+    monkeypatch.setattr(tuning, "train_network", spoil)
     result = finetune(site, tmp_path, say=lambda _: None)
     assert not result.kept
     assert "scar" in result.reason
@@ -151,10 +151,10 @@ class Memory:
     stop: bool = True  # while both models are compared
     compared: list[frozenset[str]] = field(default_factory=list)
 
-    def train(self, network, root, adapted, output, config, learned) -> None:
-        path = output / "training" / network / "seen.json"
+    def train(self, network, root, adapted, folder, settings, cases) -> None:
+        path = folder / "seen.json"
         seen = set(json.loads(path.read_text("utf-8"))) if path.exists() else set()
-        seen |= {checksum for one in learned for checksum in one.image_checksums}
+        seen |= {checksum for one in cases for checksum in one.image_checksums}
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(sorted(seen)), "utf-8")
         manifest = json.loads((adapted / "manifest.json").read_text("utf-8"))
@@ -174,7 +174,7 @@ class Memory:
 @pytest.fixture
 def memory(monkeypatch) -> Memory:
     memory = Memory()
-    monkeypatch.setattr(tuning, "_train", memory.train)
+    monkeypatch.setattr(tuning, "train_network", memory.train)
     monkeypatch.setattr(tuning, "mean_dice", memory.compare)
     monkeypatch.setattr(tuning, "load_models", lambda _device, folder: Path(folder))
     return memory

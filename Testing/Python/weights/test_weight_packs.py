@@ -64,6 +64,7 @@ def test_every_shipped_pack_states_its_terms_has_a_card_and_all_its_networks() -
     for name, one in packs.items():
         assert one.name == name
         assert one.terms.endswith(".") and one.license and one.learned_from
+        assert "scar Dice" in one.measured
         assert (one.folder / "MODEL_CARD.md").is_file()
         networks = read_manifest(one.folder)
         assert {"heartfinder", "assn", "prsn", "refiner"} <= set(networks)
@@ -135,6 +136,7 @@ def test_the_command_line_lists_and_chooses_packs() -> None:
     listed = CliRunner().invoke(cli, ["models", "list"]).output
     pack = shipped_packs()[FREE_PACK]
     assert pack.terms in listed and f"Shipped: {FREE_PACK}" in listed
+    assert pack.measured in listed
     chosen = CliRunner().invoke(cli, ["models", "use", FREE_PACK])
     assert chosen.exit_code == 0 and pack.terms in chosen.output
     assert f"Shipped: {FREE_PACK} (in use)" in CliRunner().invoke(cli, ["models", "list"]).output
@@ -173,3 +175,4 @@ def test_adapted_weights_keep_the_terms_they_started_from(tmp_path, pack) -> Non
     assert found.license == read_pack(pack).license
     assert found.terms.endswith(read_pack(pack).terms)
     assert "the user's own patients" in found.learned_from
+    assert not found.measured  # of the pack, not of what became of it
