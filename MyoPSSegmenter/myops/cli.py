@@ -78,7 +78,7 @@ class OneLineErrors(click.Group):
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
-            raise  # `myops info ... | head` is no error: click ends it quietly
+            raise  # `myops info ... | head` is not an error: click ends it quietly
         except UnicodeEncodeError as error:
             # A name that no check has seen, in a library or a file system of another alphabet.
             name = visible(" ".join(error.object.split()))

@@ -41,7 +41,7 @@ def shown(case: Case, sequence: str) -> np.ndarray:
     at the edge of a slice: resampling and exports leave these where they had nothing.
     """
     image = case.images[sequence]
-    # Not "above 0": NaN is no filling, and is refused elsewhere.
+    # Not "above 0": NaN is not a filling, and is refused elsewhere.
     rows, columns = np.ptp(image, axis=2) != 0, np.ptp(image, axis=1) != 0
     filled = _span(rows)[:, :, None] & _span(columns)[:, None, :]
     covered = case.covered.get(sequence)

@@ -57,7 +57,7 @@ def read_label_file(path: str | Path, convention: str = DEFAULT_CONVENTION) -> L
         convention: how it numbers the structures, out of `labels.CONVENTIONS`.
 
     Raises:
-        InputError: an unreadable file, an unknown convention, or values that are no labels of it
+        InputError: an unreadable file, an unknown convention, or values that are not labels of it
             (NaN and infinities among them).
     """
     path = Path(path)

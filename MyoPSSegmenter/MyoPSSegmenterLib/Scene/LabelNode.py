@@ -105,7 +105,7 @@ class LabelNode:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """What is written here is no edit of another tool."""
+        """What is written here is not an edit of another tool."""
         outer, self._isWriting = self._isWriting, True
         try:
             yield

@@ -58,7 +58,7 @@ IN_PLANE_MM = 1e-2
 class PromptNodes:
     """The prompts that are shown, and what the mouse does with them.
 
-    Points that the user is still placing are no prompts yet. A point that is dragged counts as
+    Points that the user is still placing are not prompts yet. A point that is dragged counts as
     moved when it is let go. A node that is deleted as a whole reports nothing; it is made anew when
     it is next needed. The nodes stay in the scene and are saved with it.
     """

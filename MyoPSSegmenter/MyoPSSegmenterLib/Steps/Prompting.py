@@ -223,7 +223,7 @@ class Prompting:
         place = voxelFromWorld(self._case, ras)
         shape = self._case.geometry.array_shape
         if not all(-0.5 <= value < size - 0.5 for value, size in zip(place, shape)):
-            return None  # also where a coordinate is no number
+            return None  # also where a coordinate is not a number
         return int(np.floor(place[0] + 0.5)), float(place[1]), float(place[2])
 
     def _isOblique(self, viewNormal: Sequence[float]) -> bool:

@@ -39,7 +39,7 @@ TISSUE_SIDE_LIMITS_MM = (30.0, 220.0)
 REFINER_SIDE_PER_EXTENT = 1.35
 # The refiner's tissue planes in their order; scar includes MVO.
 REFINER_TISSUES = NETWORK_TISSUES
-# Less than this is no left ventricle: the smallest adult LV regions hold more than 60 mL.
+# Less than this is not a left ventricle: the smallest adult LV regions hold more than 60 mL.
 SMALLEST_HEART_ML = 3.0
 # The same where the spacing is unknown: 3 mL in large voxels of 1.4 x 1.4 x 10 mm.
 SMALLEST_HEART_VOXELS = 150

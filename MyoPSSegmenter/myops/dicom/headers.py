@@ -171,7 +171,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_header(path: Path) -> Header | None:
-    """Read what a search needs; None for what is no MR image, or cannot be read.
+    """Read what a search needs; None for what is not an MR image, or cannot be read.
 
     Raises:
         InputError: pydicom is not installed.
@@ -184,7 +184,7 @@ def read_header(path: Path) -> Header | None:
                 path, stop_before_pixels=True, force=True, specific_tags=KEYWORDS
             )
             return _header(path, found)
-        # A file may be damaged in any way; what cannot be understood is no image to choose.
+        # A file may be damaged in any way; what cannot be understood is not an image to choose.
         except Exception:
             return None
 

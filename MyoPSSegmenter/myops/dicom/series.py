@@ -110,7 +110,7 @@ class DicomSeries:
 def find_series(files: Iterable[Path]) -> tuple[DicomSeries, ...]:
     """The MR series among files, by study and series number.
 
-    Files that are no DICOM, cannot be read, or hold no MR image are left out, and copies of one
+    Files that are not DICOM, cannot be read, or hold no MR image are left out, and copies of one
     instance count once. Series of a single slice each that continue one another are joined to one,
     as scanners write breath-holds.
 
@@ -223,7 +223,7 @@ def _continues(part: DicomSeries, other: DicomSeries) -> bool:
         return False
     reach = CONTINUES_GAPS * float(np.median(gaps))
     inside = own[0] - SAME_PLACE_MM <= foreign[0] and foreign[-1] <= own[-1] + SAME_PLACE_MM
-    if inside and part.depth > 1:  # the same slices in another format are no missing piece
+    if inside and part.depth > 1:  # the same slices in another format are not a missing piece
         nearest = [min(abs(place - height) for height in own) for place in foreign]
         return bool(max(nearest) > SAME_PLACE_MM and part.depth >= other.depth)
     below, above = own[0] - foreign[-1], foreign[0] - own[-1]

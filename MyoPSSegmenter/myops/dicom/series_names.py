@@ -52,7 +52,7 @@ def sequence_word(text: str) -> tuple[str | None, str]:
 
 
 def is_other(text: str) -> bool:
-    """Whether a description names something that is no short-axis stack to be segmented."""
+    """Whether a description names something that is not a short-axis stack to be segmented."""
     return bool(other_word(text))
 
 

@@ -195,7 +195,7 @@ def _missing(stack: Stack) -> str:
 
 
 def _uneven(stack: Stack) -> str:
-    """Why the slices are no even stack; "" if they are."""
+    """Why the slices are not an even stack; "" if they are."""
     heights = [_height(place[0]) for place in stack.places]
     if len(heights) < 3 or None in heights:
         return ""

@@ -162,7 +162,7 @@ class LabelPair:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """That the spacing is unknown, and which of the two is no heart of a human."""
+        """That the spacing is unknown, and which of the two is not a human heart."""
         original = canonical_grid(self.geometry)
         spacing_mm = None if self.spacing_reason else original.canonical_geometry.spacing_mm
         found = [f"mm, mL and g are {self.no_spacing}"] if self.spacing_reason else []

@@ -98,7 +98,7 @@ def check_pixel_kind(is_complex: bool, components: int, name: str) -> None:
 
 
 def check_right_angles(axes: np.ndarray, name: str, what: str = "direction matrix") -> None:
-    """Refuse axes (3, 3), unit vectors in columns, that are no rectangular grid.
+    """Refuse axes (3, 3), unit vectors in columns, that are not a rectangular grid.
 
     Raises:
         InputError: naming the file, and which statement of it is sheared.

@@ -84,7 +84,7 @@ def check_grid(image: sitk.Image, name: str) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no readable file with something in it.
+    """Refuse what is not a readable file with something in it.
 
     Raises:
         InputError: a folder, nothing there, no permission, or an empty file.
@@ -122,7 +122,7 @@ def quiet_simpleitk() -> Iterator[None]:
 
 
 def check_name_for_itk(path: Path) -> None:
-    """Refuse a path that SimpleITK cannot take: it ends the process at bytes that are no UTF-8.
+    """Refuse a path that SimpleITK cannot take: it ends the process at bytes that are not UTF-8.
 
     Raises:
         InputError: with the name as far as it can be shown.

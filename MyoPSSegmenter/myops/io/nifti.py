@@ -53,7 +53,7 @@ UNIT_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 UNIT_COLUMNS = 1e-4
 # Two places that differ by less than this share of the smallest voxel side are one.
 SAME_PLACE_SHARE = 0.05
-# More bytes behind the voxels than this are no extension of a header but a bomb.
+# More bytes behind the voxels than this are not a header's extension but a bomb.
 MAX_BYTES_BEHIND = 1 << 28
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -224,7 +224,7 @@ def _qform(header: Any, unit: float) -> np.ndarray | None:
         return None
     try:
         matrix = np.array(header.get_qform(), np.float64)
-    except Exception:  # nibabel's HeaderDataError and numpy's: the quaternion is no rotation
+    except Exception:  # nibabel's HeaderDataError and numpy's: the quaternion is not a rotation
         return None
     matrix[:3] *= unit
     usable = np.isfinite(matrix).all() and np.linalg.norm(matrix[:3, :3], axis=0).all()

@@ -86,7 +86,7 @@ def apply_statements(image: sitk.Image, path: Path) -> None:
         path: its file; formats without such a header are left as they are.
 
     Raises:
-        InputError: a unit that is no unit of length.
+        InputError: a unit that is not a unit of length.
     """
     name = path.name.lower()
     if name.endswith(NRRD_SUFFIXES):
@@ -197,7 +197,7 @@ def _units(text: str, name: str) -> np.ndarray:
     """Millimeters of the unit of each of three axes; an axis without a unit is in millimeters.
 
     Raises:
-        InputError: a text that is no unit of length.
+        InputError: a text that is not a unit of length.
     """
     words = (re.findall(r'"([^"]*)"', text) or text.split())[:3]
     found = [_unit_mm(word, name) for word in words]

@@ -86,7 +86,7 @@ def find_patients(
     ]
     taken = [patient.folder for patient in found]
     found += _dicom_patients(root, other_files(root, taken))
-    # A stray image beside the patients' folders is no patient.
+    # A stray image beside the patients' folders is not a patient.
     found = [patient for patient in found if patient.sequences] or found
     if not found:
         raise InputError(_none_found(root))

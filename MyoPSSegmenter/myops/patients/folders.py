@@ -42,7 +42,7 @@ def image_folders(root: Path, progress: Callable[[str], None] | None = None) -> 
 
 
 def other_files(root: Path, taken: Sequence[Path]) -> Iterator[Path]:
-    """The files below a folder that are no image files, except those below the taken folders."""
+    """The files below a folder that are not image files, except those below the taken folders."""
     for folder in walk(root):
         if folder in taken or any(parent in taken for parent in folder.parents if parent != root):
             continue

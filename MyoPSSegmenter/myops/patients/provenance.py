@@ -300,7 +300,7 @@ def read_labels(out_dir: Path, case: Case) -> np.ndarray:
     """The label map of earlier results on the case's grid, uint16 (z, y, x).
 
     Raises:
-        InputError: missing or damaged file, another grid, or values that are no labels.
+        InputError: missing or damaged file, another grid, or values that are not labels.
     """
     from myops.label_maps import read_on_case
 

@@ -15,7 +15,7 @@ from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
 
 
 def warning_of_file(path: str | Path, convention: str = "") -> str:
-    """Why the label map in a file is no human heart; "" for a scar mask, which is no heart's.
+    """Why the label map in a file is not a human heart; "" for a scar mask, which is not a heart's.
 
     Raises:
         InputError: see `scar_mass_g`.

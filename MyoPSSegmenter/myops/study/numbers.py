@@ -69,7 +69,7 @@ def read_numbers(
         Name of the column to number of the row to its number, which may be negative or infinite.
 
     Raises:
-        InputError: a cell that is no number, or numbers that can be read in two ways; both named.
+        InputError: a cell that is not a number, or numbers to be read in two ways; both named.
     """
     found = {column.name: _readings(column, table) for column in columns}
     told = _told(found.values())

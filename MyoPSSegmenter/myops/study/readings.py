@@ -68,7 +68,7 @@ def read_table(path: str | Path) -> Study:
     """Read a table of readings.
 
     Raises:
-        InputError: no text, missing columns, a value that is no number or may be two, a negative
+        InputError: no text, missing columns, a value that is not a number or may be two, a negative
             one, a mask that cannot be measured, the same reading twice, or two spellings of a name.
     """
     path = Path(path)

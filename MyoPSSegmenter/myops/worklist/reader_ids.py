@@ -25,7 +25,7 @@ def folder_name(name: str) -> str:
     `patient_name` undoes. Names too long for a file system are cut and end in a checksum.
 
     Raises:
-        InputError: an empty name, or bytes that are no text.
+        InputError: an empty name, or bytes that are not text.
     """
     clean = unicodedata.normalize("NFC", name).strip()
     if not clean:

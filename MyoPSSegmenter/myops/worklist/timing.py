@@ -104,7 +104,7 @@ class StageClock:
         """Go on counting where `to_dict` ended; nothing runs until `start`.
 
         Raises:
-            InputError: seconds that are no numbers, negative or of an unknown stage.
+            InputError: seconds that are not numbers, negative or of an unknown stage.
         """
         try:
             clock = cls(now, amount(values.get("idle_after_s", IDLE_AFTER_S)))

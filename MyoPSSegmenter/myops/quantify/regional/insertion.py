@@ -11,7 +11,7 @@ from myops.quantify.regional.polar import PolarStack
 
 # The RV cavity lies on the septum; a coarse RV label may leave a gap of this width.
 CONTACT_MM = 3.0
-# Contact outside these limits is no septum (specks of RV, or an RV label around the LV).
+# Contact outside these limits is not a septum (specks of RV, or an RV label around the LV).
 SEPTUM_DEG = (30.0, 200.0)
 # At least this share of the slices with an RV must show a septum.
 LEAST_SHARE = 0.5
