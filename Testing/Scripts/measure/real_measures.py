@@ -8,7 +8,12 @@ import numpy as np
 
 from myops import labels as regions
 from myops.case import Case
-from myops.evaluation.interactive import Corrector, EvaluationConfig, Patient, correct_patient
+from myops.evaluation.interactive import (
+    Corrector,
+    EvaluatedPatient,
+    EvaluationConfig,
+    correct_patient,
+)
 from myops.quantify.mass import dice
 from myops.quantify.thresholds.methods import ConventionalSettings, conventional_methods
 from myops.segmentation import Segmentation
@@ -78,7 +83,7 @@ def dice_after_clicks(
     """
     config = EvaluationConfig(clicks=max(CLICKS), starts=("automatic",), methods=("corrector",))
     corrector.set_case(case, segmentation)
-    patient = Patient(
+    patient = EvaluatedPatient(
         name=case.name,
         truth=regions.scar(truth) & drawn[:, None, None],
         labeled=drawn,
