@@ -7,12 +7,13 @@ SETUP := pyproject.toml .ci/environment.sh
 # Stable Slicer is tested beside the newest one: its core, laid over the same environment.
 STABLE := slicer-core==5.12.4.0 vtk==9.6.0
 
-.PHONY: help demo test test-slow test-stable-slicer lint format docs examples cmake-list release clean
+.PHONY: help demo test test-slow test-scheduled test-stable-slicer lint format docs examples cmake-list release clean
 
 help:
 	@echo "make demo    install, make one phantom patient, segment it, correct it by clicks"
 	@echo "make test    install with the test tools, then ruff, mypy, codespell and pytest"
-	@echo "make test-slow   the tests marked slow, which a scheduled run does and make test does not"
+	@echo "make test-slow   the tests marked slow: whole commands and sessions, which .ci/run does too"
+	@echo "make test-scheduled   the tests marked scheduled: trainings, which run once a week"
 	@echo "make test-stable-slicer   Testing/Slicer again, on the core of the stable Slicer 5.12"
 	@echo "make lint    ruff, mypy and codespell   make format  let ruff rewrite the layout"
 	@echo "make examples   run every script of Docs/examples"
@@ -60,12 +61,15 @@ cmake-list:
 # One process per core, each with one thread: most of a test's time is not torch's.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist loadfile
 
-# What guards a number is never marked slow, so that this stays the whole judgment on a change.
+# For the desk: within 6 minutes on two cores. A change is judged by this and `test-slow` together.
 test: lint
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not scheduled"
 
 test-slow: $(VENV)/.installed-test
 	$(PYTEST) -m slow
+
+test-scheduled: $(VENV)/.installed-test
+	$(PYTEST) -m scheduled
 
 $(VENV)/slicer-stable: $(VENV)/.installed-test
 	@rm -rf $@
@@ -73,7 +77,7 @@ $(VENV)/slicer-stable: $(VENV)/.installed-test
 	@touch $@
 
 test-stable-slicer: $(VENV)/slicer-stable
-	PYTHONPATH=$(CURDIR)/$< $(PYTEST) -m "not slow" Testing/Slicer
+	PYTHONPATH=$(CURDIR)/$< $(PYTEST) -m "not slow and not scheduled" Testing/Slicer
 
 # No tag and no upload: those are a person's decision.
 release: $(VENV)/.installed-test

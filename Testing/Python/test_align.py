@@ -58,6 +58,7 @@ def off_mm(found: Alignment, image: sitk.Image, right_mm: float, down_mm: float)
     return float(np.linalg.norm(np.array(found.translation_mm) - wanted))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", ["bssfp", "t2"])
 @pytest.mark.parametrize("shift", [(3.0, 0.0), (-4.0, 6.0), (0.0, -13.5)])
 def test_a_known_shift_is_found_within_a_millimeter(
@@ -106,6 +107,7 @@ def test_applying_the_shift_leaves_nothing_to_find(patient: PhantomPatient) -> N
     assert again.similarity_before == pytest.approx(found.similarity_after, rel=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", ["bssfp", "t2"])
 @pytest.mark.parametrize("other_grid", [False, True])
 def test_sequences_that_lie_on_each_other_stay_where_they_are(

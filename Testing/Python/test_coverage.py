@@ -227,6 +227,7 @@ def test_the_report_says_which_slices_lack_the_t2():
     assert "edema 0.0" not in text and "no edema" in text  # the first slice, which T2 shows
 
 
+@pytest.mark.slow
 def test_the_files_of_a_result_hold_no_total_that_lacks_slices(tmp_path):
     case, labels = short_t2_case(3)
     segmentation = circle_segmentation(case, labels)

@@ -18,6 +18,7 @@ def told(tmp_path_factory):
     return told_by(package, HERE / "with_added_rows.py", HERE)
 
 
+@pytest.mark.slow
 def test_a_fourth_sequence_has_a_view_of_its_own(told):
     assert told["view"] == "MyoPST1Map"
     assert told["layout"].count("vtkMRMLSliceNode") == 4

@@ -154,6 +154,7 @@ def test_cancel_after_the_networks_ended_still_publishes_nothing(desk, networks)
     assert task.state == "cancelled" and desk.nodes() == [] and desk.correction.session is None
 
 
+@pytest.mark.slow
 def test_cancel_of_the_real_networks_is_heard_between_their_steps(desk):
     task = desk.logic.run("cpu")
     while task.fraction == 0 and not task.isOver:

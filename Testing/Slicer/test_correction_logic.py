@@ -161,6 +161,7 @@ def place(node, ras):
 # Clicks
 
 
+@pytest.mark.slow
 def test_a_click_gives_what_the_library_gives_voxel_for_voxel(desk):
     k, row, column = scarPixel(desk.logic.labels)
     expected = Session(aRefiner(), desk.case, desk.automatic)
@@ -848,6 +849,7 @@ def test_deleting_a_prompt_node_in_the_middle_is_survived(desk):
     assert len(desk.points()) == 2 and desk.isConsistent()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["encoding", "waiting", "carrying", "edited", "placing"])
 def test_closing_the_scene_in_the_middle_of_anything_never_raises(fresh, moment):
     gate = Gate(fresh.work) if moment in ("encoding", "waiting") else None

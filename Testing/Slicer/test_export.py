@@ -82,6 +82,7 @@ def without_packages(monkeypatch, *names) -> None:
     monkeypatch.setattr(ExportLogic, "missing_packages", missing)
 
 
+@pytest.mark.slow
 def test_everything_is_written(bench, tmp_path):
     pytest.importorskip("matplotlib")
     pytest.importorskip("jinja2")
@@ -143,6 +144,7 @@ def test_numbers_that_are_there_are_not_measured_again(bench, tmp_path, monkeypa
     assert export.measurements is bench.quantify.measurements
 
 
+@pytest.mark.slow
 def test_a_corrected_case_brings_its_record_and_the_report_names_the_reader(bench, tmp_path):
     bench.correction.accept(erode_scar(bench.correction.labels))
     files = bench.export(tmp_path, ("json", "html"))
@@ -166,6 +168,7 @@ def test_what_cannot_be_written_is_named_and_the_rest_is_written(bench, tmp_path
     assert ExportLogic.availableFormats()["csv"] is None
 
 
+@pytest.mark.slow
 def test_without_jinja2_there_is_still_a_pdf(bench, tmp_path, monkeypatch):
     without_packages(monkeypatch, "jinja2")
     assert set(bench.export(tmp_path, ("html", "pdf"))) == {"report.pdf"}

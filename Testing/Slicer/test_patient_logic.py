@@ -260,6 +260,7 @@ def test_sequences_on_each_other_raise_no_check(
     assert [f for f in patient.logic.imageChecks() if f.kind == "grid"] == []
 
 
+@pytest.mark.slow
 def test_a_shifted_sequence_is_found_aligned_and_put_back(
     patient: SimpleNamespace, scene: Any, phantomFolder: Path
 ) -> None:

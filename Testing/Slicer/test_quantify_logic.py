@@ -283,6 +283,7 @@ def usable_angle(bench) -> float:
     return float(max(others, key=count))
 
 
+@pytest.mark.slow
 def test_dragging_the_point_moves_the_remote_region(bench):
     bench.measure()
     bench.quantify.showRemote(True)
@@ -316,6 +317,7 @@ def test_a_point_moved_by_a_script_counts_too(bench):
     assert bench.quantify.sector.center_angle_deg == pytest.approx(angle, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_sector_without_healthy_muscle_is_taken_back_with_a_message(bench):
     bench.measure()
     angle = usable_angle(bench)
@@ -513,6 +515,7 @@ def test_a_cleared_patient_leaves_empty_tables_and_plots(bench):
     assert findChart(bench.scene).GetTitle() == "Bull's-eye: not measured yet"
 
 
+@pytest.mark.slow
 def test_another_case_starts_without_the_sector_of_the_last(bench, infarctFolder):
     bench.measure()
     bench.quantify.setRemoteSector(usable_angle(bench))

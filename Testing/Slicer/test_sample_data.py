@@ -35,6 +35,7 @@ class Sources:
         self.registered.append(values)
 
 
+@pytest.mark.slow
 def test_the_sample_has_three_sequences_and_an_infarct(cache: Path) -> None:
     folder = SampleData.sampleFolder(cache)
     case = load_case_folder(folder)

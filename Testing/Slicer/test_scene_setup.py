@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).parent
 
 COMPLAINTS = """
@@ -32,6 +34,7 @@ def test_nothing_wrong(scene):
 """
 
 
+@pytest.mark.slow
 def test_errors_that_vtk_only_prints_fail_the_test(tmp_path: Path) -> None:
     (tmp_path / "test_complaints.py").write_text(COMPLAINTS, encoding="utf-8")
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])

@@ -118,6 +118,7 @@ def test_a_folder_without_images_is_named_in_a_message(logic, tmp_path, said):
     assert logic.study.studyFolder is None
 
 
+@pytest.mark.slow
 def test_every_change_leaves_whole_files_behind(logic, folder, segmentedCase):
     openFirst(logic, folder, segmentedCase)
     assert logic.study.status == "automatic"
@@ -140,6 +141,7 @@ def test_every_change_leaves_whole_files_behind(logic, folder, segmentedCase):
     assert float(rows[0]["mass_g"]) == pytest.approx(grams, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_another_case_and_back_brings_masks_prompts_undo_and_time(logic, folder, segmentedCase):
     openFirst(logic, folder, segmentedCase)
     click(logic)
@@ -166,6 +168,7 @@ def test_another_case_and_back_brings_masks_prompts_undo_and_time(logic, folder,
     assert np.array_equal(logic.correction.labels, logic.correction.session.start.labels)
 
 
+@pytest.mark.slow
 def test_a_change_after_the_approval_takes_it_back(logic, folder, segmentedCase):
     openFirst(logic, folder, segmentedCase)
     logic.study.approve()
@@ -182,6 +185,7 @@ def test_without_a_segmentation_there_is_nothing_to_approve(logic, folder, said)
     assert logic.study.status == "new"
 
 
+@pytest.mark.slow
 def test_another_run_keeps_the_readers_work_beside_the_new_state(logic, folder, segmentedCase):
     openFirst(logic, folder, segmentedCase)
     click(logic)
@@ -195,6 +199,7 @@ def test_another_run_keeps_the_readers_work_beside_the_new_state(logic, folder, 
     assert logic.study.status == "automatic"
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_kept_aside_and_the_case_opens(logic, folder, segmentedCase, said):
     openFirst(logic, folder, segmentedCase)
     click(logic)
@@ -208,6 +213,7 @@ def test_a_damaged_state_is_kept_aside_and_the_case_opens(logic, folder, segment
     assert state.with_name("state.npz.damaged").is_file()
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_read_leave_the_open_case_open(logic, folder, segmentedCase, said):
     openFirst(logic, folder, segmentedCase)
     for path in (folder / "patient 1").iterdir():
@@ -221,6 +227,7 @@ def test_images_that_cannot_be_read_leave_the_open_case_open(logic, folder, segm
     assert logic.study.status == "corrected"
 
 
+@pytest.mark.slow
 def test_closing_the_scene_saves_first(logic, folder, segmentedCase):
     openFirst(logic, folder, segmentedCase)
     click(logic)
@@ -232,6 +239,7 @@ def test_closing_the_scene_saves_first(logic, folder, segmentedCase):
     assert np.array_equal(logic.correction.labels, labels)
 
 
+@pytest.mark.slow
 def test_results_that_cannot_be_written_are_told_once(logic, folder, segmentedCase, said, tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     openStudy(logic, folder, studyFolder=tmp_path / "file")
@@ -243,6 +251,7 @@ def test_results_that_cannot_be_written_are_told_once(logic, folder, segmentedCa
     assert sum("could not be saved" in text for text in said) == 1
 
 
+@pytest.mark.slow
 def test_saving_on_request_counts_to_its_own_stage(logic, folder, segmentedCase):
     openFirst(logic, folder, segmentedCase)
     click(logic)
@@ -257,6 +266,7 @@ def test_an_unknown_status_is_refused(logic):
         logic.study.setStatus("perfect")
 
 
+@pytest.mark.slow
 def test_the_study_command_reads_what_was_written(logic, folder, segmentedCase):
     from myops.study.read import read_study
 
@@ -306,6 +316,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.4, 0.73, 1.3])
 def test_a_program_killed_at_any_moment_loses_no_saved_change(folder, seconds, logic):
     """Killed for real; what is on disk is whole and one of the label maps that were there."""

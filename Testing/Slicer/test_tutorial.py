@@ -24,7 +24,7 @@ def tutorial():
     return module
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 def test_the_tutorial_does_what_the_guide_says_with_the_panels_buttons(scene, tutorial, tmp_path):
     said = []
     with desktop(scene) as windows:

@@ -112,6 +112,7 @@ def truth(segmentedCase):
     return labels
 
 
+@pytest.mark.slow
 def test_a_whole_session(logic, patients, segmentedCase, truth, tmp_path):
     study, exported = tmp_path / "study", tmp_path / "export"
 
@@ -253,6 +254,7 @@ def test_the_main_thread_is_never_held_up_while_the_networks_run(logic, phantomF
     settle(logic)
 
 
+@pytest.mark.slow
 def test_a_scene_closed_in_the_middle_of_a_session_keeps_the_work(logic, patients, tmp_path, truth):
     openStudy(logic, patients, tmp_path / "study")
     logic.study.open(0)

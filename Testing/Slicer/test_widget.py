@@ -183,6 +183,7 @@ def test_a_patient_opens_step_2(loaded: Any) -> None:
     assert loaded.ui.automaticSection.toolTip == ""
 
 
+@pytest.mark.slow
 def test_a_segmentation_opens_the_other_steps(segmented: Any) -> None:
     assert enabledSteps(segmented) == {
         *("patient", "automatic", "correct", "quantify", "study", "export")
@@ -329,6 +330,7 @@ def test_a_segmentation_of_a_saved_scene_can_be_corrected_further(
     assert resumed == [(node, "auto", "default")]
 
 
+@pytest.mark.slow
 def test_a_whole_run_opens_the_correction_and_zooms_in_on_the_heart(loaded: Any) -> None:
     import MyoPSSegmenterLib.Scene.Views as views
 
@@ -816,6 +818,7 @@ def test_the_sample_patient_is_offered_and_chosen_in_the_open_panel(
     assert "automatic" in enabledSteps(panel)
 
 
+@pytest.mark.slow
 def test_the_modules_own_test_passes(windows: Any, tmp_path: Path) -> None:
     import MyoPSSegmenter
 

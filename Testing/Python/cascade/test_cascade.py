@@ -532,6 +532,7 @@ def test_the_right_ventricle_lies_outside_the_left():
     assert (labels[0, 15:25, 5:10] == RV_LABEL).all()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (SHIPPED_FOLDER / "manifest.json").is_file(), reason="no weights in this tree yet"
 )

@@ -155,6 +155,7 @@ def test_an_image_without_a_heart_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stopped_in", ["myops.cascade.segment.segment", "myops.report.html.render_report"]
 )
@@ -226,6 +227,7 @@ def test_the_printed_masses_are_those_in_the_file(segmented: tuple[Path, Result]
         assert float(printed.group(1)) == pytest.approx(measured[name]["mass_g"], abs=0.05)
 
 
+@pytest.mark.slow
 def test_edema_is_not_assessed_without_t2(patient: Path, tmp_path: Path) -> None:
     lge = next(patient.glob("*_DE.nii.gz"))
     result = run("segment", "--lge", lge, "--output", tmp_path / "out", "--device", "cpu")
@@ -292,6 +294,7 @@ def test_a_training_setting_that_cannot_be_used_is_refused(setting: str, tmp_pat
     assert_refused(result, "found" if "stepz" not in setting else "stepz")
 
 
+@pytest.mark.slow
 def test_training_without_its_packages_says_what_to_install(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['lightning'] = sys.modules['lightning_fabric'] = None\n"

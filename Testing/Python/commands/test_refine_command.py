@@ -195,6 +195,7 @@ def test_images_that_moved_are_named_by_option(results, tmp_path):
     assert done.exit_code == 0, done.output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     "refiner" not in read_manifest(SHIPPED_FOLDER), reason="no weights of the refiner are installed"
 )

@@ -142,6 +142,7 @@ def test_the_truth_lands_on_the_cases_grid_as_resampling_says(tmp_path: Path) ->
     assert labeled.tolist() == [True] * 4
 
 
+@pytest.mark.slow
 def test_a_phantom_is_its_generators_truth_with_mvo_marked() -> None:
     patient = generate_patient(2, PhantomConfig(dropout=False))
     assert patient.mvo.any()

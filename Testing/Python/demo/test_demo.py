@@ -150,6 +150,7 @@ def test_everything_is_written(tmp_path: Path) -> None:
     assert (folder / "click_1.png").read_bytes() == click_picture(demo, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_networks")
 def test_the_same_seed_gives_the_same_clicks(tmp_path: Path) -> None:
     clicks = [
@@ -169,6 +170,7 @@ def test_the_command_prints_the_table_and_says_synthetic(tmp_path: Path) -> None
     assert lines[-1] == f"Page: {tmp_path / 'demo' / 'demo.html'}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     "refiner" not in read_manifest(SHIPPED_FOLDER), reason="no weights of the refiner are shipped"
 )

@@ -315,6 +315,7 @@ def test_files_hold_a_row_per_click_and_the_same_numbers_as_the_table(tmp_path: 
     assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["$5_{ 2 $", "=1|x\n", "山田" * 99, "M\udcfcller"])
 def test_no_name_breaks_the_files(tmp_path: Path, name: str) -> None:
@@ -339,6 +340,7 @@ def test_a_patients_clicks_do_not_depend_on_who_came_before() -> None:
     assert points(evaluate(painter, case=labeled(name="a"))[0]) != alone
 
 
+@pytest.mark.slow
 def test_two_processes_answer_as_one_does_and_in_the_same_order(tmp_path: Path) -> None:
     for name in ("c", "a", "b"):
         sitk.WriteImage(sitk_image(circle_lge(TRUTH)), str(tmp_path / f"{name}_DE.nii.gz"))

@@ -91,6 +91,7 @@ def test_the_code_in_the_readme_is_five_lines_after_its_import() -> None:
     assert len(lines) - 1 == MOST_LINES
 
 
+@pytest.mark.slow
 def test_the_code_in_the_readme_runs_and_prints_grams(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     assert json.loads(path.read_text("utf-8"))["nbformat"] == 4
 
 
+@pytest.mark.slow
 def test_a_patient_is_segmented_measured_and_reported(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +133,7 @@ def test_a_patient_is_segmented_measured_and_reported(
     assert (here / "segment-and-measure" / "results" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_clicks_bring_the_scar_closer_to_the_truth_and_can_be_done_again(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +145,7 @@ def test_clicks_bring_the_scar_closer_to_the_truth_and_can_be_done_again(
     assert printed.splitlines()[-1].endswith("the same labels")
 
 
+@pytest.mark.slow
 def test_drawn_masks_of_two_patients_are_measured_beside_the_rules(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +155,7 @@ def test_drawn_masks_of_two_patients_are_measured_beside_the_rules(
     assert len(re.findall(r"sd5_volume +\d+\.\d g", printed)) == 2
 
 
+@pytest.mark.slow
 def test_a_mask_in_another_convention_is_measured(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -183,6 +188,7 @@ def test_a_reader_study_is_read_with_the_bias_that_was_made_up(
     assert "A - B: CCC 0.9" in printed and f"bias {bias_g:.3g} g" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 @pytest.mark.usefixtures("here")
 def test_a_notebook_runs_from_its_first_cell_to_its_last(path: Path) -> None:

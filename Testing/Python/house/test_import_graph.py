@@ -29,6 +29,7 @@ def graph_of(folder: Path, **sources: str) -> dict[str, set[str]]:
     return import_graph(module_files(folder))
 
 
+@pytest.mark.slow
 def test_no_file_of_the_library_or_of_the_slicer_layer_leads_back_to_itself(
     whole: dict[str, set[str]],
 ) -> None:

@@ -126,7 +126,7 @@ def test_every_target_that_a_job_makes_is_in_the_makefile() -> None:
         for target in line.removeprefix(maker).split()
     }
     made |= set(re.search(r"set -- (.+); fi", text_of(".ci/run")).group(1).split())
-    assert {"docs", "test", "test-slow", "examples"} <= made <= targets
+    assert {"docs", "test", "test-slow", "test-scheduled", "examples"} <= made <= targets
 
 
 def test_every_script_that_a_job_runs_is_there() -> None:
@@ -315,8 +315,13 @@ def test_brackets_in_code_are_not_links() -> None:
 # Tests that make test leaves out
 
 
-def test_the_slow_marker_is_known_and_left_out_by_make_test_alone() -> None:
-    makefile = text_of("Makefile")
-    assert re.search(r'^test: lint\n\t\$\(PYTEST\) -m "not slow"$', makefile, re.MULTILINE)
-    assert re.search(r"^test-slow: .*\n\t\$\(PYTEST\) -m slow$", makefile, re.MULTILINE)
-    assert '"slow: ' in text_of("pyproject.toml")
+def test_what_make_test_leaves_out_is_run_by_every_checker_or_once_a_week() -> None:
+    makefile, checker = text_of("Makefile"), text_of(".ci/run")
+    quick = r'^test: lint\n\t\$\(PYTEST\) -m "not slow and not scheduled"$'
+    assert re.search(quick, makefile, re.MULTILINE)
+    for marker in ("slow", "scheduled"):
+        target = rf"^test-{marker}: .*\n\t\$\(PYTEST\) -m {marker}$"
+        assert re.search(target, makefile, re.MULTILINE)
+        assert f'"{marker}: ' in text_of("pyproject.toml")
+    assert re.search(r"set -- test test-slow .*; fi", checker)
+    assert any("test-scheduled" in line for _, line in commands())

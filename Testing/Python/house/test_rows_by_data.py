@@ -71,6 +71,7 @@ def test_a_fourth_sequence_is_shown_and_named_in_the_report(fourth):
 # A fifth convention
 
 
+@pytest.mark.slow
 def test_a_fifth_convention_is_read_by_every_reader_of_label_files(fifth):
     assert fifth["values"] == [0, 200, 500, 2221]
     assert fifth["dice"] == 1.0

@@ -155,6 +155,7 @@ def test_a_case_fits_its_schema_and_holds_nothing_else(tmp_path: Path) -> None:
 # What it would never write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "wrong"),
     [

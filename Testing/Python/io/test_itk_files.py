@@ -85,6 +85,7 @@ def test_without_a_folder_for_temporary_files_the_name_is_refused(place, make_im
         save_image(make_image(np.zeros((2, 3, 4))), place / "a.nii")
 
 
+@pytest.mark.slow
 def test_all_results_of_a_patient_are_written(place, tmp_path):
     case = circle_case(name=LATIN_1)
     segmentation = circle_segmentation(case)
@@ -129,6 +130,7 @@ def test_weights_in_such_a_place_are_refused_in_one_line(place):
         load_tensors(place / "assn.safetensors")
 
 
+@pytest.mark.slow
 def test_results_and_messages_reach_the_terminal(place):
     assert run("phantom", place / "patients", "--patients", 1, "--seed", 900001).returncode == 0
     table = place / "readings.csv"
@@ -143,6 +145,7 @@ def test_results_and_messages_reach_the_terminal(place):
     assert refused.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
 def test_a_terminal_of_another_alphabet_gets_what_it_can_show(tmp_path, encoding):
     table = tmp_path / "readings.csv"

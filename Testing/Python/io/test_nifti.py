@@ -190,6 +190,7 @@ def test_a_lost_distance_between_slices_gives_no_grams(tmp_path):
     assert any("no distance between slices" in text for text in found.warnings)
 
 
+@pytest.mark.slow
 def test_a_true_grid_of_1_mm_keeps_its_grams(tmp_path):
     """A 3D LGE resampled to 1 mm: 90 slices, as long as a heart. It is no lost header."""
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])

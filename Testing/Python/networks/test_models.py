@@ -184,6 +184,7 @@ def test_all_weights_together_stay_below_20_mb_in_half_precision():
     assert 2 * count < 20e6
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_outline_a_disc():
     torch.manual_seed(5)
     y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")

@@ -44,6 +44,7 @@ def written(tmp_path_factory):
     return folder, parts, write_results(folder, *parts)
 
 
+@pytest.mark.slow
 def test_every_file_is_written_and_nothing_else(written):
     folder, _, paths = written
     assert set(paths) == NAMES - {"results.json"}
@@ -63,6 +64,7 @@ def test_the_label_map_lies_on_the_reference_voxel_for_voxel(written):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), circle_labels(3))
 
 
+@pytest.mark.slow
 def test_labels_return_to_a_flipped_and_permuted_original(tmp_path):
     labels = circle_labels(3)
     flipped = sitk.Flip(sitk_image(circle_lge(labels)), (True, False, True))
@@ -112,6 +114,7 @@ def test_the_slicer_file_names_each_segment_with_its_label_value(written):
     assert image.GetMetaData("Segmentation_ReferenceImageExtentOffset") == "0 0 0"
 
 
+@pytest.mark.slow
 def test_what_was_not_assessed_has_no_segment(tmp_path):
     labels = circle_labels(3)
     labels[np.isin(labels, (1220, 2221))] = 200
@@ -123,6 +126,7 @@ def test_what_was_not_assessed_has_no_segment(tmp_path):
     assert sorted(names) == ["blood_pool", "normal_myocardium", "right_ventricle"]
 
 
+@pytest.mark.slow
 def test_marked_microvascular_obstruction_becomes_a_segment_of_its_own(tmp_path):
     labels = circle_labels(3)
     labels[1, 30:33, 47:50] = 2222
@@ -189,6 +193,7 @@ def test_no_path_of_this_machine_gets_into_the_results(written):
         assert str(folder.parent) not in paths[name].read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_probabilities_are_written_on_request_on_the_original_grid(tmp_path):
     case, segmentation, measurements = results()
     paths = write_results(tmp_path / "o", case, segmentation, measurements, probabilities=True)
@@ -197,6 +202,7 @@ def test_probabilities_are_written_on_request_on_the_original_grid(tmp_path):
     assert {"uncertainty.nii.gz", "probability_lv_region.nii.gz"} <= set(paths)
 
 
+@pytest.mark.slow
 def test_files_of_others_in_the_folder_stay_and_old_results_are_replaced(tmp_path):
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     write_results(tmp_path, *results())
@@ -232,6 +238,7 @@ def test_an_interruption_leaves_earlier_results_as_they_were(tmp_path, monkeypat
     assert (tmp_path / "measurements.json").read_text("utf-8") == "old"
 
 
+@pytest.mark.slow
 def test_an_interruption_while_files_move_in_still_moves_all_of_them(tmp_path, monkeypatch):
     moved = []
 
@@ -277,6 +284,7 @@ def test_checking_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_relative_target_is_accepted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paths = write_results(Path("out"), *results())

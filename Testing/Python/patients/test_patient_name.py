@@ -58,6 +58,7 @@ def files_that_name_the_patient(folder: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_segment_names_no_one(patient, tmp_path):
     done = run("segment", patient, "-o", tmp_path / "out")
     assert files_that_name_the_patient(tmp_path / "out") == {WITH_PATHS}
@@ -66,6 +67,7 @@ def test_segment_names_no_one(patient, tmp_path):
     assert "which may name a patient" in (tmp_path / "out" / WITH_PATHS).read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_refine_and_quantify_name_no_one(patient, tmp_path):
     out = tmp_path / "out"
     run("segment", patient, "-o", out)
@@ -100,6 +102,7 @@ def test_a_name_that_was_asked_for_is_in_report_and_tables_also_after_refine(pat
     assert "the reading time was not recorded" in page
 
 
+@pytest.mark.slow
 def test_landmarks_on_the_command_line_give_segments(patient, tmp_path):
     out = tmp_path / "out"
     place = ("--insertion", "3,28,48", "--apex", "last")

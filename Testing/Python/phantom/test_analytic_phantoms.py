@@ -31,6 +31,7 @@ def test_volumes_and_masses_are_within_1_percent_of_the_formula(sampled):
     assert found["scar"].percent_of_lv_mass == pytest.approx(share, rel=0.01)
 
 
+@pytest.mark.slow
 def test_transmurality_is_within_1_percent_of_the_formula(sampled):
     heart, labels, geometry = sampled
     found = regional(labels, geometry, BOTH).whole.transmurality
@@ -38,6 +39,7 @@ def test_transmurality_is_within_1_percent_of_the_formula(sampled):
     assert found.over_half_percent == pytest.approx(25.0, abs=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_scar_all_around_is_as_deep_on_every_chord(kind):
     # Without edges of a sector: chords that graze these pull the mean over scarred chords down.
@@ -48,6 +50,7 @@ def test_scar_all_around_is_as_deep_on_every_chord(kind):
     assert found.mean_percent == pytest.approx(heart.transmurality_percent, rel=0.01)
 
 
+@pytest.mark.slow
 def test_endocardial_surface_is_within_1_percent_of_the_formula(sampled):
     heart, labels, geometry = sampled
     found = regional(labels, geometry, BOTH).surface

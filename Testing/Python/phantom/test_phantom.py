@@ -93,6 +93,7 @@ def test_the_same_seed_gives_the_same_patient_and_another_seed_another():
     assert first.spacing_mm != other.spacing_mm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("injury", ["none", "acute", "chronic"])
 def test_injury_decides_which_labels_exist(injury):
     config = replace(
@@ -106,6 +107,7 @@ def test_injury_decides_which_labels_exist(injury):
     assert all(p.acute == (injury == "acute") for p in patients)
 
 
+@pytest.mark.slow
 def test_mvo_is_always_inside_scar_and_occurs():
     config = replace(COMPLETE, normal_share=0.0, acute_share=1.0)
     patients = [generate_patient(seed, config) for seed in range(12)]
@@ -169,6 +171,7 @@ def test_reference_sequence_is_the_frame_of_the_truth():
     assert np.median(blood) > 1.3 * np.median(muscle)
 
 
+@pytest.mark.slow
 def test_dropout_always_leaves_lge_or_bssfp():
     present = [set(generate_patient(s, PhantomConfig(view="finder")).images) for s in range(25)]
     assert all({"lge", "bssfp"} & p for p in present)

@@ -113,6 +113,7 @@ def test_an_empty_map_a_scar_mask_and_an_unknown_spacing_are_not_checked():
     assert warning_of_labels(heart(), None) == ""
 
 
+@pytest.mark.slow
 def test_phantoms_pass_silently():
     for seed in range(12):
         patient = generate_patient(seed)

@@ -144,6 +144,7 @@ def noticed(case, models):
     return any("unlike the hearts" in warning for warning in result.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", THINGS)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_other_things_are_refused_or_doubted(name, seed, models):
@@ -159,6 +160,7 @@ def test_a_real_brain_is_refused_or_doubted(name, models):
     assert noticed(as_case(*found), models)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [970001, 970002, 970003])
 def test_a_synthetic_heart_raises_no_warning_about_its_outline(seed, models):
     patient = generate_patient(seed, PhantomConfig(dropout=False, random_contrast_share=0))

@@ -110,6 +110,7 @@ def test_masses_are_never_negative_and_no_tissue_outweighs_the_lv(heart):
     assert (found["mvo"].voxels or 0) <= found["scar"].voxels
 
 
+@pytest.mark.slow
 @FEW
 @given(hearts())
 def test_every_method_stays_inside_the_wall_and_its_parts_add_up(heart):
@@ -143,6 +144,7 @@ def test_a_higher_n_never_marks_more(heart):
             assert wide is None or not (narrow & ~wide).any()
 
 
+@pytest.mark.slow
 @FEW
 @given(hearts())
 def test_slices_add_up_to_the_whole(heart):

@@ -150,6 +150,7 @@ def test_a_heart_that_is_not_found_counts_as_zero_everywhere(script, monkeypatch
     assert row["scar_after_3_clicks_dice"] == 0.0
 
 
+@pytest.mark.slow
 def test_tables_and_pictures_are_written(script, monkeypatch, tmp_path):
     heart = emidec_heart()
     monkeypatch.setattr(script, "segment", lambda case, _: circle_segmentation(case, small_scar()))

@@ -327,6 +327,7 @@ class NewestOnly(DiscRefiner):
         return super().predict(replace(prompts, points=prompts.points[-1:]), labels)
 
 
+@pytest.mark.slow
 def test_a_thousand_clicks_in_one_slice_work():
     case = circle_case()
     session = Session(NewestOnly(), case, circle_segmentation(case))

@@ -45,6 +45,7 @@ def corrected(request):
     return session, truth
 
 
+@pytest.mark.slow
 def test_three_clicks_a_slice_improve_the_scar(corrected):
     session, truth = corrected
     slices = np.flatnonzero(truth.sum(axis=(1, 2)) >= 20)
@@ -62,6 +63,7 @@ def test_slices_without_clicks_are_as_they_were(corrected):
     assert np.array_equal(session.labels[others], session.start.labels[others])
 
 
+@pytest.mark.slow
 def test_the_session_is_replayed_voxel_for_voxel(corrected):
     session, _ = corrected
     record = from_record(to_record(session))

@@ -103,6 +103,7 @@ def test_a_line_is_cut_to_its_width_and_no_more_than_needed(name, width):
 NAMES = ("P $5_{ 2 $", "a\r\nb\x00\x1b", "山田 太郎", "W" * 3000, "long name " * 300, "\u202eevil")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", [*NAMES, os.fsdecode(b"M\xfcller")])
 def test_no_name_breaks_overview_and_pdf(tmp_path, name):
@@ -137,5 +138,6 @@ def makes_figures(source: Path) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_every_figure_of_the_library_is_made_in_one_place():
     assert [path.name for path in LIBRARY.rglob("*.py") if makes_figures(path)] == ["lettering.py"]

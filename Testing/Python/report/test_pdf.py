@@ -41,6 +41,7 @@ def pdf(content, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @needs_poppler
 def test_every_word_of_the_content_is_in_the_pdf(pdf, content):
     text = "".join(run("pdftotext", "-layout", pdf, "-").split())
@@ -62,6 +63,7 @@ def test_the_pages_are_a4_and_few(pdf):
     assert 3 <= pages <= 7
 
 
+@pytest.mark.slow
 @needs_poppler
 def test_the_file_s_fields_do_not_hold_the_name_of_the_case(tmp_path):
     labels = circle_labels()
@@ -74,6 +76,7 @@ def test_the_file_s_fields_do_not_hold_the_name_of_the_case(tmp_path):
     assert "Jane Doe" in run("pdftotext", tmp_path / "a.pdf", "-")
 
 
+@pytest.mark.slow
 def test_a_name_with_dollar_signs_is_not_read_as_a_formula(content, tmp_path):
     write_pdf(replace(content, title="$\\frac{1}$ {x} $"), tmp_path / "a.pdf")
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from circle_heart import circle_case, circle_labels, circle_segmentation
 from circle_report import WHEN, words
 from matplotlib.image import imread
@@ -15,6 +16,9 @@ from myops.report.compose import make_content
 from myops.report.html import render_report
 from myops.report.panels import make_tiles
 from myops.report.pixel_ruler import ruler_picture
+
+# Each draws a whole report.
+pytestmark = pytest.mark.slow
 
 
 def content_of(labels=None, **landmarks):

@@ -79,6 +79,7 @@ def test_absent_sequences_read_not_assessed_and_never_zero():
     assert "Not assessed: there is no LGE image." in html
 
 
+@pytest.mark.slow
 def test_without_a_spacing_the_pictures_have_no_bar_of_20_mm():
     case, segmentation, measurements, tiles = parts()
     bare = spacing_unknown(case)

@@ -94,6 +94,7 @@ def test_the_reading_time_runs_from_the_beginning_of_the_first_step(session):
     assert "42 s from the first step to the last, of which" in reading_words(review)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", ["2026-01-02T02:04:52.000+00:00", "2026-01-02T03:05:00"])
 def test_a_clock_that_was_changed_gives_no_reading_time_and_still_a_report(session, second):
     session.click("scar", 2, 64, 48)

@@ -522,7 +522,7 @@ def test_a_short_trainer_is_a_class_that_nnunet_can_find(exported: NnunetRun) ->
     assert calls_of(train)[0][0][3:5] == ["-tr", "nnUNetTrainer_4x30"]
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_ends_the_command_and_its_workers(exported: NnunetRun, number: int) -> None:

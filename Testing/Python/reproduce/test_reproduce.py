@@ -451,6 +451,7 @@ def trained_on(counted, monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_every_row_is_trained_on_the_training_patients_alone(trained_on, folder_of_4, tmp_path):
     run.reproduce(replace(wanted_in(tmp_path), data=folder_of_4), lambda _: None)
     names = [f"phantom_{970_400 + k:06d}" for k in range(4)]
@@ -548,6 +549,7 @@ def test_a_start_that_knows_a_test_patient_is_refused_before_the_training(
     assert not trained_on
 
 
+@pytest.mark.slow
 def test_a_trained_row_carries_the_images_it_has_learned_from(folder_of_4, tmp_path):
     wanted = wanted_in(tmp_path)
     settings = PROTOCOLS["quick"].settings | {"steps": "2", "pool_start": "1", "workers": "0"}
@@ -579,7 +581,7 @@ def test_a_patient_without_a_heart_counts_as_missed():
     assert not labels.any()
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 def test_the_command_trains_real_rows_and_prints_the_table(tmp_path):
     arguments = ["reproduce", "cascade", "--patients", "4", "--rows", "PRSN branch LGE"]
     arguments += ["--set", "steps=2", "--set", "widths=4,4", "--set", "threads=1"]
@@ -594,7 +596,7 @@ def test_the_command_trains_real_rows_and_prints_the_table(tmp_path):
     assert len({score.case for score in cases}) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 def test_two_processes_of_torchrun_make_one_table(folder_of_4, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     arguments = ["reproduce", "cascade", "--data", str(folder_of_4), "--rows", "ASSN without DAE"]
@@ -613,6 +615,7 @@ def test_two_processes_of_torchrun_make_one_table(folder_of_4, tmp_path):
     assert len(read_scores(tmp_path / "out" / "cases.csv")) == 2
 
 
+@pytest.mark.slow
 def test_rows_are_also_tested_on_patients_of_another_kind(folder_of_4, tmp_path):
     drawn = PhantomConfig(view="heart", dropout=False, normal_share=0.0, random_contrast_share=1.0)
     write_cohort(970_500, 3, tmp_path / "others", drawn)
@@ -676,7 +679,7 @@ def test_scar_masses_are_compared_with_the_true_ones_by_hand():
     assert line.startswith(f"| m | 3 | 4 | 1.50 (0.75–2.25) | +0.50 | {ccc:.3f} (")
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 def test_the_interactive_table_comes_from_an_adaptation_and_clicks(tmp_path, folder_of_4):
     arguments = ["reproduce", "interactive", "--data", str(folder_of_4), "--set", "minutes=0.01"]
     arguments += ["--set", "workers=0", "--set", "pool_start=1", "--set", "batch_size=1"]

@@ -151,6 +151,7 @@ def test_patients_without_scar_are_skipped(simulate) -> None:
     assert {reading.case for reading in study.readings} == {"heart 0", "heart 2"}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_masses_and_another_one_does_not(simulate) -> None:
     habits = (replace(EXACT, jitter_mm=1.0, aim_mm=2.0), Habit("other", 0.5, 1.0, 1.0, 4, 5.0))
 

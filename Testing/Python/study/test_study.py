@@ -433,6 +433,7 @@ def test_simulated_readings_are_called_so_everywhere(tmp_path) -> None:
     assert "Simulated" not in render_study(analyze(Study(tuple(readings()), "t")))
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else_and_escapes_names() -> None:
     named = [Reading(f"<b>{r.case}", *r.key[1:], r.mass_g, 10.0) for r in with_fwhm()]
     page = render_study(analyze(Study(tuple(named), "<script>t")))

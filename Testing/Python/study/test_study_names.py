@@ -146,6 +146,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_name_breaks_page_pictures_or_tables_and_all_come_back(tmp_path, name):

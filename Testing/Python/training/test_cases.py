@@ -56,6 +56,7 @@ def labeled(cohort) -> list[LabeledCase]:
     return list(find_cases(cohort))
 
 
+@pytest.mark.slow
 def test_a_case_becomes_a_patient_with_the_volumes_of_its_label_file(labeled):
     patient = cases.case_patient(labeled[0])
     assert set(patient.images) == {"bssfp", "lge", "t2"}
@@ -169,6 +170,7 @@ def test_every_round_shows_each_case_once_in_another_order_and_cut():
     assert source(5)[1].random() == source(5)[1].random()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", ["0", "1"])
 def test_a_network_trains_on_named_cases_and_the_checkpoint_says_which(
     inside, cohort, labeled, tmp_path
@@ -194,6 +196,7 @@ def checksums(some: list[LabeledCase]) -> frozenset[str]:
     return frozenset().union(*(one.image_checksums for one in some))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_names_the_images_that_it_has_learned_from(
     learned_from_two, labeled, tmp_path
 ):
@@ -203,6 +206,7 @@ def test_a_checkpoint_names_the_images_that_it_has_learned_from(
     assert learned_by(phantoms) == frozenset()
 
 
+@pytest.mark.slow
 def test_weights_carry_what_they_learned_from_into_manifest_header_and_further_trainings(
     learned_from_two, labeled, tmp_path
 ):
@@ -356,6 +360,7 @@ def test_deliberate_noise_changes_scar_but_not_the_wall_and_is_the_same_every_ti
     assert all(np.array_equal(one.labels, two.labels) for one, two in zip(plain, plain))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["mixed", "mixed:worst", "wrong:high", ":low"])
 def test_unknown_noise_is_refused_with_the_known_kinds(text, cohort):
     config = make_config("unet", {"cases": str(cohort), "label_noise": text})

@@ -507,6 +507,7 @@ def blobs(count=4, size=32) -> dict[str, torch.Tensor]:
     return batch_of(labels) | {"images": shown}
 
 
+@pytest.mark.slow
 def test_a_few_steps_reduce_the_loss_and_the_score_is_that_of_the_labels():
     torch.manual_seed(8)
     config, batch = DssnetConfig(widths=(8, 16), ema_decay=0), blobs()

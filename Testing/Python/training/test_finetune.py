@@ -74,6 +74,7 @@ def test_scar_in_one_case_alone_is_too_little_to_compare():
         split_cases([labeled(f"{k}", scarred=k == 2) for k in range(5)], FinetuneConfig())
 
 
+@pytest.mark.slow
 def test_too_few_cases_and_unknown_networks_are_refused(site, tmp_path):
     with pytest.raises(InputError, match="expected at least 4 corrected cases, found 3"):
         finetune(site[:3], tmp_path)
@@ -106,6 +107,7 @@ def spoil(_network: str, root: Path, adapted: Path, *_: object) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkeypatch):
     before = shipped_checksums()
     monkeypatch.setattr(tuning, "train_network", spoil)
@@ -120,7 +122,7 @@ def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkey
     assert written["held_out"] == list(result.held_out)
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 def test_the_command_trains_on_and_says_how_to_use_the_result(folder, tmp_path):
     arguments = ["finetune", "--cases", str(folder), "--output", str(tmp_path / "out")]
     arguments += ["--minutes", "0.02", "--set", "workers=0", "--set", "batch_size=1"]
@@ -379,6 +381,7 @@ ONE_STEP = {"minutes": "0", "steps": "1", "workers": "0", "batch_size": "1", "po
 ONE_STEP |= {"threads": "1", "device": "cpu", "learning_rate": "1e-9"}
 
 
+@pytest.mark.slow
 def test_networks_that_were_really_trained_and_interrupted_have_not_seen_what_they_are_compared_on(
     site, tmp_path, monkeypatch
 ):

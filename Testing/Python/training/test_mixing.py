@@ -109,6 +109,7 @@ def test_the_oldest_patient_of_a_full_kind_leaves_and_the_other_kind_stays():
     assert set(drawn.flatten().tolist()) == {2, 7}
 
 
+@pytest.mark.slow
 def test_a_patient_held_out_under_another_name_is_not_learned_from(labeled, tmp_path, cohort):
     held = tmp_path / "held"
     held.mkdir()
@@ -124,6 +125,7 @@ def test_a_patient_held_out_under_another_name_is_not_learned_from(labeled, tmp_
     assert len(said) == len(wanted)
 
 
+@pytest.mark.slow
 def test_all_patients_held_out_leave_nothing_to_train_on(cohort):
     config = make_config("prsn", TINY | {"cases": str(cohort), "held_out": str(cohort)})
     with pytest.raises(InputError, match="at least two labeled cases to train on, found 0"):
@@ -147,6 +149,7 @@ def test_a_mixture_of_folders_without_any_scar_is_refused(cohort, labeled, monke
     assert len(mixing.training_mixture(loop.STAGES["prsn"], with_phantoms).sources) == 2
 
 
+@pytest.mark.slow
 def test_a_training_on_a_mixture_records_shares_images_and_no_places(cohort, labeled, tmp_path):
     path = loop.train("assn", TINY | {"mix": f"phantoms:1,{cohort}:3", "dae_weight": "0"}, tmp_path)
     checksums = frozenset().union(*(one.image_checksums for one in labeled))
@@ -178,6 +181,7 @@ def test_each_case_is_given_to_weights_that_have_not_learned_from_it(monkeypatch
     assert finders.found_region(case, frozenset({"a"}), []) is None
 
 
+@pytest.mark.slow
 def test_the_shipped_weights_find_a_region_near_the_true_one(labeled):
     patient = cases.case_patient(labeled[0], finders.load_finders("default"))
     assert patient.found is not None

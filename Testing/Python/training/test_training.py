@@ -535,7 +535,7 @@ def wait_for_lines(process: subprocess.Popen, text: str, count: int) -> None:
     raise AssertionError("".join(seen))
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 def test_a_killed_training_resumes_where_its_checkpoint_was(tmp_path):
     process = start(tmp_path)
     wait_for_lines(process, "left", 12)
@@ -559,7 +559,7 @@ def test_a_killed_training_resumes_where_its_checkpoint_was(tmp_path):
     assert not list(tmp_path.glob(".checkpoint*"))
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 def test_workers_end_with_their_training(tmp_path):
     process = start(tmp_path)
     wait_for_lines(process, "left", 1)
@@ -576,7 +576,7 @@ def test_workers_end_with_their_training(tmp_path):
     raise AssertionError("a process of the training is still there")
 
 
-@pytest.mark.slow
+@pytest.mark.scheduled
 def test_two_processes_train_one_network_on_patients_of_their_own(tmp_path):
     process = start(tmp_path, devices="2", steps="4", workers="0", pool_start="2")
     output, _ = process.communicate(timeout=120)
@@ -736,6 +736,7 @@ def test_exported_weights_do_not_tell_where_files_lay_on_the_machine():
 # Refiner
 
 
+@pytest.mark.slow
 def test_a_refiner_is_trained_exported_and_loaded(tmp_path):
     from myops.refine.refiner import load_refiner
     from myops.training.export import trained_network

@@ -180,6 +180,7 @@ def test_measurements_of_an_earlier_mask_are_named(tmp_path, results):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["", "study.csv"])
 def test_the_study_command_runs_on_what_the_program_leaves(tmp_path, results, source):
     study = tmp_path / "study"

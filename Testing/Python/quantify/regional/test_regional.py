@@ -309,6 +309,7 @@ def turned_insertion(seed, anterior_deg, labels, index):
 
 # Mirrored and turned by 11, turned by 335, mirrored and turned by 285 degrees. These scars hardly
 # fray: the noise that frays others lies still in the image while the heart turns.
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [900028, 900057, 900058])
 def test_one_phantom_heart_upright_and_turned_has_the_same_segments(phantom, seed):
     found = regional(*stored(phantom(seed, UPRIGHT)), BOTH)
@@ -322,6 +323,7 @@ def test_one_phantom_heart_upright_and_turned_has_the_same_segments(phantom, see
     assert again.surface.infarct_percent == pytest.approx(found.surface.infarct_percent, abs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "territory"), [(900007, {3, 4, 9, 10, 15}), (900023, {1, 2, 7, 8, 13, 14})]
 )
