@@ -22,6 +22,29 @@ def clean_region(mask: np.ndarray) -> np.ndarray:
     return np.stack([ndimage.binary_fill_holes(plane) for plane in kept])
 
 
+def mean_border(assn: np.ndarray, prsn: np.ndarray, weight: float) -> np.ndarray:
+    """The LV region's probability from two networks: the weighted mean of their logits.
+
+    Args:
+        assn: float (z, y, x), ASSN's probability.
+        prsn: float of the same shape, PRSN's; 0 beyond what it sees.
+        weight: of PRSN's logit, that of ASSN's being 1.
+
+    Returns:
+        float32 (z, y, x).
+    """
+    sum_of_logits = _logit(assn) + weight * _logit(prsn)
+    mean: np.ndarray = 1 / (1 + np.exp(-sum_of_logits / (1 + weight)))
+    return mean.astype(np.float32)
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    # Cut off at 0.9999, so that a network that is sure does not outvote the other for good.
+    kept = np.clip(p, 1e-4, 1 - 1e-4)
+    result: np.ndarray = np.log(kept / (1 - kept))
+    return result
+
+
 def rescale_odds(tissue: np.ndarray, odds: Mapping[str, float]) -> np.ndarray:
     """Multiply the odds of some tissues against all others, and make the sums 1 again.
 

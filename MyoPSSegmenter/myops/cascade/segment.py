@@ -27,6 +27,7 @@ from myops.cascade.postprocessing import (
     joint_probabilities,
     make_labels,
     mark_obstruction,
+    mean_border,
     remove_small_components,
     rescale_odds,
     uncertainty,
@@ -64,6 +65,8 @@ class CascadeConfig:
             shipped weights; 1 = none (Docs/explanation/real-hearts.md).
         smallest_scar_ml: islands of scar below this volume are left out.
         smallest_mvo_ml: islands of microvascular obstruction below this volume stay scar.
+        prsn_border: weight of PRSN's own border of the LV region beside ASSN's (1), where PRSN
+            looks beyond the region; 0 = ASSN's alone.
     """
 
     chunk: int = 16
@@ -73,6 +76,7 @@ class CascadeConfig:
     edema_odds: float = 1.0
     smallest_scar_ml: float = 0.5
     smallest_mvo_ml: float = 0.1
+    prsn_border: float = 0.0
 
     @classmethod
     def of(cls, models: Models) -> CascadeConfig:
@@ -130,9 +134,13 @@ def segment(
     region = clean_region(lv > 0.5)
     box = tissue_box(region, case.geometry.spacing_mm, case.spacing_known)
     clock.append(time.perf_counter())
-    tissue, obstruction = _classify_tissue(case, box, region, run)
+    found = _classify_tissue(case, box, region, run)
+    tissue, obstruction = found.probabilities, found.obstruction
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
+    if found.inside is not None and run.config.prsn_border:
+        lv = mean_border(lv, found.inside, run.config.prsn_border)
+        region = clean_region(lv > 0.5)
     labels = make_labels(region, tissue, rv_coarse)
     # Without a spacing nobody knows how many voxels 0.5 mL are.
     smallest_ml = run.config.smallest_scar_ml if case.spacing_known else 0.0
@@ -232,18 +240,30 @@ def smooth_across_slices(logits: np.ndarray, sd_slices: float) -> np.ndarray:
     return mean
 
 
-def _classify_tissue(
-    case: Case, box: SquareBox, region: np.ndarray, run: _Run
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Softmax of PRSN's main branch given the region: float32 (z, 4, y, x) on the Case's grid.
+@dataclass(frozen=True)
+class _Tissue:
+    """What PRSN has found, on the Case's grid.
 
-    Beside it the probability that scar is microvascular obstruction, float32 (z, y, x); None where
-    the network does not tell it.
+    Attributes:
+        probabilities: softmax of the main branch given the region, float32 (z, 4, y, x).
+        obstruction: probability that scar is microvascular obstruction, float32 (z, y, x); None
+            where the network does not tell it.
+        inside: probability of the LV region as PRSN itself borders it, float32 (z, y, x), 0 beyond
+            what it sees; None where it sees nothing but the region.
+    """
+
+    probabilities: np.ndarray
+    obstruction: np.ndarray | None
+    inside: np.ndarray | None
+
+
+def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) -> _Tissue:
+    """Run PRSN inside the region and its margin.
 
     PRSN sees nothing outside the region (and its margin), so its answer is interpolated from inside
     it alone (normalized convolution); otherwise the region's edge would get a rim of "other".
-    Where PRSN has a class "outside", the other classes share what is left: the region is ASSN's,
-    which was nearer to the experts' (Docs/explanation/real-hearts.md).
+    Where PRSN has a class "outside", the other classes share what is left; how much its border
+    counts is `CascadeConfig.prsn_border`.
     """
     size = run.models.sizes["prsn"]
     crops, present = crop_case(case, box, size)
@@ -259,11 +279,14 @@ def _classify_tissue(
     # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
     found = without_hidden(np.stack(restored, axis=1), hidden_tissues(case))
-    obstruction = None
+    obstruction = within = None
     if getattr(network, "mvo", 0):
         given_scar = _sigmoid(logits[:, -1]) * inside
         obstruction = uncrop_stack(given_scar, box, shape) / share
-    return np.clip(rescale_odds(found, odds), 0, 1), obstruction
+    if margin:
+        all_classes = _softmax(logits[:, : len(CLASSES) + 1])
+        within = uncrop_stack((1 - all_classes[:, -1]) * inside, box, shape)
+    return _Tissue(np.clip(rescale_odds(found, odds), 0, 1), obstruction, within)
 
 
 def without_hidden(tissue: np.ndarray, hidden: Hidden) -> np.ndarray:

@@ -145,7 +145,7 @@ def load_models(
 
 
 # What a manifest may set of the decision from probabilities to labels.
-DECISION = ("scar_odds", "edema_odds", "smallest_scar_ml", "smallest_mvo_ml")
+DECISION = ("scar_odds", "edema_odds", "smallest_scar_ml", "smallest_mvo_ml", "prsn_border")
 
 
 def decision_of(folder: Path) -> dict[str, float]:

@@ -12,6 +12,7 @@ from scipy.ndimage import binary_erosion
 from myops.cascade.postprocessing import (
     clean_region,
     make_labels,
+    mean_border,
     remove_small_components,
     rescale_odds,
     uncertainty,
@@ -65,6 +66,15 @@ class Beyond(Tissue):
         main = super().forward(candidates, present)["main"]
         lung = torch.where(candidates.amax(dim=1, keepdim=True) < 0.65, 30.0, -30.0)
         return {"main": torch.cat((main, lung), dim=1)}
+
+
+class LeftHalf(Beyond):
+    """Takes what lies to the right of its square's middle for outside as well."""
+
+    def forward(self, candidates, present):
+        main = super().forward(candidates, present)["main"]
+        main[:, -1, :, main.shape[-1] // 2 :] = 30.0
+        return {"main": main}
 
 
 SIMPLE = Models(
@@ -134,6 +144,29 @@ def test_a_crafted_heart_gets_its_own_labels_back():
     assert result.geometry == case.geometry
     assert result.model == {"assn": "a", "prsn": "b"}
     assert set(result.seconds) == {"heart finder", "ASSN", "PRSN", "labels"}
+
+
+def test_the_prsn_moves_the_border_as_far_as_its_weight_lets_it():
+    case = make_case(lge=heart()[0])
+    models = replace(SIMPLE, prsn=LeftHalf())
+    unmoved = segment(case, models, config=PLAIN)
+    whole = unmoved.labels != 0
+    assert (whole == (segment(case, SIMPLE, config=PLAIN).labels != 0)).all()
+    # Both networks are sure off the border: against 0.1 ASSN stays, against 10 it gives way.
+    kept = segment(case, models, config=replace(PLAIN, prsn_border=0.1, flips=False)).labels != 0
+    assert kept[binary_erosion(whole, np.ones((1, 3, 3)))].all()
+    halved = segment(case, models, config=replace(PLAIN, prsn_border=10.0, flips=False))
+    assert (halved.labels != 0).sum() == pytest.approx(whole.sum() / 2, rel=0.05)
+    # What the border is drawn by is also what certainty and uncertainty are told by.
+    assert ((halved.probabilities["lv_region"] > 0.5) == (halved.labels != 0)).all()
+
+
+def test_the_mean_border_is_the_weighted_mean_of_logits():
+    assn, prsn = np.array([[[0.5, 0.9, 1.0]]]), np.array([[[0.9, 0.1, 0.0]]])
+    # Logits 0, 2.1972 and (cut off at 0.9999) 9.2102 with 2.1972, -2.1972 and -9.2102.
+    assert mean_border(assn, prsn, 1.0) == pytest.approx(np.array([[[0.75, 0.5, 0.5]]]), abs=1e-4)
+    thrice = mean_border(assn, prsn, 3.0)
+    assert thrice[0, 0, :2] == pytest.approx([0.8386, 0.25], abs=1e-4)
 
 
 def test_with_a_margin_the_prsn_sees_beyond_the_region_and_the_region_stays():
