@@ -241,7 +241,7 @@ def smooth_across_slices(logits: np.ndarray, sd_slices: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Tissue:
+class _FoundTissue:
     """What PRSN has found, on the Case's grid.
 
     Attributes:
@@ -257,7 +257,7 @@ class _Tissue:
     inside: np.ndarray | None
 
 
-def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) -> _Tissue:
+def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) -> _FoundTissue:
     """Run PRSN inside the region and its margin.
 
     PRSN sees nothing outside the region (and its margin), so its answer is interpolated from inside
@@ -286,7 +286,7 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     if margin:
         all_classes = _softmax(logits[:, : len(CLASSES) + 1])
         within = uncrop_stack((1 - all_classes[:, -1]) * inside, box, shape)
-    return _Tissue(np.clip(rescale_odds(found, odds), 0, 1), obstruction, within)
+    return _FoundTissue(np.clip(rescale_odds(found, odds), 0, 1), obstruction, within)
 
 
 def without_hidden(tissue: np.ndarray, hidden: Hidden) -> np.ndarray:

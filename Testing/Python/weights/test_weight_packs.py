@@ -107,12 +107,12 @@ def test_a_pack_that_states_no_terms_is_refused(pack, terms) -> None:
 def test_the_first_pack_is_in_use_until_another_is_chosen(tmp_path, pack, monkeypatch) -> None:
     root = two_packs(tmp_path / "packs", pack)
     monkeypatch.setattr("myops.weights.packs.PACKS_FOLDER", root)
-    assert list(shipped_packs()) == ["public-hearts", "synthetic"]
-    assert default_pack().name == "public-hearts"
-    choose_pack("synthetic")
-    assert chosen_pack() == "synthetic" and default_pack().name == "synthetic"
-    monkeypatch.setenv("MYOPS_MODEL", "public-hearts")  # the variable is nearer than the setting
-    assert default_pack().name == "public-hearts"
+    assert list(shipped_packs()) == ["synthetic", "public-hearts"]
+    assert default_pack().name == "synthetic"
+    choose_pack("public-hearts")
+    assert chosen_pack() == "public-hearts" and default_pack().name == "public-hearts"
+    monkeypatch.setenv("MYOPS_MODEL", "synthetic")  # the variable is nearer than the setting
+    assert default_pack().name == "synthetic"
 
 
 def test_an_unknown_pack_is_refused_wherever_it_is_named(monkeypatch) -> None:
