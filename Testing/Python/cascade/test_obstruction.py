@@ -76,6 +76,7 @@ def infarct(tmp_path_factory):
     return load_case_folder(folder)
 
 
+@pytest.mark.slow
 def test_weights_that_tell_mvo_make_it_a_number_and_part_of_scar(infarct) -> None:
     models = load_models("cpu", name=FREE_PACK)
     config = CascadeConfig(flips=False)

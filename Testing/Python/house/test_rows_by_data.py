@@ -35,6 +35,7 @@ def words(page):
 # A fourth sequence
 
 
+@pytest.mark.slow
 def test_a_fourth_sequence_is_found_by_file_name_and_by_series_words(fourth):
     assert fourth["found"]["t1_map"] == "p_T1map.nii.gz"
     assert fourth["series"] == [["t1_map", "T1 map"], [None, "T2 map"], ["lge", "LGE"]]
@@ -90,6 +91,7 @@ def test_a_fifth_convention_is_offered_and_explained_by_every_command(fifth):
 # A new structure
 
 
+@pytest.mark.slow
 def test_a_new_structure_is_read_kept_and_counts_for_what_it_lies_in(new):
     assert new["known"]
     assert new["scar"] == 40  # 30 voxels of scar and 10 of hemorrhage in it

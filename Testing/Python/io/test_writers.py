@@ -44,6 +44,7 @@ def jobs(source: Path) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_each_job_is_done_in_one_file() -> None:
     found = {job: {path.name for path in SOURCES if job in jobs(path)} for job in HOMES}
     assert found == {job: {home} for job, home in HOMES.items()}

@@ -82,6 +82,7 @@ def test_refine_and_quantify_name_no_one(patient, tmp_path):
     assert files_that_name_the_patient(tmp_path / "tables") == set()
 
 
+@pytest.mark.slow
 def test_a_name_that_was_asked_for_is_in_report_and_tables_also_after_refine(patient, tmp_path):
     out = tmp_path / "out"
     run("segment", patient, "-o", out, "--name", "Patient 7")

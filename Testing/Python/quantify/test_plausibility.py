@@ -152,6 +152,7 @@ def test_other_things_are_refused_or_doubted(name, seed, models):
     assert noticed(as_case(draw(name, seed), SPACING_MM, sequence), models)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BRAINS)
 def test_a_real_brain_is_refused_or_doubted(name, models):
     found = brain(name)
@@ -160,6 +161,7 @@ def test_a_real_brain_is_refused_or_doubted(name, models):
     assert noticed(as_case(*found), models)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [970001, 970002, 970003])
 def test_a_synthetic_heart_raises_no_warning_about_its_outline(seed, models):

@@ -186,6 +186,7 @@ def test_segments_add_up_to_the_whole_wherever_the_insertion_is(heart, angle, ap
         assert sum(parts) == pytest.approx(getattr(found.whole, quantity)), quantity
 
 
+@pytest.mark.slow
 @FEW
 @given(hearts(), ORDERS, FLIPS)
 def test_the_order_and_direction_of_a_files_axes_change_no_number(heart, order, flips):
@@ -200,6 +201,7 @@ def test_the_order_and_direction_of_a_files_axes_change_no_number(heart, order, 
     assert other_parts.slices == parts.slices
 
 
+@pytest.mark.slow
 @FEW
 @given(hearts(), st.sampled_from((0, 1, 2)))
 def test_a_mirrored_heart_weighs_the_same(heart, axis):

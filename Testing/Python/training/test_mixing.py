@@ -110,6 +110,7 @@ def test_the_oldest_patient_of_a_full_kind_leaves_and_the_other_kind_stays():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_patient_held_out_under_another_name_is_not_learned_from(labeled, tmp_path, cohort):
     held = tmp_path / "held"
     held.mkdir()
