@@ -138,7 +138,7 @@ def segment(
     tissue, obstruction = found.probabilities, found.obstruction
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
-    if found.inside is not None and run.config.prsn_border:
+    if found.inside is not None:
         lv = mean_border(lv, found.inside, run.config.prsn_border)
         region = clean_region(lv > 0.5)
     labels = make_labels(region, tissue, rv_coarse)
@@ -249,7 +249,7 @@ class _FoundTissue:
         obstruction: probability that scar is microvascular obstruction, float32 (z, y, x); None
             where the network does not tell it.
         inside: probability of the LV region as PRSN itself borders it, float32 (z, y, x), 0 beyond
-            what it sees; None where it sees nothing but the region.
+            what it sees; None where it sees nothing but the region, or its border counts nothing.
     """
 
     probabilities: np.ndarray
@@ -283,7 +283,7 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     if getattr(network, "mvo", 0):
         given_scar = _sigmoid(logits[:, -1]) * inside
         obstruction = uncrop_stack(given_scar, box, shape) / share
-    if margin:
+    if margin and run.config.prsn_border:
         all_classes = _softmax(logits[:, : len(CLASSES) + 1])
         within = uncrop_stack((1 - all_classes[:, -1]) * inside, box, shape)
     return _FoundTissue(np.clip(rescale_odds(found, odds), 0, 1), obstruction, within)
