@@ -97,10 +97,36 @@ def remove_small_components(
         return labels
     islands, count = label_components(scar, "corners")
     volumes_ml = component_sizes(islands, count) * voxel_volume_ml
-    specks = scar & (volumes_ml < smallest_ml)[islands]
+    return _instead_of_scar(labels, tissue, scar & (volumes_ml < smallest_ml)[islands])
+
+
+def remove_doubtful_scar(
+    labels: np.ndarray, tissue: np.ndarray, voxel_volume_ml: float, least_ml: float
+) -> tuple[np.ndarray, float, tuple[int, ...]]:
+    """Take all scar of a heart that shows too little of it for the next most probable tissue.
+
+    Args:
+        labels: uint16 (z, y, x), MyoPS values.
+        tissue: float (z, 4, y, x), probabilities by `CLASSES` given the region.
+        voxel_volume_ml: volume of a voxel.
+        least_ml: the least volume that all scar together must have to stay.
+
+    Returns:
+        uint16 (z, y, x), the volume that was taken away (mL), and the slices where it was, from 0.
+    """
+    scar = labels == MYOPS["scar"]
+    volume_ml = float(np.count_nonzero(scar)) * voxel_volume_ml
+    if not 0 < volume_ml < least_ml:
+        return labels, 0.0, ()
+    slices = tuple(int(k) for k in np.flatnonzero(scar.any(axis=(1, 2))))
+    return _instead_of_scar(labels, tissue, scar), volume_ml, slices
+
+
+def _instead_of_scar(labels: np.ndarray, tissue: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Labels with the next most probable tissue where scar is taken away, bool (z, y, x)."""
     others = [k for k, name in enumerate(CLASSES) if name != "scar"]
     values = np.array([MYOPS[CLASSES[k]] for k in others], np.uint16)
-    result: np.ndarray = np.where(specks, values[tissue[:, others].argmax(axis=1)], labels)
+    result: np.ndarray = np.where(taken, values[tissue[:, others].argmax(axis=1)], labels)
     return result
 
 

@@ -28,6 +28,7 @@ from myops.cascade.postprocessing import (
     make_labels,
     mark_obstruction,
     mean_border,
+    remove_doubtful_scar,
     remove_small_components,
     rescale_odds,
     uncertainty,
@@ -64,6 +65,8 @@ class CascadeConfig:
         scar_odds, edema_odds: factors on the odds of these tissues, against the caution of the
             shipped weights; 1 = none (Docs/explanation/real-hearts.md).
         smallest_scar_ml: islands of scar below this volume are left out.
+        least_scar_ml: scar below this volume in the whole heart is left out, with a warning that
+            says where it was; 0 = never.
         smallest_mvo_ml: islands of microvascular obstruction below this volume stay scar.
         prsn_border: weight of PRSN's own border of the LV region beside ASSN's (1), where PRSN
             looks beyond the region; 0 = ASSN's alone.
@@ -75,6 +78,7 @@ class CascadeConfig:
     scar_odds: float = 2.0
     edema_odds: float = 1.0
     smallest_scar_ml: float = 0.5
+    least_scar_ml: float = 0.0
     smallest_mvo_ml: float = 0.1
     prsn_border: float = 0.0
 
@@ -146,11 +150,14 @@ def segment(
     labels = make_labels(region, tissue, rv_coarse)
     # Without a spacing nobody knows how many voxels 0.5 mL are.
     smallest_ml = run.config.smallest_scar_ml if case.spacing_known else 0.0
-    labels = remove_small_components(labels, tissue, case.geometry.voxel_volume_ml, smallest_ml)
+    voxel_ml = case.geometry.voxel_volume_ml
+    labels = remove_small_components(labels, tissue, voxel_ml, smallest_ml)
+    least_ml = run.config.least_scar_ml if case.spacing_known else 0.0
+    labels, doubtful_ml, doubted = remove_doubtful_scar(labels, tissue, voxel_ml, least_ml)
     known = assessed_by(case.sequences) & frozenset(NETWORK_TISSUES)
     if obstruction is not None and "scar" in known:
-        least_ml = run.config.smallest_mvo_ml if case.spacing_known else 0.0
-        labels = mark_obstruction(labels, obstruction, case.geometry.voxel_volume_ml, least_ml)
+        smallest_ml = run.config.smallest_mvo_ml if case.spacing_known else 0.0
+        labels = mark_obstruction(labels, obstruction, voxel_ml, smallest_ml)
         known |= {"mvo"}
     unsure = uncertainty(lv, tissue)
     clock.append(time.perf_counter())
@@ -164,7 +171,9 @@ def segment(
         assessed=known,
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
-        warnings=_warnings(case, run.config) + plausibility_warnings(case, labels, lv),
+        warnings=_warnings(case, run.config)
+        + _doubts(doubtful_ml, doubted, run.config.least_scar_ml)
+        + plausibility_warnings(case, labels, lv),
         machine={
             "precision": " and ".join(sorted(run.precisions)),
             "device": str(models.device),
@@ -383,6 +392,17 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
     return torch.from_numpy(logits).softmax(dim=1).numpy()
+
+
+def _doubts(volume_ml: float, slices: tuple[int, ...], least_ml: float) -> tuple[str, ...]:
+    """Where scar was left out because there was too little of it in all."""
+    if not slices:
+        return ()
+    where = f"slice{'s' if len(slices) > 1 else ''} {', '.join(str(k + 1) for k in slices)}"
+    return (
+        f"possible scar of {volume_ml:.1f} mL in {where} was left out: below {least_ml:g} mL in "
+        "all, these networks find scar in healthy hearts as well; look there",
+    )
 
 
 def _warnings(case: Case, config: CascadeConfig) -> tuple[str, ...]:

@@ -190,7 +190,14 @@ def _load_other(device: str, name: str) -> Models:
 
 
 # What a manifest may set of the decision from probabilities to labels.
-DECISION = ("scar_odds", "edema_odds", "smallest_scar_ml", "smallest_mvo_ml", "prsn_border")
+DECISION = (
+    "scar_odds",
+    "edema_odds",
+    "smallest_scar_ml",
+    "least_scar_ml",
+    "smallest_mvo_ml",
+    "prsn_border",
+)
 
 
 def decision_of(folder: Path) -> dict[str, float]:

@@ -13,6 +13,7 @@ from myops.cascade.postprocessing import (
     clean_region,
     make_labels,
     mean_border,
+    remove_doubtful_scar,
     remove_small_components,
     rescale_odds,
     uncertainty,
@@ -554,6 +555,37 @@ def test_islands_of_scar_that_are_too_small_become_the_next_tissue():
     expected[0, 6, 2:4] = NORMAL_LABEL, EDEMA_LABEL
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(remove_small_components(labels, tissue, 0.1, 0.0), labels)
+
+
+def test_a_heart_with_too_little_scar_in_all_has_none_and_the_volume_and_slices_are_told():
+    labels = np.full((3, 8, 8), NORMAL_LABEL, np.uint16)
+    labels[0, 0, :4] = labels[2, 6, 2:4] = SCAR_LABEL
+    tissue = np.zeros((3, 4, 8, 8), np.float32)
+    tissue[:, 1], tissue[:, 3] = 0.3, 0.7
+    tissue[2, 2, 6, 3] = 0.35  # rather edema than normal
+    found, volume_ml, slices = remove_doubtful_scar(labels, tissue, 0.1, 0.61)
+    expected = np.full_like(labels, NORMAL_LABEL)
+    expected[2, 6, 3] = EDEMA_LABEL
+    np.testing.assert_array_equal(found, expected)
+    assert volume_ml == pytest.approx(0.6) and slices == (0, 2)
+    for least_ml in (0.0, 0.6 - 1e-9):
+        kept, volume_ml, slices = remove_doubtful_scar(labels, tissue, 0.1, least_ml)
+        np.testing.assert_array_equal(kept, labels)
+        assert volume_ml == 0 and slices == ()
+
+
+def test_scar_that_is_left_out_is_told_in_a_warning_that_says_where():
+    case = make_case(lge=heart(bright=True)[0])
+    found = segment(case, SIMPLE, config=PLAIN)
+    scar_ml = volumes_ml(case, found)[SCAR_LABEL]
+    assert not any("possible scar" in warning for warning in found.warnings)
+    doubted = segment(case, SIMPLE, config=replace(PLAIN, least_scar_ml=scar_ml + 0.01))
+    assert volumes_ml(case, doubted)[SCAR_LABEL] == 0
+    assert ((doubted.labels != 0) == (found.labels != 0)).all()  # the wall is as it was
+    (warning,) = (warning for warning in doubted.warnings if "possible scar" in warning)
+    assert f"possible scar of {scar_ml:.1f} mL in slices 2, 3, 4, 5 was left out" in warning
+    same = segment(case, SIMPLE, config=replace(PLAIN, least_scar_ml=scar_ml - 0.01))
+    np.testing.assert_array_equal(same.labels, found.labels)
 
 
 def test_the_right_ventricle_lies_outside_the_left():
