@@ -40,21 +40,25 @@ class ClickHead(nn.Module):
         nn.init.constant_(last.bias, FIRST_LOGIT)
         self.layers = nn.Sequential(*layers, last)
 
-    def forward(self, planes: Tensor, domain: Tensor) -> Tensor:
-        """Logits (B, 1, S, S).
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Logits (n,) of pixels (n, features), still planes first."""
+        found: Tensor = self.layers(pixels)[:, 0]
+        return found
 
-        Args:
-            planes: float (B, features, S, S), still ones first.
-            domain: bool (B, S, S), the pixels that are computed.
-        """
-        pixels = planes.permute(0, 2, 3, 1)[domain]
-        found = self.layers(pixels)[:, 0]
-        logits = torch.full(domain.shape, NOWHERE, dtype=found.dtype, device=found.device)
-        return logits.masked_scatter(domain, found)[:, None]
+
+def pixels_of(planes: Tensor, domain: Tensor) -> Tensor:
+    """The pixels (n, features) of a domain, bool (B, S, S), in planes (B, features, S, S)."""
+    return planes.permute(0, 2, 3, 1)[domain]
+
+
+def on_square(logits: Tensor, domain: Tensor) -> Tensor:
+    """Logits (n,) of a domain's pixels at their places (B, S, S); elsewhere `NOWHERE`."""
+    whole = torch.full(domain.shape, NOWHERE, dtype=logits.dtype, device=logits.device)
+    return whole.masked_scatter(domain, logits)
 
 
 def build_clickhead(
-    widths: Sequence[int] = (128, 64, 32), size: int = 80, features: int = FEATURES
+    widths: Sequence[int] = (96, 64), size: int = 80, features: int = FEATURES
 ) -> ClickHead:
-    """The click head: about 17,000 weights."""
+    """The click head: about 11,000 weights."""
     return ClickHead(widths, size, features)

@@ -19,7 +19,7 @@ from myops import labels as regions
 from myops.cascade.network_inputs import REFINER_TISSUES, refiner_box, refiner_input
 from myops.case import Case
 from myops.geometry.square import SquareBox, crop_stack
-from myops.networks.clickhead import ClickHead
+from myops.networks.clickhead import ClickHead, on_square, pixels_of
 from myops.networks.refiner import PromptBatch
 from myops.refine.click_planes import (
     Levels,
@@ -190,10 +190,10 @@ class HeadAnswers:
         situation, seen = _situation(prompts, labels, inputs)
         moving = moving_planes([features], [situation], [inputs.pixel_mm])
         planes = np.concatenate((features[None], moving), axis=1)
-        arrays = [torch.from_numpy(a).to(self.device) for a in (planes, meant_domain(planes))]
+        domain = torch.from_numpy(meant_domain(planes))
         with torch.inference_mode():
-            logits = self.network(*arrays)
-        probability = torch.sigmoid(logits[0, 0]).float().cpu().numpy()
+            logits = self.network(pixels_of(torch.from_numpy(planes), domain).to(self.device))
+        probability = torch.sigmoid(on_square(logits.float().cpu(), domain)[0]).numpy()
         threshold = best_threshold(probability)
         return Answer(probability, seen, threshold, _expected_iou(probability, threshold))
 

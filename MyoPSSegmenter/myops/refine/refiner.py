@@ -16,6 +16,7 @@ from myops.errors import Cancelled, InputError
 from myops.geometry.square import SquareBox, uncrop_stack
 from myops.networks.device import resolve_device
 from myops.refine.answering import Answer, Inputs, answers_of, case_inputs, in_square
+from myops.refine.click_planes import PLANES
 from myops.refine.connected import Taking, taken_change
 from myops.refine.prompts import Prompts, check_prompts
 from myops.refine.rules import REGIONS
@@ -95,9 +96,20 @@ def load_refiner(
             "myops train refiner"
         )
     network = load_network(kind, root / entry["file"], entry).eval()
+    _check_planes(network, root)
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     size = int(network.size)  # type: ignore[arg-type]
     return RefinerModel(network, target, size, name, str(entry["sha256"]), learned_in(entry))
+
+
+def _check_planes(network: nn.Module, folder: Path) -> None:
+    """Refuse a click head of a version that made other planes."""
+    found = getattr(network, "features", PLANES)
+    if found != PLANES:
+        raise InputError(
+            f"{folder}: expected a click head that reads {PLANES} planes, found one of {found}; "
+            "use the weights that belong to this version"
+        )
 
 
 def _load_stored(name: str, device: torch.device) -> RefinerModel:

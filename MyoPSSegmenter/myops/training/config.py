@@ -269,6 +269,8 @@ class ClickHeadConfig(TrainingConfig):
         cross_entropy_weight, dice_weight, change_weight, spoil_weight: of the loss's parts, see
             `stages.clickhead`.
         clicks: of the longest dialogue; `batch_size` dialogues begin at every step.
+        memory: so many earlier clicks are kept to be learned from again.
+        replayed: so many of them at every step.
         lge_alone: how often a patient keeps the LGE alone.
         cascade: the weights whose errors are corrected: "default", or a folder with a manifest.
         cache: folder where every patient's automatic result is kept; "" = it is made anew.
@@ -286,6 +288,8 @@ class ClickHeadConfig(TrainingConfig):
     change_weight: float = 0.2
     spoil_weight: float = 0.2
     clicks: int = 6
+    memory: int = 4000
+    replayed: int = 40
     lge_alone: float = 0.5
     cascade: str = "default"
     cache: str = ""
@@ -376,6 +380,8 @@ def check_config(config: TrainingConfig) -> None:
         "change_weight": 0,
         "spoil_weight": 0,
         "lge_alone": 0,
+        "memory": 0,
+        "replayed": 0,
         "artefacts": 0,
         "kl_weight": 0,
         "dice_weight": 0,

@@ -106,7 +106,7 @@ def _data(config: TrainingConfig) -> str:
     return "synthetic patients of myops.phantom only"
 
 
-PLACES = ("dae", "start", "cascade", "cases", "finders", "held_back")
+PLACES = ("dae", "start", "cascade", "cases", "finders", "held_back", "cache")
 
 
 def _without_places(config: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,12 @@ import pytest
 import torch
 
 from myops.errors import InputError
-from myops.networks.clickhead import NOWHERE, build_clickhead
+from myops.networks.clickhead import NOWHERE, build_clickhead, on_square, pixels_of
 from myops.refine.prompts import Point, Prompts
 from myops.training.config import ClickHeadConfig, make_config
+from myops.training.data import click_slices
+from myops.training.data.click_dialogues import Sample, clicked_error, taken
+from myops.training.data.click_slices import beside
 from myops.training.data.simulated_clicks import (
     BLOOD,
     NORMAL,
@@ -23,7 +26,7 @@ from myops.training.data.simulated_clicks import (
 )
 from myops.training.data.slice_cache import cache_file, kept_slices
 from myops.training.stages import clickhead
-from myops.training.stages.clickhead import Answered, answer_loss, beside, clicked_error, taken
+from myops.training.stages.clickhead import answer_loss
 
 SIZE, MIDDLE = 80, 40
 ROWS, COLUMNS = np.indices((SIZE, SIZE))
@@ -50,7 +53,7 @@ def batch() -> dict[str, torch.Tensor]:
     images[:, 1] += np.random.default_rng(0).normal(0, 0.2, (SIZE, SIZE))
     probabilities = np.stack([automatic == c for c in (BLOOD, NORMAL, 3, SCAR)], axis=1)
     present = np.tile(np.array([0, 1, 0], np.float32), (3, 1))
-    slices = clickhead.stack_slices(
+    slices = click_slices.stack_slices(
         images, present, probabilities.astype(np.float32), truth, automatic, 1.5
     )
     tensors = {name: torch.from_numpy(values) for name, values in slices.items()}
@@ -89,22 +92,34 @@ def test_the_clicked_error_is_the_connected_one_of_the_click_s_own_kind():
     assert not clicked_error(talk).any()
 
 
+def sample(target: list[int], mask: list[int], clicked: list[int], true: int) -> Sample:
+    planes = [torch.tensor(values, dtype=torch.bool) for values in (target, mask, clicked)]
+    return Sample(torch.zeros(len(target), 1), *planes, true)
+
+
 def test_every_part_of_the_loss_by_hand():
-    target = torch.zeros(1, 1, 1, 4)
-    target[..., :2] = 1
-    mask = torch.tensor([1.0, 0.0, 0.0, 1.0]).reshape(1, 1, 1, 4)
-    clicked = torch.tensor([0.0, 1.0, 0.0, 0.0]).reshape(1, 1, 1, 4)
-    chance = torch.tensor([0.8, 0.6, 0.3, 0.5]).reshape(1, 1, 1, 4)
-    found = answer_loss(torch.logit(chance), Answered(target, mask, clicked), ClickHeadConfig())
+    one = sample([1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 0, 0], true=3)  # one pixel is not computed
+    found = answer_loss(torch.logit(torch.tensor([0.8, 0.6, 0.3, 0.5])), [one])
     entropy = -np.log([0.8, 0.6, 0.7, 0.5])
-    assert found["entropy"] == pytest.approx(entropy.sum() / np.sqrt(22) / 10)
+    assert found["entropy"] == pytest.approx(entropy.sum() / np.sqrt(23) / 10)
     assert found["change"] == pytest.approx(entropy[1])
+    assert found["dice"] == pytest.approx(1 - (2 * 1.4 + 1) / (2.2 + 3 + 1))
     # Right were the first (kept at 0.8) and the third (kept out at 0.3).
-    assert found["spoiled"] == pytest.approx((0.2 + 0.3) / 22)
+    assert found["spoiled"] == pytest.approx((0.2 + 0.3) / 23)
+
+
+def test_every_sample_counts_alike_whatever_its_pixels():
+    one = sample([1, 1, 0, 0], [1, 0, 0, 1], [0, 1, 0, 0], true=2)
+    other = sample([1, 0], [0, 0], [1, 0], true=1)
+    logits = torch.tensor([0.5, -1.0, 2.0, 0.0, 1.0, -2.0])
+    both = answer_loss(logits, [one, other])
+    parts = [answer_loss(logits[:4], [one]), answer_loss(logits[4:], [other])]
+    for name, value in both.items():
+        assert value == pytest.approx((parts[0][name] + parts[1][name]) / 2)
 
 
 def test_turning_keeps_everything_in_its_place(batch):
-    turned = clickhead.turn(batch, torch.Generator().manual_seed(3))
+    turned = click_slices.turn(batch, torch.Generator().manual_seed(3))
     scar = turned["truth"] >= SCAR
     assert not torch.equal(turned["truth"], batch["truth"])
     assert float(turned["images"][:, 1:2][scar].min()) > 2
@@ -112,8 +127,8 @@ def test_turning_keeps_everything_in_its_place(batch):
 
 
 def test_the_automatic_result_moves_as_one_and_by_4_pixels_at_most(batch, monkeypatch):
-    monkeypatch.setattr(clickhead, "MOVED_SHARE", 1.0)
-    moved = clickhead.move_automatic(batch, torch.Generator().manual_seed(1))
+    monkeypatch.setattr(click_slices, "MOVED_SHARE", 1.0)
+    moved = click_slices.move_automatic(batch, torch.Generator().manual_seed(1))
     assert torch.equal(moved["truth"], batch["truth"])
     assert not torch.equal(moved["automatic"], batch["automatic"])
     blood = moved["automatic"][:, 0] == BLOOD
@@ -147,27 +162,42 @@ def test_a_reader_who_is_satisfied_says_nothing_more():
 def test_pixels_outside_the_domain_are_not_the_structure():
     network = build_clickhead()
     domain = torch.zeros(2, 8, 8, dtype=torch.bool)
-    domain[1, 3, 4] = True
-    logits = network(torch.randn(2, network.features, 8, 8), domain).detach()
-    assert logits.shape == (2, 1, 8, 8)
-    assert bool((logits[~domain[:, None]] == NOWHERE).all())
-    assert float(logits[1, 0, 3, 4]) != NOWHERE
+    domain[1, 3, 4] = domain[0, 7, 0] = True
+    planes = torch.randn(2, network.features, 8, 8)
+    with torch.no_grad():
+        logits = on_square(network(pixels_of(planes, domain)), domain)
+        alone = network(planes[1, :, 3, 4][None])
+    assert logits.shape == (2, 8, 8)
+    assert bool((logits[~domain] == NOWHERE).all())
+    assert float(logits[1, 3, 4]) == pytest.approx(float(alone))
+
+
+def test_a_share_of_the_pixels_stands_for_all_of_them():
+    one = sample([1, 1, 0, 0] * 50, [1, 0, 0, 1] * 50, [0, 1, 0, 0] * 50, true=100)
+    some = one.some(0.3, np.random.default_rng(0))
+    assert len(some.target) == 60
+    assert some.each == pytest.approx(200 / 60)
+    logits = torch.zeros(200)
+    whole, part = (answer_loss(logits[: len(s.target)], [s]) for s in (one, some))
+    assert part["entropy"] == pytest.approx(whole["entropy"], rel=1e-4)
+    assert part["spoiled"] == pytest.approx(whole["spoiled"], rel=0.2)
 
 
 def test_dialogues_teach(batch):
-    """Eighty steps at one slice: the answers come closer to the truth after every click."""
+    """Forty steps at one slice: the answers come closer to the truth after every click."""
     torch.manual_seed(0)
-    config = ClickHeadConfig(clicks=3)
+    config = ClickHeadConfig(clicks=3, replayed=10)
+    one = {name: values[:1] for name, values in batch.items()}
     network = build_clickhead((32,))
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)
     loss = clickhead.make_loss(config, torch.device("cpu"))
-    before = clickhead.score(network, batch)
-    for _ in range(80):
-        total, _ = loss(network, batch)
+    before = clickhead.score(network, one)
+    for _ in range(40):
+        total, _ = loss(network, one)
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-    after = clickhead.score(network, batch)
+    after = clickhead.score(network, one)
     assert after["scar_0"] == before["scar_0"]
     assert after["scar_1"] > after["scar_0"] + 0.1
     assert after["scar_3"] > 0.85
@@ -230,6 +260,15 @@ def trained(tmp_path_factory):
     checkpoint = train("clickhead", settings, folder / "run")
     export_weights(checkpoint, folder / "weights")
     return folder
+
+
+def test_weights_for_other_planes_are_refused(tmp_path):
+    from myops.refine.refiner import load_refiner
+    from myops.weights.files import install_weights
+
+    install_weights("clickhead", build_clickhead(features=40), tmp_path, {})
+    with pytest.raises(InputError, match="a click head that reads 53 planes, found one of 40"):
+        load_refiner("cpu", str(tmp_path))
 
 
 def test_a_training_keeps_its_patients_and_its_weights_answer_clicks(trained):

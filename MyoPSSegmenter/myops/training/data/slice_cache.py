@@ -22,8 +22,8 @@ NOT_OF_PATIENTS = {
     "steps", "minutes", "batch_size", "learning_rate", "warmup", "ema_decay", "pool_patients",
     "pool_start", "steps_per_patient", "workers", "threads", "device", "devices", "nodes",
     "precision", "checkpoint_minutes", "curve_minutes", "curve_patients", "log_steps", "widths",
-    "start", "clicks", "cache", "cross_entropy_weight", "dice_weight", "change_weight",
-    "spoil_weight",
+    "start", "clicks", "memory", "replayed", "cache", "cross_entropy_weight",
+    "dice_weight", "change_weight", "spoil_weight",
 }  # fmt: skip
 
 
