@@ -206,7 +206,7 @@ class Reading:
     def _is_satisfied(self) -> bool:
         size = np.count_nonzero(self.mask) + np.count_nonzero(self.target)
         both = np.count_nonzero(self.mask & self.target)
-        return 2 * both > self.config.satisfied_dice * size
+        return bool(2 * both > self.config.satisfied_dice * size)
 
     def _next_click(self) -> Point | None:
         """Into the largest error, or, if he overlooks it, into the largest of the rest."""
