@@ -179,8 +179,8 @@ def test_a_share_of_the_pixels_stands_for_all_of_them():
     assert some.each == pytest.approx(200 / 60)
     logits = torch.zeros(200)
     whole, part = (answer_loss(logits[: len(s.target)], [s]) for s in (one, some))
-    assert part["entropy"] == pytest.approx(whole["entropy"], rel=1e-4)
-    assert part["spoiled"] == pytest.approx(whole["spoiled"], rel=0.2)
+    assert float(part["entropy"]) == pytest.approx(float(whole["entropy"]), rel=1e-4)
+    assert float(part["spoiled"]) == pytest.approx(float(whole["spoiled"]), rel=0.2)
 
 
 def test_dialogues_teach(batch):
