@@ -249,6 +249,41 @@ class RefinerConfig(TrainingConfig):
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "full"})
 
 
+@dataclass(frozen=True)
+class ClickHeadConfig(TrainingConfig):
+    """Click head: what the reader of a dialogue meant, after every click.
+
+    Attributes:
+        cross_entropy_weight, dice_weight, change_weight, spoil_weight: of the loss's parts, see
+            `stages.clickhead`.
+        clicks: of the longest dialogue; `batch_size` dialogues begin at every step.
+        memory: so many earlier clicks are kept to be learned from again.
+        replayed: so many of them at every step.
+        lge_alone: how often a patient keeps the LGE alone.
+        cascade: the weights whose errors are corrected: "default", or a folder with a manifest.
+        cache: folder where every patient's automatic result is kept; "" = it is made anew.
+    """
+
+    batch_size: int = 4
+    size: int = 80
+    learning_rate: float = 3e-3
+    pool_patients: int = 400
+    pool_start: int = 60
+    steps_per_patient: float = 40.0
+    curve_patients: int = 8
+    cross_entropy_weight: float = 1.0
+    dice_weight: float = 0.5
+    change_weight: float = 0.2
+    spoil_weight: float = 0.2
+    clicks: int = 6
+    memory: int = 4000
+    replayed: int = 40
+    lge_alone: float = 0.5
+    cascade: str = "default"
+    cache: str = ""
+    phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "full"})
+
+
 CONFIGS: dict[str, type[TrainingConfig]] = {
     "heartfinder": HeartFinderConfig,
     "dae": DaeConfig,
@@ -257,6 +292,7 @@ CONFIGS: dict[str, type[TrainingConfig]] = {
     "unet": UnetConfig,
     "dssnet": DssnetConfig,
     "refiner": RefinerConfig,
+    "clickhead": ClickHeadConfig,
 }
 # Settings under the names that older checkpoints know them by.
 RENAMED = {"artefacts": "artifacts", "held_back": "held_out"}
@@ -269,6 +305,7 @@ SEED_OFFSET = {
     "unet": 300_000,
     "dssnet": 100_000,
     "refiner": 800_000,
+    "clickhead": 850_000,
 }
 
 
@@ -329,6 +366,12 @@ def check_config(config: TrainingConfig) -> None:
         "planes": 1,
         "margin": 0,
         "floods": 0,
+        "clicks": 1,
+        "change_weight": 0,
+        "spoil_weight": 0,
+        "lge_alone": 0,
+        "memory": 0,
+        "replayed": 0,
         "artifacts": 0,
         "kl_weight": 0,
         "dice_weight": 0,

@@ -44,6 +44,7 @@ from myops.training.data.feed import (
 from myops.training.data.mixing import Mixture, training_mixture
 from myops.training.progress import Reporter
 from myops.training.stages.assn import ASSN_STAGE
+from myops.training.stages.clickhead import CLICKHEAD_STAGE
 from myops.training.stages.dae import DAE_STAGE
 from myops.training.stages.dssnet import DSSNET_STAGE
 from myops.training.stages.heartfinder import HEARTFINDER_STAGE
@@ -66,6 +67,7 @@ STAGES = {
         UNET_STAGE,
         DSSNET_STAGE,
         REFINER_STAGE,
+        CLICKHEAD_STAGE,
     )
 }
 

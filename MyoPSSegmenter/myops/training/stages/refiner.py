@@ -73,7 +73,7 @@ def build(config: TrainingConfig) -> nn.Module:
 
 
 @cache
-def _cascade(name: str) -> Any:
+def load_cascade(name: str) -> Any:
     """The cascade whose errors are corrected, loaded once per worker process."""
     from myops.weights.files import load_models
 
@@ -88,10 +88,10 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
     assert isinstance(config, RefinerConfig)
     case = patient_case(patient)
     flips = CascadeConfig(flips=bool(rng.random() < 0.5))
-    segmentation = segment(case, _cascade(config.cascade), config=flips)
+    segmentation = segment(case, load_cascade(config.cascade), config=flips)
     box = refiner_box(segmentation)
     images, present, probabilities = refiner_input(case, segmentation, box, config.size)
-    truth = crop_stack(to_classes(_on_grid(patient.labels, case), _on_grid(patient.mvo, case)), box,
+    truth = crop_stack(to_classes(on_grid(patient.labels, case), on_grid(patient.mvo, case)), box,
                        config.size)  # fmt: skip
     automatic = crop_stack(to_classes(segmentation.labels), box, config.size)
     kept = lv_region(segmentation.labels).any(axis=(1, 2)) | (truth > 0).any(axis=(1, 2))
@@ -113,11 +113,12 @@ def patient_case(patient: Patient) -> Case:
         images[name] = sitk.GetImageFromArray(array)
         images[name].SetSpacing(patient.spacing_mm)
     case = case_from_images(images, "patient")
-    covered = {name: _on_grid(shown, case) for name, shown in fields_of_view(patient).items()}
+    covered = {name: on_grid(shown, case) for name, shown in fields_of_view(patient).items()}
     return replace(case, covered={**case.covered, **covered})
 
 
-def _on_grid(array: np.ndarray, case: Case) -> np.ndarray:
+def on_grid(array: np.ndarray, case: Case) -> np.ndarray:
+    """A patient's array on the grid of the Case that was made of it."""
     from myops.geometry.canonical import to_canonical
 
     return to_canonical(array, case.original)
