@@ -134,8 +134,9 @@ def segment(
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)
     measurements = measure(case, segmentation, landmarks=landmarks)
-    if models.pack is not None:
-        click.echo(f"Weights: {models.pack.name}. {models.pack.terms}", err=True)
+    if used := segmentation.pack:
+        instead = f" (as {used['instead_of']} asks for)" if "instead_of" in used else ""
+        click.echo(f"Weights: {used['name']}{instead}. {used['terms']}", err=True)
     notes = {INPUTS_FILE: inputs.with_model(model).to_dict()}
     write_results(output, case, segmentation, measurements, probabilities, notes)
     print_measurements(measurements)

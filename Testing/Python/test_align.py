@@ -73,6 +73,7 @@ def test_a_known_shift_is_found_within_a_millimeter(
     assert found.moved_mm == pytest.approx(np.linalg.norm(found.translation_mm))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", ["bssfp", "t2"])
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (3.0, 0.0), (-4.0, 6.0), (0.0, -13.5)])
 def test_the_edges_alone_tell_the_shift_within_a_pixel(
@@ -97,6 +98,7 @@ def test_a_shift_is_found_on_another_oblique_grid_and_lies_in_the_slice_plane(
     assert np.array(found.translation_mm) @ normal == pytest.approx(0.0, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_applying_the_shift_leaves_nothing_to_find(patient: PhantomPatient) -> None:
     lge = image_of(patient.images["lge"], patient.spacing_mm)
     other = moved(image_of(patient.images["t2"], patient.spacing_mm), 6.0, 4.0)

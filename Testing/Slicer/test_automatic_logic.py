@@ -95,6 +95,7 @@ def networks(monkeypatch, segmentedCase):
     return fake
 
 
+@pytest.mark.slow
 def test_the_result_is_that_of_the_library_voxel_for_voxel(desk, segmentedCase):
     case, expected = segmentedCase
     task = desk.segment()
@@ -217,6 +218,7 @@ def test_running_again_after_manual_work_asks_and_makes_a_new_version(desk, netw
     assert len({node.GetName() for node in desk.nodes()}) == 3
 
 
+@pytest.mark.slow
 def test_work_of_the_segment_editor_that_was_not_adopted_yet_counts_as_manual(desk, networks):
     from MyoPSSegmenterLib.Scene.SegmentationNodes import publishLabels
 
@@ -249,6 +251,7 @@ def test_another_name_of_the_patient_is_no_other_image(desk, networks):
     assert task.state == "done" and desk.correction.case is desk.patient.case
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["running", "ended"])
 def test_closing_the_scene_in_the_middle_publishes_nothing(desk, networks, phantomFolder, moment):
     networks.open.clear()

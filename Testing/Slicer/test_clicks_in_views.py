@@ -151,6 +151,7 @@ def test_the_picture_changes_color_at_the_click(desk):
     assert np.abs(drawn - scar).sum() < np.abs(wasRed - scar).sum()
 
 
+@pytest.mark.slow
 def test_the_points_are_drawn_green_and_red_in_every_view_of_the_slice(desk):
     row, column = desk.healthy()
     desk.logic.startPlacing("positive")

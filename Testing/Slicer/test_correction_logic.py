@@ -650,6 +650,7 @@ def corrected(desk):
     return k
 
 
+@pytest.mark.slow
 def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(desk, monkeypatch):
     from myops.refine import propagate
 

@@ -126,6 +126,7 @@ def test_slicer_opens_the_segmentation_with_names_colors_and_the_same_voxels(ben
     assert isinstance(segmentation, slicer.vtkSegmentation)
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_the_present_labels_also_when_the_table_is_stale(bench, tmp_path):
     bench.quantify.measureNow()
     bench.work.waitForAll()

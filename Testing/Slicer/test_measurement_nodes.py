@@ -229,6 +229,7 @@ def test_a_single_slice_is_plotted_without_a_complaint(scene, measured):
     assert (np.abs(picture.astype(int) - (255, 106, 31)).max(axis=-1) <= 3).sum() > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["scar", "edema", "transmurality"])
 def test_every_segment_of_the_bulls_eye_has_the_color_of_its_number(scene, measured, quantity):
     chart = bullsEyePlot(scene, measured.regional, quantity)

@@ -332,6 +332,7 @@ def test_another_reference_ends_an_alignment(patient: SimpleNamespace, scene: An
     assert alignmentOf(third) is None
 
 
+@pytest.mark.slow
 def test_a_shift_found_for_what_is_gone_is_dropped(
     patient: SimpleNamespace, scene: Any, phantomFolder: Path
 ) -> None:

@@ -309,6 +309,7 @@ def test_dragging_the_point_moves_the_remote_region(bench):
     assert not bench.quantify.measurements.remote.given
 
 
+@pytest.mark.slow
 def test_a_point_moved_by_a_script_counts_too(bench):
     bench.measure()
     bench.quantify.showRemote(True)
@@ -331,6 +332,7 @@ def test_a_sector_without_healthy_muscle_is_taken_back_with_a_message(bench):
     assert any("20 voxels of healthy myocardium" in text for text in bench.messages)
 
 
+@pytest.mark.slow
 def test_a_sector_that_labels_made_unusable_gives_way_to_the_automatic_one(bench):
     bench.measure()
     bench.quantify.setRemoteSector(usable_angle(bench))
@@ -469,6 +471,7 @@ def test_other_rules_are_measured_when_asked_for(bench):
     assert tableColumns(nodes.methodsTable(bench.scene))["Method"] == titles
 
 
+@pytest.mark.slow
 def test_landmarks_that_are_impossible_are_taken_back(bench):
     bench.measure()
     bench.quantify.setLandmarks(Landmarks(apex="first"))

@@ -33,16 +33,12 @@ def mean_border(assn: np.ndarray, prsn: np.ndarray, weight: float) -> np.ndarray
     Returns:
         float32 (z, y, x).
     """
-    sum_of_logits = _logit(assn) + weight * _logit(prsn)
-    mean: np.ndarray = 1 / (1 + np.exp(-sum_of_logits / (1 + weight)))
-    return mean.astype(np.float32)
+    from scipy.special import expit, logit
 
-
-def _logit(p: np.ndarray) -> np.ndarray:
     # Cut off at 0.9999, so that a network that is sure does not outvote the other for good.
-    kept = np.clip(p, 1e-4, 1 - 1e-4)
-    result: np.ndarray = np.log(kept / (1 - kept))
-    return result
+    both = [logit(np.clip(p, 1e-4, 1 - 1e-4)) for p in (assn, prsn)]
+    mean: np.ndarray = expit((both[0] + weight * both[1]) / (1 + weight))
+    return mean.astype(np.float32)
 
 
 def rescale_odds(tissue: np.ndarray, odds: Mapping[str, float]) -> np.ndarray:

@@ -43,7 +43,7 @@ from myops.quantify.plausibility import plausibility_warnings
 from myops.segmentation import Segmentation
 from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES, channel
 from myops.structures import ASSESSABLE, NETWORK_TISSUES, SHOWN_BY, assessed_by
-from myops.weights.files import Models
+from myops.weights.files import Models, suited_models
 
 LARGEST_LOGIT = 6.0
 # Where each step begins on the progress bar.
@@ -108,10 +108,11 @@ def segment(
 
     Args:
         case: one to three sequences on one grid.
-        models: the networks, from `load_models`.
+        models: the networks, from `load_models`; where their pack is not for patients with these
+            sequences, those of the pack that it names instead.
         progress: called with the finished fraction (0..1) and the name of the step.
         cancelled: asked between steps and chunks of slices; True ends the work.
-        config: how the networks are run.
+        config: how the networks are run; as the networks that are used were measured if None.
 
     Returns:
         MyoPS labels uint16 (z, y, x) on the case's grid, probabilities, and warnings.
@@ -125,6 +126,7 @@ def segment(
         >>> found.labels.shape == case.images["lge"].shape
         True
     """
+    asked, models = models, suited_models(models, case.sequences)
     config = config or CascadeConfig.of(models)
     run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
     clock = [time.perf_counter()]
@@ -138,7 +140,7 @@ def segment(
     tissue, obstruction = found.probabilities, found.obstruction
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
-    if found.inside is not None and run.config.prsn_border:
+    if found.inside is not None:
         lv = mean_border(lv, found.inside, run.config.prsn_border)
         region = clean_region(lv > 0.5)
     labels = make_labels(region, tissue, rv_coarse)
@@ -169,8 +171,16 @@ def segment(
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
         },
-        pack=models.pack.to_dict() if models.pack is not None else {},
+        pack=_terms(models, asked),
     )
+
+
+def _terms(used: Models, asked: Models) -> dict[str, str]:
+    """Of the weights that were used, and which ones were asked for if those are others."""
+    terms = used.pack.to_dict() if used.pack is not None else {}
+    if asked.pack is not None and asked is not used:
+        terms["instead_of"] = asked.pack.name
+    return terms
 
 
 def locate_heart(case: Case, models: Models) -> SquareBox:
@@ -189,7 +199,8 @@ def find_region(case: Case, models: Models, config: CascadeConfig = CascadeConfi
     Raises:
         InputError: there is no heart in the images.
     """
-    run = _Run(models, config, lambda *_: None, lambda: False)
+    suited = suited_models(models, case.sequences)
+    run = _Run(suited, config, lambda *_: None, lambda: False)
     box = _find_heart(case, run)[0]
     return clean_region(_outline_region(case, box, run) > 0.5)
 
@@ -249,7 +260,7 @@ class _FoundTissue:
         obstruction: probability that scar is microvascular obstruction, float32 (z, y, x); None
             where the network does not tell it.
         inside: probability of the LV region as PRSN itself borders it, float32 (z, y, x), 0 beyond
-            what it sees; None where it sees nothing but the region.
+            what it sees; None where it sees nothing but the region, or its border counts nothing.
     """
 
     probabilities: np.ndarray
@@ -283,7 +294,7 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     if getattr(network, "mvo", 0):
         given_scar = _sigmoid(logits[:, -1]) * inside
         obstruction = uncrop_stack(given_scar, box, shape) / share
-    if margin:
+    if margin and run.config.prsn_border:
         all_classes = _softmax(logits[:, : len(CLASSES) + 1])
         within = uncrop_stack((1 - all_classes[:, -1]) * inside, box, shape)
     return _FoundTissue(np.clip(rescale_odds(found, odds), 0, 1), obstruction, within)

@@ -107,8 +107,8 @@ def tissue_masses(
         assessed: which of `structures.ASSESSABLE` the present sequences let one assess; "mvo"
             where the label map tells MVO from scar, which marked MVO shows by itself.
         voxel_ml: volume of one voxel in mL, None when the spacing is unknown.
-        missing: tissues that cannot be assessed here although they are elsewhere, with the
-            reason, see `coverage`.
+        missing: tissues that cannot be assessed here although they are `assessed` elsewhere, with
+            the reason, see `coverage`.
         no_spacing: why `voxel_ml` is None, from `spacing_refusal`.
 
     Returns:

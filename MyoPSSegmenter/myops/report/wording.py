@@ -133,6 +133,11 @@ def slice_caption(tissues: Mapping[str, TissueMass]) -> list[str]:
 def weights_words(pack: Mapping[str, str]) -> str:
     """Which weights a result was made with, and on what terms."""
     named = f" Attribution: {pack['attribution'].rstrip('.')}." if pack.get("attribution") else ""
+    if pack.get("instead_of"):
+        named += (
+            f" {pack['instead_of']} was asked for, but is not meant for patients with these "
+            f"sequences; it uses {pack['name']} for them."
+        )
     return (
         f"Weights: {pack['name']} ({pack['license']}), learned from {pack['learned_from']}. "
         f"{pack['terms']}{named}"

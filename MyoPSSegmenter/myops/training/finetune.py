@@ -104,14 +104,15 @@ def finetune(
             settings, and starts anew after any other.
         config: what is trained, and for how long.
         say: takes lines of progress.
-        model: what is started from; it is never changed.
+        model: what is started from, or the pack that it names where it is not meant for all of
+            these cases; it is never changed.
 
     Raises:
         InputError: too few cases, too few of them with scar that the model has not learned from,
             unknown networks, or an output that holds the model or files of others.
     """
     _check(cases, config)
-    root, training = model_folder(model, None), output / TRAINING
+    root, training = _start(model, cases, say), output / TRAINING
     check_output(output, root)
     known = learned_from(read_manifest(root))
     refuse_learned([], known, f"the model {model}")
@@ -140,6 +141,16 @@ def finetune(
     # A later call shall not find a training that has ended.
     remove(training)
     return result
+
+
+def _start(model: str, cases: Sequence[LabeledCase], say: Say) -> Path:
+    """The folder to start from: one that is meant for patients with these sequences."""
+    root = model_folder(model, None)
+    pack = pack_of(root)
+    if pack is None or all(pack.suits(case.images) for case in cases):
+        return root
+    say(f"{pack.name} is not meant for all of these cases: starting from {pack.otherwise}")
+    return model_folder(pack.otherwise, None)
 
 
 def mean_dice(cases: Sequence[LabeledCase], models: Models) -> dict[str, float]:

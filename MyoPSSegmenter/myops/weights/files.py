@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,26 @@ def load_models(
         pack=pack_of(root),
         decision=decision_of(root),
     )
+
+
+def suited_models(models: Models, sequences: Collection[str]) -> Models:
+    """The networks for a patient with these sequences: the given ones, or another pack's.
+
+    A pack that has learned from patients with one sequence knows less about those with three than
+    the pack that it was trained on from; its manifest says which patients it is for.
+
+    Raises:
+        InputError: the other pack cannot be loaded.
+    """
+    if models.pack is None or models.pack.suits(sequences):
+        return models
+    return _load_other(str(models.device), models.pack.otherwise)
+
+
+# Patient after patient asks; one at a time, since memory on a GPU is scarce.
+@functools.lru_cache(maxsize=1)
+def _load_other(device: str, name: str) -> Models:
+    return load_models(device, name)
 
 
 # What a manifest may set of the decision from probabilities to labels.

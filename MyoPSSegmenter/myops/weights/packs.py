@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from myops.errors import InputError
 from myops.io.atomic import write_json
 from myops.io.text_files import read_json
+from myops.sequences import NETWORK_SEQUENCES
 from myops.weights.places import models_folder
 
 PACKS_FOLDER = Path(__file__).parent / "shipped"
@@ -24,10 +26,11 @@ LICENSE_FILE = "LICENSE.txt"
 MANIFEST_VERSION = 1
 # Has seen no patient: what trainings start from.
 FREE_PACK = "synthetic"
-# The first is used where nobody has chosen: "public-hearts" is still worse on patients with all
-# three sequences (Docs/results.md).
-PREFERRED = (FREE_PACK, "public-hearts")
+# The first is used where nobody has chosen.
+PREFERRED = ("public-hearts", FREE_PACK)
 VARIABLE = "MYOPS_MODEL"
+# What a pack's manifest may say beside its terms.
+EXTRA = ("attribution", "measured", "otherwise")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Pack:
         terms: one sentence on what may be done with it.
         attribution: whom the license asks to name; "" for nobody.
         measured: what it reaches on which data, one line; "" where nobody has measured it.
+        suited_to: the sets of sequences whose patients its networks are for; empty for all.
+        otherwise: the shipped pack for every other patient; "" where there is none.
     """
 
     name: str
@@ -51,6 +56,13 @@ class Pack:
     terms: str
     attribution: str = ""
     measured: str = ""
+    suited_to: frozenset[frozenset[str]] = frozenset()
+    otherwise: str = ""
+
+    def suits(self, sequences: Collection[str]) -> bool:
+        """Whether its networks are for a patient who has these sequences, among others."""
+        known = frozenset(sequences) & frozenset(NETWORK_SEQUENCES)
+        return not self.suited_to or known in self.suited_to
 
     def to_dict(self) -> dict[str, str]:
         """What results say about the weights that they were made with."""
@@ -61,6 +73,14 @@ class Pack:
             "terms": self.terms,
             "attribution": self.attribution,
         }
+
+    def to_manifest(self) -> dict[str, Any]:
+        """The same for a manifest, with the patients that it is for."""
+        suited = {
+            "suited_to": sorted(sorted(one) for one in self.suited_to),
+            "otherwise": self.otherwise,
+        }
+        return self.to_dict() | (suited if self.suited_to else {})
 
 
 def shipped_packs(folder: Path | None = None) -> dict[str, Pack]:
@@ -87,17 +107,38 @@ def read_pack(folder: Path) -> Pack:
     try:
         told = {key: str(content["pack"][key]) for key in ("name", "learned_from", "license")}
         terms = str(content["pack"]["terms"])
-        extra = {key: str(content["pack"].get(key, "")) for key in ("attribution", "measured")}
+        extra = {key: str(content["pack"].get(key, "")) for key in EXTRA}
     except (KeyError, TypeError, AttributeError):
         raise InputError(
             f"{path}: expected the terms of the weights under pack, found none; install again"
         ) from None
+    suited_to = _suited_to(path, content["pack"].get("suited_to", []), extra["otherwise"])
     if not (folder / LICENSE_FILE).is_file():
         raise InputError(
             f"{folder}: expected the license of these weights in {LICENSE_FILE}, found no such "
             "file; install again"
         )
-    return Pack(folder=folder, terms=terms, **extra, **told)
+    return Pack(folder=folder, terms=terms, suited_to=suited_to, **extra, **told)
+
+
+def _suited_to(path: Path, found: Any, otherwise: str) -> frozenset[frozenset[str]]:
+    """The sets of sequences that a manifest states.
+
+    Raises:
+        InputError: no lists of sequences that networks know, or no pack for the other patients.
+    """
+    lists = isinstance(found, list) and all(isinstance(one, list) and one for one in found)
+    if not lists or not all(name in NETWORK_SEQUENCES for one in found for name in one):
+        raise InputError(
+            f"{path}: expected lists of {', '.join(NETWORK_SEQUENCES)} under suited_to, found "
+            f"{found!r}; install again"
+        )
+    if found and otherwise not in PREFERRED:
+        raise InputError(
+            f"{path}: expected one of {', '.join(PREFERRED)} under otherwise, for patients with "
+            f"other sequences, found {otherwise!r}; install again"
+        )
+    return frozenset(map(frozenset, found))
 
 
 def name_adapted_pack(pack: Pack, folder: Path) -> None:
@@ -114,7 +155,7 @@ def name_adapted_pack(pack: Pack, folder: Path) -> None:
         terms=f"Started from weights with these terms: {pack.terms}",
         measured="",
     )
-    content = read_json(folder / MANIFEST) | {"pack": adapted.to_dict()}
+    content = read_json(folder / MANIFEST) | {"pack": adapted.to_manifest()}
     shutil.copy2(pack.folder / LICENSE_FILE, folder / LICENSE_FILE)
     write_json(folder / MANIFEST, content)
 

@@ -171,6 +171,7 @@ def test_ctrl_c_during_segment_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_segment_writes_every_file_of_the_contract(segmented: tuple[Path, Result]) -> None:
     output, result = segmented
     assert result.exit_code == 0, result.output
@@ -313,6 +314,7 @@ def test_training_without_its_packages_says_what_to_install(tmp_path: Path) -> N
     assert "pip install" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a single process")
 def test_ctrl_c_ends_with_130_and_one_line(tmp_path: Path) -> None:
     process = start("phantom", tmp_path / "many", "--patients", 1000)

@@ -210,6 +210,7 @@ PUBLISHED_DICE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EMIDEC.is_dir(), reason="the real hearts are not on this machine")
 def test_real_infarcts_give_the_dice_of_the_published_table(tmp_path):
     from myops.datasets import find_cases

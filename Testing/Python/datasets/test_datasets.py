@@ -172,6 +172,7 @@ def test_labels_of_another_shape_are_refused(tmp_path: Path) -> None:
         list(find_cases(tmp_path))
 
 
+@pytest.mark.slow
 def test_the_real_hearts_are_all_found(real_hearts: Path) -> None:
     counts: dict[str, int] = {}
     for read in case_loaders(real_hearts):

@@ -137,6 +137,7 @@ def without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demonstration, "_segment", lambda *_: segmentation)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_networks")
 def test_everything_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
@@ -160,6 +161,7 @@ def test_the_same_seed_gives_the_same_clicks(tmp_path: Path) -> None:
     assert clicks[0] == clicks[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_networks")
 def test_the_command_prints_the_table_and_says_synthetic(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["demo", "--output", str(tmp_path / "demo"), "--seed", "3"])

@@ -222,6 +222,7 @@ def test_one_image_as_two_sequences_is_refused_also_as_a_copy(patient_folder, tm
             read_case(find_inputs(None, {**NOTHING, "lge": lge, "t2": t2}))
 
 
+@pytest.mark.slow
 def test_the_real_folders_are_recognized(real_hearts):
     siemens = find_inputs(real_hearts / "dicom" / "siemens_lge_and_molli", NOTHING)
     assert siemens.files["lge"].number == 42 and siemens.files["lge"].component == "R"

@@ -174,6 +174,7 @@ def test_json_and_csv_hold_the_measurements(written):
     assert value == [scar_g]
 
 
+@pytest.mark.slow
 def test_results_say_what_the_networks_ran_on_where_any_ran(tmp_path, written):
     _, _, paths = written
     assert "networks_ran_on" not in json.loads(paths["measurements.json"].read_text("utf-8"))

@@ -19,6 +19,7 @@ def sampled(request):
     return heart, *heart.sampled(FINE_MM, np.random.default_rng(5))
 
 
+@pytest.mark.slow
 def test_volumes_and_masses_are_within_1_percent_of_the_formula(sampled):
     heart, labels, geometry = sampled
     found = tissue_masses(labels, BOTH, geometry.voxel_volume_ml)

@@ -150,6 +150,7 @@ def test_drawn_ventricle_has_the_volume_of_its_profile():
     assert region.sum((1, 2)) * step_mm**2 == pytest.approx(np.pi * radius**2, rel=2e-3)
 
 
+@pytest.mark.slow
 def test_lge_shows_scar_brighter_than_remote_myocardium_in_the_physical_phantom():
     config = replace(CLEAN, normal_share=0.0, acute_share=0.0)
     brighter = 0

@@ -37,6 +37,7 @@ def fingerprint(patient) -> str:
     return digest.hexdigest()
 
 
+@pytest.mark.slow
 def test_the_wide_phantom_is_the_same_for_the_same_seed_and_differs_from_the_standard_one():
     first, second = generate_patient(5, WIDE), generate_patient(5, WIDE)
     assert fingerprint(first) == fingerprint(second)

@@ -120,6 +120,7 @@ def test_phantoms_pass_silently():
         assert warning_of_labels(patient.labels, patient.spacing_mm) == "", seed
 
 
+@pytest.mark.slow
 def test_real_hearts_pass_silently(real_hearts):
     names = []
     for labeled in find_cases(real_hearts):

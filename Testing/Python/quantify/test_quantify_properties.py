@@ -131,6 +131,7 @@ def test_every_method_stays_inside_the_wall_and_its_parts_add_up(heart):
             assert not (scar.result.core & scar.result.grey_zone).any(), name
 
 
+@pytest.mark.slow
 @FEW
 @given(hearts())
 def test_a_higher_n_never_marks_more(heart):

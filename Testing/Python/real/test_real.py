@@ -34,12 +34,14 @@ def read(path):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
+@pytest.mark.slow
 def test_the_ventricle_is_found_in_an_lge_stack_alone():
     case = load_case(lge=EMIDEC / "Case_N046_LGE.nii.gz")
     truth = CONVENTIONS["emidec"].to_myops(read(EMIDEC / "Case_N046_gt.nii.gz"))
     assert lv_dice(case, truth) > 0.7
 
 
+@pytest.mark.slow
 def test_the_ventricle_is_found_in_a_cine_frame_alone():
     truth = CONVENTIONS["acdc"].to_myops(
         np.round(read(ACDC.with_name("patient078_frame01_gt.nii.gz"))).astype(int)

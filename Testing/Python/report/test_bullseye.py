@@ -93,6 +93,7 @@ def test_without_segments_the_picture_is_still_a_picture():
     assert 0 < (pixels(bullseye(found)) < 0.5).mean() < 0.05
 
 
+@pytest.mark.slow
 def test_the_same_numbers_give_the_same_bytes():
     found = regional(HEART.labels(Sector((0, 90))), HEART.geometry(), BOTH)
     assert bullseye(found) == bullseye(found)

@@ -30,6 +30,7 @@ def near(picture: np.ndarray, name: str, distance: float = 0.15) -> int:
     return int((np.abs(picture - np.array(rgb(name))).max(axis=-1) < distance).sum())
 
 
+@pytest.mark.slow
 def test_the_report_says_what_it_is_not(page):
     assert words(page).count("Research use only. Not a medical device.") >= 2
 
@@ -65,6 +66,7 @@ def test_the_report_states_remote_region_and_thresholds_in_words(page):
     assert "I ≥ 901.0 / 2 = 450.5" in text
 
 
+@pytest.mark.slow
 def test_a_hostile_case_name_stays_text():
     html = rendered(*parts(name="<script>alert(1)</script>"))
     assert "<script" not in html

@@ -117,6 +117,7 @@ def test_times_that_are_not_the_reader_s_are_not_shown_as_his(session):
     assert "the reading time was not recorded" in reading_words(review)
 
 
+@pytest.mark.slow
 def test_the_report_shows_automatic_and_corrected_scar_side_by_side(session):
     session.click("scar", 2, 64, 48)
     (case, segmentation, measurements, tiles), review = parts(session)
@@ -136,6 +137,7 @@ def test_the_report_shows_automatic_and_corrected_scar_side_by_side(session):
     assert "Automatic result, not reviewed" not in text
 
 
+@pytest.mark.slow
 def test_the_prompts_are_listed_with_slice_sign_place_and_time(session):
     session.click("scar", 2, 64, 48, False)
     session.box("edema", 1, (50, 40, 60, 44))
@@ -152,6 +154,7 @@ def test_the_prompts_are_listed_with_slice_sign_place_and_time(session):
     assert table.rows[0][6] == "0.0"
 
 
+@pytest.mark.slow
 def test_the_refiner_is_named_with_its_checksum(session):
     session.click("scar", 2, 64, 48)
     found, review = parts(session)

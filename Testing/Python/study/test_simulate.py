@@ -146,6 +146,7 @@ def test_conventional_methods_are_read_beside_and_have_no_time(simulate) -> None
     assert half.seconds is None
 
 
+@pytest.mark.slow
 def test_patients_without_scar_are_skipped(simulate) -> None:
     study = simulate((EXACT,), patients=2)
     assert {reading.case for reading in study.readings} == {"heart 0", "heart 2"}

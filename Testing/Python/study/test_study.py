@@ -420,6 +420,7 @@ def test_a_written_table_is_read_again_with_the_same_results(tmp_path) -> None:
     assert again.warnings == ()
 
 
+@pytest.mark.slow
 def test_simulated_readings_are_called_so_everywhere(tmp_path) -> None:
     results = analyze(Study(tuple(readings()), "8 phantoms", simulated="Programmed readers."))
     page = render_study(results)

@@ -94,6 +94,7 @@ def with_partial_t2(labeled: LabeledCase, filled: bool) -> LabeledCase:
     return replace(labeled, images={**labeled.images, "t2": image})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("filled", [False, True])
 @pytest.mark.parametrize("stage", ["assn", "prsn", "dssnet", "unet"])
 def test_a_network_learns_slice_by_slice_what_the_t2_shows(labeled, stage, filled):
@@ -233,6 +234,7 @@ def test_networks_that_a_training_leans_on_count_as_what_it_starts_from(
         assert loop.learned_before(stage, make_config(stage)) == frozenset()
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_with_other_cases_has_learned_from_both(
     learned_from_two, cohort, labeled, tmp_path
 ):
@@ -345,6 +347,7 @@ def test_a_perfect_baseline_has_no_loss():
     assert loss(lambda *_: -perfect, batch)[0].item() > 0.5
 
 
+@pytest.mark.slow
 def test_deliberate_noise_changes_scar_but_not_the_wall_and_is_the_same_every_time(cohort):
     plain = cases.training_cases(make_config("unet", {"cases": str(cohort)}))
     settings = {"cases": str(cohort), "label_noise": "border:high"}

@@ -278,6 +278,17 @@ def test_a_case_that_the_model_has_learned_from_is_never_held_out(memory, tmp_pa
     assert not any(memory.compared)
 
 
+def test_patients_whom_a_pack_does_not_suit_start_from_the_other_pack(memory, tmp_path):
+    memory.stop = False
+    said: list[str] = []
+    call(EIGHT, tmp_path / "alone", said.append, "public-hearts")
+    assert not any("is not meant for" in line for line in said)  # LGE alone
+    pairs = [replace(one, images=one.images | {"t2": one.images["lge"]}) for one in EIGHT]
+    call(pairs, tmp_path / "pairs", said.append, "public-hearts")
+    message = "public-hearts is not meant for all of these cases: starting from synthetic"
+    assert message in said
+
+
 def test_a_model_that_knows_every_case_with_scar_is_not_compared_at_all(memory, tmp_path):
     memory.stop = False
     first = call(EIGHT, tmp_path / "first")

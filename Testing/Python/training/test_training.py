@@ -449,6 +449,7 @@ def bright_discs(seed: int) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.slow
 def test_the_assn_learns_to_outline_a_bright_disc(tmp_path, monkeypatch):
     monkeypatch.setattr(mixing, "phantom_source", lambda *_: named_by_index)
 

@@ -6,14 +6,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 from click.testing import CliRunner
 
+from myops.cascade.segment import CascadeConfig, segment
+from myops.case import case_from_images
 from myops.cli import cli
 from myops.errors import InputError
 from myops.patients.provenance import Inputs
+from myops.phantom.patient import PhantomConfig, generate_patient
 from myops.report.wording import weights_words
-from myops.weights.files import load_models, model_folder, read_manifest
+from myops.weights.files import load_models, model_folder, read_manifest, suited_models
 from myops.weights.packs import (
     FREE_PACK,
     LICENSE_FILE,
@@ -42,6 +47,12 @@ def pack(tmp_path) -> Path:
     for name in (MANIFEST, LICENSE_FILE):
         shutil.copy(PACKS_FOLDER / FREE_PACK / name, folder / name)
     return folder
+
+
+def as_image(voxels: np.ndarray, spacing_mm: tuple[float, float, float]) -> sitk.Image:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetSpacing(spacing_mm)
+    return image
 
 
 def change(folder: Path, **values: object) -> None:
@@ -107,12 +118,12 @@ def test_a_pack_that_states_no_terms_is_refused(pack, terms) -> None:
 def test_the_first_pack_is_in_use_until_another_is_chosen(tmp_path, pack, monkeypatch) -> None:
     root = two_packs(tmp_path / "packs", pack)
     monkeypatch.setattr("myops.weights.packs.PACKS_FOLDER", root)
-    assert list(shipped_packs()) == ["synthetic", "public-hearts"]
-    assert default_pack().name == "synthetic"
-    choose_pack("public-hearts")
-    assert chosen_pack() == "public-hearts" and default_pack().name == "public-hearts"
-    monkeypatch.setenv("MYOPS_MODEL", "synthetic")  # the variable is nearer than the setting
-    assert default_pack().name == "synthetic"
+    assert list(shipped_packs()) == ["public-hearts", "synthetic"]
+    assert default_pack().name == "public-hearts"
+    choose_pack("synthetic")
+    assert chosen_pack() == "synthetic" and default_pack().name == "synthetic"
+    monkeypatch.setenv("MYOPS_MODEL", "public-hearts")  # the variable is nearer than the setting
+    assert default_pack().name == "public-hearts"
 
 
 def test_an_unknown_pack_is_refused_wherever_it_is_named(monkeypatch) -> None:
@@ -163,6 +174,9 @@ def test_reports_name_pack_terms_and_whom_to_attribute() -> None:
         "Weights: A (CC-BY-NC-SA-4.0), learned from ten hearts. Not for commercial use. "
         "Attribution: B et al."
     )
+    instead = weights_words(pack | {"instead_of": "C"})
+    assert "C was asked for, but is not meant for patients with these sequences" in instead
+    assert instead.endswith("it uses A for them.")
 
 
 def test_adapted_weights_keep_the_terms_they_started_from(tmp_path, pack) -> None:
@@ -176,3 +190,69 @@ def test_adapted_weights_keep_the_terms_they_started_from(tmp_path, pack) -> Non
     assert found.terms.endswith(read_pack(pack).terms)
     assert "the user's own patients" in found.learned_from
     assert not found.measured  # of the pack, not of what became of it
+
+
+TERMS = {"name": "x", "learned_from": "y", "license": "z", "terms": "t."}
+
+
+def test_a_pack_suits_the_patients_that_its_manifest_names(pack) -> None:
+    suited = {"suited_to": [["lge"], ["bssfp", "lge"]], "otherwise": FREE_PACK}
+    change(pack, pack=TERMS | suited)
+    found = read_pack(pack)
+    assert found.suits(["lge"]) and found.suits(("lge", "bssfp"))
+    assert not found.suits(["bssfp"]) and not found.suits(["lge", "bssfp", "t2"])
+    assert found.suits(["lge", "t1map"])  # no network sees it
+    change(pack, pack=TERMS)
+    assert read_pack(pack).suits(["t2"])
+
+
+@pytest.mark.parametrize(
+    ("suited", "message"),
+    [
+        ({"suited_to": "lge", "otherwise": FREE_PACK}, "under suited_to, found 'lge'"),
+        ({"suited_to": [[]], "otherwise": FREE_PACK}, "under suited_to"),
+        ({"suited_to": [["LGE"]], "otherwise": FREE_PACK}, "expected lists of bssfp, lge, t2"),
+        ({"suited_to": [[3]], "otherwise": FREE_PACK}, "under suited_to"),
+        ({"suited_to": [["lge"]]}, "under otherwise, for patients with other sequences, found ''"),
+        ({"suited_to": [["lge"]], "otherwise": "nobody"}, "found 'nobody'"),
+    ],
+)
+def test_a_pack_that_says_nonsense_about_its_patients_is_refused(pack, suited, message) -> None:
+    change(pack, pack=TERMS | suited)
+    with pytest.raises(InputError, match=message):
+        read_pack(pack)
+
+
+def test_a_patient_whom_a_pack_does_not_suit_gets_the_networks_of_the_other() -> None:
+    public, free = load_models("cpu", "public-hearts"), load_models("cpu", FREE_PACK)
+    assert suited_models(public, ["lge"]) is public
+    other = suited_models(public, ["lge", "bssfp", "t2"])
+    assert other.checksums == free.checksums and other.decision == free.decision
+    assert suited_models(public, ["bssfp", "lge", "t2"]) is other  # loaded once
+    assert suited_models(free, ["lge", "bssfp", "t2"]) is free
+
+
+def test_an_adapted_copy_is_for_the_same_patients(pack, tmp_path) -> None:
+    suited = {"suited_to": [["lge"]], "otherwise": FREE_PACK}
+    change(pack, pack=TERMS | suited)
+    adapted = tmp_path / "adapted"
+    adapted.mkdir()
+    shutil.copy(pack / MANIFEST, adapted / MANIFEST)
+    name_adapted_pack(read_pack(pack), adapted)
+    assert read_pack(adapted).suited_to == frozenset([frozenset(["lge"])])
+    assert read_pack(adapted).otherwise == FREE_PACK
+
+
+def test_the_result_names_the_pack_that_was_used_and_the_one_asked_for() -> None:
+    patient = generate_patient(970_007, PhantomConfig(dropout=False))
+    spacing = patient.spacing_mm
+    images = {name: as_image(voxels, spacing) for name, voxels in patient.images.items()}
+    case = case_from_images(images)
+    models = load_models("cpu", "public-hearts")
+    fast = CascadeConfig(flips=False)
+    all_three = segment(case, models, config=fast)
+    assert all_three.pack["name"] == FREE_PACK and all_three.pack["instead_of"] == "public-hearts"
+    assert all_three.model["assn"] == load_models("cpu", FREE_PACK).checksums["assn"]
+    alone = segment(case_from_images({"lge": images["lge"]}), models, config=fast)
+    assert alone.pack["name"] == "public-hearts" and "instead_of" not in alone.pack
+    assert alone.model["assn"] == models.checksums["assn"]

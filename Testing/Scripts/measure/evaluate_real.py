@@ -4,7 +4,8 @@
     python Testing/Scripts/measure/evaluate_real.py ../shared/real --clicks     the simulated reader as well
 
 Sets (any that is missing is left out): `emidec/` (LGE alone), `acdc/` (cine bSSFP at ED and ES),
-`sunnybrook/` (one patient, cine DICOM at ED with manual contours). Where there is an LGE also:
+`sunnybrook/` (one patient, cine DICOM at ED with manual contours); in a folder without these, all
+labeled hearts. Where there is an LGE also:
 scar in % of the myocardium against the expert's, conventional thresholds inside the expert's
 contours and inside ours, and with `--clicks` the scar after 1, 3 and 5 clicks in every slice.
 Writes `cases.csv`, `summary.json`, `summary.md` and a picture of the best, the median and the worst
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,8 @@ from myops.segmentation import Segmentation
 from myops.structures import STRUCTURES
 from myops.weights.files import Models, load_models
 
+# Folders of development sets; those beside them may be training sets.
+SETS = ("emidec", "acdc", "sunnybrook")
 # What a case of each set is ranked by in the pictures.
 RANKED_BY = {"emidec": "scar_dice", "acdc": "lv_region_dice", "sunnybrook": "lv_region_dice"}
 SHOWN = ("lv_region_dice", "myocardium_dice", "blood_pool_dice", "scar_dice")
@@ -231,7 +235,8 @@ def main() -> None:
     corrector = load_corrector("default", arguments.device) if arguments.clicks else None
     arguments.output.mkdir(parents=True, exist_ok=True)
     results = []
-    for real in find_cases(arguments.folder):
+    folders = [arguments.folder / name for name in SETS if (arguments.folder / name).is_dir()]
+    for real in chain.from_iterable(map(find_cases, folders or [arguments.folder])):
         if real.image_checksums & models.learned:
             print(f"{real.dataset} {real.name}: left out, the weights have learned from it")
             continue

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from real_measures import scar_percent
 
 from myops import labels as regions
 from myops.cascade.segment import segment
@@ -80,13 +81,13 @@ def measure(cases: Sequence[LabeledCase], models: Models) -> dict[str, float]:
             labels = segment(case, models).labels[drawn]
         except InputError:  # no heart found counts as nothing found
             labels = np.zeros_like(truth[drawn])
-        truth, muscle = truth[drawn], regions.myocardium(labels)
-        found["myocardium_dice"].append(dice(muscle, regions.myocardium(truth)) or 0.0)
+        truth = truth[drawn]
+        walls = regions.myocardium(labels), regions.myocardium(truth)
+        found["myocardium_dice"].append(dice(*walls) or 0.0)
         if regions.scar(truth).any():
             found["scar_dice"].append(dice(regions.scar(labels), regions.scar(truth)) or 0.0)
         else:
-            share = regions.scar(labels).sum() / max(1, muscle.sum())
-            found["false_scar_percent"].append(100 * float(share))
+            found["false_scar_percent"].append(scar_percent(labels))
     return {name: float(np.mean(values)) for name, values in found.items() if values}
 
 

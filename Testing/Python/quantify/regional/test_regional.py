@@ -95,6 +95,7 @@ def test_a_turned_grid_gives_the_same_segments(turned):
     assert scar_percent(found) == pytest.approx(scar_percent(straight), abs=2.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
 @pytest.mark.parametrize("flips", [(False, True, False), (True, False, True)])
 def test_flipped_and_permuted_files_give_the_same_segments(order, flips):

@@ -10,6 +10,7 @@ from myops.quantify.mass import dice
 from myops.quantify.thresholds.methods import ConventionalSettings, conventional_methods
 
 
+@pytest.mark.slow
 def test_every_rule_has_the_dice_of_its_plain_formula_on_each_case(real_hearts):
     paths = sorted((real_hearts / "emidec").glob("Case_P*/*_LGE.nii.gz"))
     assert paths
