@@ -112,6 +112,9 @@ class Answer:
 class Answers(Protocol):
     """A network, and how it is asked."""
 
+    changes_mask: bool
+    """Whether an answer is a change of the present mask, so that the whole of it can be taken."""
+
     def encode(self, inputs: Inputs, index: int) -> Any:
         """What does not change while a reader corrects a slice."""
 
@@ -127,6 +130,8 @@ def answers_of(network: nn.Module, device: torch.device) -> Answers:
 
 class PromptedAnswers:
     """A network that reads prompts: `encode` once per slice, `decode` once per click."""
+
+    changes_mask = True
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self.network, self.device = network, device
@@ -171,6 +176,9 @@ class PromptedAnswers:
 
 class HeadAnswers:
     """The click head: planes are made here, the network weighs them."""
+
+    # It judges every pixel anew: its whole answer would replace what a reader has drawn elsewhere.
+    changes_mask = False
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self.network, self.device = network, device

@@ -371,8 +371,11 @@ class _View:
 
     def _nearest_mm(self, sign: int) -> np.ndarray:
         """Smallest distance to a click of this sign."""
-        found = [self._distance_mm(x, y) for x, y, s in self.now.points if s == sign]
-        return np.min(found, axis=0) if found else np.full((self.size,) * 2, FAR_MM)
+        nearest = np.full((self.size,) * 2, np.inf)
+        for x, y, said in self.now.points:
+            if said == sign:
+                np.minimum(nearest, self._distance_mm(x, y), out=nearest)
+        return np.where(np.isinf(nearest), FAR_MM, nearest)
 
     def _relative(self) -> list[np.ndarray]:
         """Angle, radius and depth of every pixel relative to the click."""

@@ -88,13 +88,13 @@ def load_refiner(
         return _load_stored(name, target)
     root = model_folder(name, folder)
     manifest = read_manifest(root)
-    # The click head is the better one where a folder holds both.
+    # The click head, which is shipped, is the better one where a folder holds both.
     kind = "clickhead" if "clickhead" in manifest else "refiner"
     entry = manifest.get(kind)
     if entry is None:
         raise InputError(
-            f"expected weights of the refiner in {root}, found none; install again, or train them: "
-            "myops train refiner"
+            f"expected weights of clickhead or refiner in {root}, found neither; install again, or "
+            "train them: myops train clickhead"
         )
     network = load_network(kind, root / entry["file"], entry).eval()
     _check_planes(network, root)
@@ -215,7 +215,8 @@ class Refiner:
             prompts: all clicks so far, and a box or none. Without either, the network's own view of
                 the present mask is returned.
             labels: uint16 (z, y, x), the present label map on the Case's grid; not changed.
-            taking: how much of the network's answer is taken, see `connected.taken_change`.
+            taking: how much of the network's answer is taken, see `connected.taken_change`; of a
+                click head's never more than the connected change.
 
         Raises:
             RuntimeError: there is no case yet.
@@ -234,6 +235,7 @@ class Refiner:
         if k not in features:
             features[k] = self._answers.encode(inputs, k)
         answer = self._answers.answer(features[k], inputs, prompts, labels)
+        taking = taking if self._answers.changes_mask else "connected"
         return _on_grid(prompts, labels[k], inputs, answer, taking)
 
     def _case(self) -> Inputs:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from myops.errors import InputError
+from myops.weights.packs import FREE_PACK
 
 # Patients of these seeds are never trained on: 900000... is the cohort of evaluate_phantoms.py,
 # 990000... draws the curves while training.
@@ -223,7 +224,8 @@ class RefinerConfig(TrainingConfig):
     Attributes:
         dice_weight, cross_entropy_weight, kl_weight: of the composite loss, 0.6, 0.2 and 0.2 in
             the tools of Moafi et al.
-        cascade: the weights whose errors are corrected: "default", or a folder with a manifest.
+        cascade: the weights whose errors are corrected: the name of a shipped pack, "default" for
+            the one in use, or a folder with a manifest.
         floods: 1 = the head also sees what a flood from the newest click reaches.
         backbone: "embedded", or "vit_b", "vit_l", "vit_h" to adapt a SAM.
         checkpoint: of that SAM: a file, or the name of an added model.
@@ -240,7 +242,7 @@ class RefinerConfig(TrainingConfig):
     dice_weight: float = 0.6
     cross_entropy_weight: float = 0.2
     kl_weight: float = 0.2
-    cascade: str = "default"
+    cascade: str = FREE_PACK
     floods: int = 0
     backbone: str = "embedded"
     checkpoint: str = ""
@@ -260,7 +262,8 @@ class ClickHeadConfig(TrainingConfig):
         memory: so many earlier clicks are kept to be learned from again.
         replayed: so many of them at every step.
         lge_alone: how often a patient keeps the LGE alone.
-        cascade: the weights whose errors are corrected: "default", or a folder with a manifest.
+        cascade: the weights whose errors are corrected: the name of a shipped pack, "default" for
+            the one in use, or a folder with a manifest.
         cache: folder where every patient's automatic result is kept; "" = it is made anew.
     """
 
@@ -279,7 +282,7 @@ class ClickHeadConfig(TrainingConfig):
     memory: int = 4000
     replayed: int = 40
     lge_alone: float = 0.5
-    cascade: str = "default"
+    cascade: str = FREE_PACK
     cache: str = ""
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "full"})
 
