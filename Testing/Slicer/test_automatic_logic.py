@@ -458,6 +458,17 @@ def test_a_single_sequence_is_enough_and_what_was_not_assessed_has_no_segment(
     assert desk.correction.node.GetSegmentation().GetSegment("edema") is None
 
 
+def test_the_message_says_whose_weights_were_used(desk, networks):
+    pack = {"name": "synthetic", "license": "MIT", "instead_of": "public-hearts"}
+    networks.segmentation = replace(networks.segmentation, pack=pack)
+    desk.segment()
+    said = desk.said("info")[-1]
+    assert said.endswith("with the weights synthetic (MIT), as public-hearts asks for.")
+    networks.segmentation = replace(networks.segmentation, pack={})
+    desk.segment()
+    assert desk.said("info")[-1].endswith(" s on the CPU.")
+
+
 def test_nothing_observes_the_scene_after_close(scene, phantomFolder, networks):
     desk = Desk(scene, phantomFolder)
     desk.segment()

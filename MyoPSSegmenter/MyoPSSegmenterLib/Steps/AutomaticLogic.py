@@ -7,7 +7,7 @@ nothing). Manual work is never overwritten: it stays as a node of its own beside
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -375,4 +375,12 @@ def _firstLine(error: Exception) -> str:
 def _summary(found: _Found) -> str:
     seconds = sum(found.segmentation.seconds.values())
     where = "the CPU" if found.device == CPU else found.device
-    return f"Segmented in {seconds:.1f} s on {where}."
+    return f"Segmented in {seconds:.1f} s on {where}{_weights(found.segmentation.pack)}."
+
+
+def _weights(pack: Mapping[str, str]) -> str:
+    """Whose networks these were, where a pack says so."""
+    if not pack:
+        return ""
+    named = f", with the weights {pack['name']} ({pack['license']})"
+    return named + (f", as {pack['instead_of']} asks for" if "instead_of" in pack else "")

@@ -16,6 +16,7 @@ from circle_heart import circle_case, circle_labels, circle_lge, circle_segmenta
 
 from myops.datasets import LabeledCase
 from myops.errors import InputError
+from myops.labels import MVO, MYOPS
 
 FOLDER = Path(__file__).resolve().parents[2] / "Scripts" / "measure"
 DRAWN = np.ones(5, bool)
@@ -166,3 +167,48 @@ def test_tables_and_pictures_are_written(script, monkeypatch, tmp_path):
         f"emidec_{place}.png" for place in ("best", "median", "worst")
     }
     assert sitk.ReadImage(str(tmp_path / "emidec_best.png")).GetSize()[0] > 100
+
+
+def test_grams_by_the_known_volume_of_a_voxel(measures):
+    truth, found = np.zeros((1, 2, 500), np.uint16), np.zeros((1, 2, 500), np.uint16)
+    truth[0, 0], found[0, 0, :400] = MYOPS["scar"], MYOPS["scar"]
+    truth[0, 1], found[0, 1] = MYOPS["normal_myocardium"], MYOPS["normal_myocardium"]
+    # 500 voxels of 19.99 mm^3 are 9.995 mL, at 1.05 g/mL 10.49 g.
+    assert measures.masses_g("Case_P092", found, truth) == {
+        "scar_g": 8.40,
+        "scar_expert_g": 10.49,
+        "myocardium_g": 18.89,
+        "myocardium_expert_g": 20.99,
+    }
+    assert measures.masses_g("Case_P029", found, truth) == {}
+
+
+def test_error_and_bias_of_masses_are_those_of_the_cases_that_have_any(measures):
+    rows = [
+        {"scar_g": 8.0, "scar_expert_g": 10.0, "myocardium_g": 100.0, "myocardium_expert_g": 90.0},
+        {"scar_g": 13.0, "scar_expert_g": 12.0, "myocardium_g": 80.0, "myocardium_expert_g": 80.0},
+        {"scar_percent": 3.0},
+    ]
+    assert measures.mass_summary(rows) == {
+        "masses": 2,
+        "scar_g_error": 1.5,
+        "scar_g_bias": -0.5,
+        "myocardium_g_error": 5.0,
+        "myocardium_g_bias": 5.0,
+    }
+    assert measures.mass_summary(rows[2:]) == {"masses": 0}
+
+
+def test_obstruction_counts_where_there_is_at_least_one_milliliter(measures):
+    truth, found = circle_labels(), circle_labels()
+    truth[2, 30:40, 40:50] = MVO
+    found[2, 30:40, 40:45] = MVO
+    row = measures.mvo_agreement(found, truth, voxel_ml=0.02)
+    assert row == {"mvo_dice": pytest.approx(2 / 3), "mvo_ml": 1.0, "mvo_expert_ml": 2.0}
+    little = {"mvo_dice": 0.0, "mvo_ml": 0.0, "mvo_expert_ml": 0.9}
+    none = {"mvo_dice": None, "mvo_ml": 0.4, "mvo_expert_ml": 0.0}
+    assert measures.mvo_summary([row, little, none]) == {
+        "mvo_cases": 1,
+        "mvo_of_1_ml_dice_mean": 0.667,
+        "false_mvo_ml_worst": 0.4,
+    }

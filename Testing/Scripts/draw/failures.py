@@ -3,6 +3,8 @@
     python Testing/Scripts/measure/evaluate_phantoms.py --complete --count 60 --output runs/phantoms
     python Testing/Scripts/draw/failures.py runs/phantoms/phantoms.csv Resources/Screenshots/failures.png
 
+With `--sequences lge --model NAME` in both, one pack on the LGE alone.
+
 The patient of the worst outline, of the worst scar, and the heart without infarct with the most
 false scar: six slices each on the LGE, truth above, automatic result below.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ from myops import labels as regions
 from myops.cascade.segment import segment
 from myops.case import case_from_images, restore
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
+from myops.sequences import NETWORK_SEQUENCES
 from myops.weights.files import load_models
 
 COLORS = {"lv_region": "#ffd400", "blood_pool": "#29b6f6", "scar": "#ff3b30", "edema": "#43a047"}
@@ -50,15 +54,15 @@ def worst(rows: list[dict[str, str]]) -> list[tuple[int, str]]:
     ]
 
 
-def automatic(patient: PhantomPatient) -> np.ndarray:
+def automatic(patient: PhantomPatient, names: Sequence[str], model: str) -> np.ndarray:
     """The shipped cascade's labels on the patient's grid."""
     images = {}
-    for name, array in patient.images.items():
-        images[name] = sitk.GetImageFromArray(array)
+    for name in names:
+        images[name] = sitk.GetImageFromArray(patient.images[name])
         images[name].SetSpacing(patient.spacing_mm)
         images[name].SetOrigin((1.0, 2.0, 3.0))
     case = case_from_images(images)
-    labels = segment(case, load_models("cpu")).labels
+    labels = segment(case, load_models("cpu", model)).labels
     return sitk.GetArrayFromImage(restore(case, labels))
 
 
@@ -80,6 +84,8 @@ def main() -> None:
     )
     parser.add_argument("table", type=Path, help="phantoms.csv of evaluate_phantoms.py --complete")
     parser.add_argument("picture", type=Path)
+    parser.add_argument("--sequences", default=",".join(NETWORK_SEQUENCES), help="such as lge")
+    parser.add_argument("--model", default="default", help="name or folder of the weights")
     arguments = parser.parse_args()
     with arguments.table.open(newline="", encoding="utf-8") as file:
         chosen = worst(list(csv.DictReader(file)))
@@ -88,7 +94,7 @@ def main() -> None:
         figure.subfigures(len(chosen), squeeze=False)[:, 0], chosen, strict=True
     ):
         patient = generate_patient(seed, PhantomConfig(dropout=False))
-        found = automatic(patient)
+        found = automatic(patient, arguments.sequences.split(","), arguments.model)
         part.suptitle(
             f"synthetic patient {seed}: {reason} (truth above, automatic below)", fontsize=9
         )

@@ -4,6 +4,7 @@
     python Testing/Scripts/measure/evaluate_phantoms.py --model folder         weights in a folder with a manifest
     python Testing/Scripts/measure/evaluate_phantoms.py --runs runs            checkpoints of a training under way
     python Testing/Scripts/measure/evaluate_phantoms.py --complete             all three sequences in every patient
+    python Testing/Scripts/measure/evaluate_phantoms.py --sequences lge        the LGE alone of every patient
 
 Each patient is written to files, read back and segmented as `myops segment` does it, then compared
 on the files' own grid. Dice and distances follow myops.evaluation.metrics: a region that is empty in truth
@@ -21,7 +22,7 @@ import multiprocessing
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
@@ -37,6 +38,7 @@ from myops.evaluation.metrics import Agreement, compare, summarize
 from myops.phantom.files import write_patient
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML
+from myops.sequences import NETWORK_SEQUENCES
 
 if TYPE_CHECKING:
     from myops.weights.files import Models
@@ -74,6 +76,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60, help="patients (seeds 900000...)")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
     parser.add_argument("--complete", action="store_true", help="no patient lacks a sequence")
+    parser.add_argument("--sequences", type=_names, help="these alone in every patient, as lge,t2")
     parser.add_argument("--model", default="default", help="name or folder of the weights")
     parser.add_argument("--runs", type=Path, help="folder of <stage>/checkpoint.pt to use instead")
     parser.add_argument("--device", default="cpu")
@@ -102,7 +105,7 @@ def evaluate_patient(seed: int, options: argparse.Namespace) -> Result:
     """Generate, write, read, segment and compare one patient."""
     from myops.cascade.segment import segment
 
-    patient = generate_patient(seed, PhantomConfig(dropout=not options.complete))
+    patient = _patient(seed, options)
     with tempfile.TemporaryDirectory() as folder:
         write_patient(patient, Path(folder))
         case = load_case_folder(folder)
@@ -115,6 +118,26 @@ def evaluate_patient(seed: int, options: argparse.Namespace) -> Result:
     agreements = compare(labels, patient.labels, patient.spacing_mm)
     shown = {n: a for n, a in agreements.items() if NEEDED.get(n, set()) <= set(patient.images)}
     return found(shown, heart_in_box(case, models, patient))
+
+
+def _names(text: str) -> frozenset[str]:
+    """Sequences, as "lge,t2"."""
+    names = frozenset(text.split(","))
+    if not names <= set(NETWORK_SEQUENCES):
+        raise argparse.ArgumentTypeError(f"expected some of {', '.join(NETWORK_SEQUENCES)}")
+    return names
+
+
+def _complete(options: argparse.Namespace) -> bool:
+    return options.complete or options.sequences is not None
+
+
+def _patient(seed: int, options: argparse.Namespace) -> PhantomPatient:
+    patient = generate_patient(seed, PhantomConfig(dropout=not _complete(options)))
+    if options.sequences is None:
+        return patient
+    kept = {name: patient.images[name] for name in sorted(options.sequences)}
+    return replace(patient, images=kept)
 
 
 def heart_in_box(case: Case, models: Models, patient: PhantomPatient) -> float:
@@ -192,13 +215,16 @@ def write_files(
     folder: Path, results: Sequence[Result], summary: dict[str, object], options: argparse.Namespace
 ) -> None:
     """Write phantoms.json (summary, settings, all patients) and phantoms.csv (a row per region)."""
+    from myops.weights.files import suited_models
+
     folder.mkdir(parents=True, exist_ok=True)
     models = _models(options.model, options.runs, options.device)
     content = {
         "data": "synthetic patients, held out from training",
         "seeds": [options.first_seed, options.first_seed + options.count - 1],
-        "phantom": asdict(PhantomConfig(dropout=not options.complete)),
-        "weights": dict(models.checksums),
+        "phantom": asdict(PhantomConfig(dropout=not _complete(options))),
+        "sequences": sorted(options.sequences or NETWORK_SEQUENCES),
+        "weights": dict(suited_models(models, options.sequences or NETWORK_SEQUENCES).checksums),
         "summary": summary,
         "patients": [asdict(result) for result in results],
     }

@@ -24,7 +24,17 @@ import numpy as np
 import SimpleITK as sitk
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from real_measures import CLICKS, dice_after_clicks, scar_percent, scar_summary, threshold_dice
+from real_measures import (
+    CLICKS,
+    dice_after_clicks,
+    mass_summary,
+    masses_g,
+    mvo_agreement,
+    mvo_summary,
+    scar_percent,
+    scar_summary,
+    threshold_dice,
+)
 from scipy.stats import bootstrap
 
 from myops import labels as regions
@@ -73,6 +83,8 @@ def evaluate(
         row["scar_percent"] = scar_percent(found)
         row["scar_percent_expert"] = scar_percent(truth)
         row["infarct"] = bool(regions.scar(truth).any())
+        row |= masses_g(real.name, found, truth)
+        row |= mvo_agreement(found, truth, float(np.prod(spacing_mm)) / 1000)
         if row["infarct"]:
             row |= _scar_otherwise(real, case, segmentation, corrector)
     else:
@@ -120,7 +132,7 @@ def summarize(rows: list[dict[str, object]]) -> dict[str, dict[str, object]]:
             round(float(np.median(distances)), 2) if distances else None
         )
         if all("scar_percent" in row for row in own):
-            found |= scar_summary(own)
+            found |= scar_summary(own) | mass_summary(own) | mvo_summary(own)
         summary[dataset] = found
     return summary
 
@@ -204,6 +216,16 @@ def _scar_lines(dataset: str, found: dict[str, object]) -> list[str]:
         f"| percent of the myocardium, CCC with the expert | {value} ({low}–{high}) |",
         f"| bias, percentage points | {bias} ± {spread} |",
         f"| without infarct, median percent | {found['false_scar_percent_median']} |",
+    ]
+    if found["masses"]:
+        for tissue in ("scar", "myocardium"):
+            error, apart = found[f"{tissue}_g_error"], found[f"{tissue}_g_bias"]
+            lines.append(
+                f"| {tissue} mass, {found['masses']} cases: error; bias, g | {error}; {apart} |"
+            )
+    lines += [
+        f"| MVO, Dice in the {found['mvo_cases']} of at least 1 mL | {found['mvo_of_1_ml_dice_mean']} |",
+        f"| MVO found where there is none, worst, mL | {found['false_mvo_ml_worst']} |",
     ]
     others = [n for n in found if n.endswith("_dice") and ("_contours_" in n or "_clicks_" in n)]
     return lines + [

@@ -14,9 +14,10 @@ from myops.evaluation.interactive import (
     EvaluationConfig,
     correct_patient,
 )
-from myops.quantify.mass import dice
+from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, dice
 from myops.quantify.thresholds.methods import ConventionalSettings, conventional_methods
 from myops.segmentation import Segmentation
+from myops.structures import STRUCTURES
 from myops.study.statistics import Estimate, concordance
 
 # The conventional rules that come closest to experts on EMIDEC (Docs/reference/quantification.md).
@@ -28,6 +29,16 @@ SHOWN = (
     "otsu_volume",
 )
 CLICKS = (1, 3, 5)
+# Volume of a voxel, mm^3, of the EMIDEC cases whose own headers were found; the others' is unknown.
+VOXEL_MM3 = {
+    "Case_P044": 23.72,
+    "Case_P072": 16.61,
+    "Case_P092": 19.99,
+    "Case_P095": 28.64,
+    "Case_P100_native": 25.69,
+}
+MASSES = ("scar", "myocardium")
+LEAST_MVO_ML = 1.0
 Row = Mapping[str, object]
 
 
@@ -99,6 +110,56 @@ def dice_after_clicks(
 def scar_percent(labels: np.ndarray) -> float:
     """Scar in % of the myocardium; 0 without myocardium."""
     return 100.0 * float(regions.scar(labels).sum()) / max(int(regions.myocardium(labels).sum()), 1)
+
+
+def masses_g(name: str, found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Grams of scar and myocardium, ours and the expert's; none where no voxel's volume is known.
+
+    Args:
+        name: of the case.
+        found, truth: MyoPS labels on the file's own grid.
+    """
+    if name not in VOXEL_MM3:
+        return {}
+    voxel_g = VOXEL_MM3[name] / 1000 * MYOCARDIAL_DENSITY_G_PER_ML
+    return {
+        f"{tissue}{whose}_g": round(float(STRUCTURES[tissue].mask(labels).sum()) * voxel_g, 2)
+        for tissue in MASSES
+        for whose, labels in (("", found), ("_expert", truth))
+    }
+
+
+def mvo_agreement(found: np.ndarray, truth: np.ndarray, voxel_ml: float) -> dict[str, object]:
+    """Microvascular obstruction: Dice, and mL by the nominal voxel, ours and the expert's."""
+    ours, theirs = regions.mvo(found), regions.mvo(truth)
+    return {
+        "mvo_dice": dice(ours, theirs) if theirs.any() else None,
+        "mvo_ml": round(float(ours.sum()) * voxel_ml, 2),
+        "mvo_expert_ml": round(float(theirs.sum()) * voxel_ml, 2),
+    }
+
+
+def mass_summary(rows: Sequence[Row]) -> dict[str, object]:
+    """Mean absolute error and bias of both masses over the cases that have any, g."""
+    own = [row for row in rows if "scar_g" in row]
+    summary: dict[str, object] = {"masses": len(own)}
+    for tissue in MASSES if own else ():
+        pairs = [(row[f"{tissue}_g"], row[f"{tissue}_expert_g"]) for row in own]
+        apart = np.subtract(*np.array(pairs, float).T)
+        summary[f"{tissue}_g_error"] = round(float(np.abs(apart).mean()), 2)
+        summary[f"{tissue}_g_bias"] = round(float(apart.mean()), 2)
+    return summary
+
+
+def mvo_summary(rows: Sequence[Row]) -> dict[str, object]:
+    """Mean Dice where the expert marks at least 1 mL, and mL found in cases without any."""
+    marked = [row["mvo_dice"] for row in rows if float(str(row["mvo_expert_ml"])) >= LEAST_MVO_ML]
+    free = [row["mvo_ml"] for row in rows if row["mvo_expert_ml"] == 0]
+    return {
+        "mvo_cases": len(marked),
+        "mvo_of_1_ml_dice_mean": round(float(np.mean(marked)), 3) if marked else None,  # type: ignore[arg-type]
+        "false_mvo_ml_worst": max(free, default=None),
+    }
 
 
 def scar_summary(rows: Sequence[Row]) -> dict[str, object]:
