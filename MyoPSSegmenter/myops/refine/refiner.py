@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from myops.refine.connected import Taking, taken_change
 from myops.refine.prompts import Prompts, check_prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
-from myops.weights.files import load_network, model_folder, read_manifest
+from myops.weights.files import load_network, model_folder, pack_of, read_manifest
 from myops.weights.learned import learned_in
 from myops.weights.packs import shipped_packs
 
@@ -39,6 +39,8 @@ class RefinerModel:
         name: "default" or the name of an added checkpoint.
         checksum: SHA-256 of its weights.
         learned: checksums of the images that they have learned from (`myops.weights.learned`).
+        terms: name, license and terms of the pack that they are of (`Pack.to_dict`); empty for a
+            folder without stated terms.
     """
 
     network: nn.Module
@@ -47,6 +49,7 @@ class RefinerModel:
     name: str
     checksum: str
     learned: frozenset[str] = frozenset()
+    terms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,9 @@ def load_refiner(
     _check_planes(network, root)
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     size = int(network.size)  # type: ignore[arg-type]
-    return RefinerModel(network, target, size, name, str(entry["sha256"]), learned_in(entry))
+    pack = pack_of(root)
+    terms = pack.to_dict() if pack else {}
+    return RefinerModel(network, target, size, name, str(entry["sha256"]), learned_in(entry), terms)
 
 
 def _check_planes(network: nn.Module, folder: Path) -> None:

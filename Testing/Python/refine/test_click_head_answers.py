@@ -75,6 +75,7 @@ def assert_defined(answer, prompts: Prompts) -> None:
 def test_every_pack_answers_clicks_with_a_click_head_of_its_own(pack):
     found = load_refiner("cpu", pack)
     assert type(found.network).__name__ == "ClickHead"
+    assert (found.terms["name"], found.terms["license"]) == (pack, shipped_packs()[pack].license)
     assert not (shipped_packs()[pack].folder / "refiner.safetensors").exists()
 
 
