@@ -41,7 +41,7 @@ NEWEST_POINTS = 8
 
 
 @dataclass(frozen=True)
-class Inputs:
+class CaseInputs:
     """What a case gives to a network: see `network_inputs.refiner_input`.
 
     Attributes:
@@ -80,7 +80,7 @@ class Inputs:
         return mean_beside(self.probabilities)
 
 
-def case_inputs(case: Case, segmentation: Segmentation, size: int) -> Inputs:
+def case_inputs(case: Case, segmentation: Segmentation, size: int) -> CaseInputs:
     """What a case gives to networks that see squares of this size.
 
     Raises:
@@ -89,7 +89,7 @@ def case_inputs(case: Case, segmentation: Segmentation, size: int) -> Inputs:
     box = refiner_box(segmentation, case.spacing_known)
     seen = refiner_input(case, segmentation, box, size)
     automatic = crop_stack(segmentation.labels, box, size)
-    return Inputs(box, case.geometry.array_shape, *seen, automatic)
+    return CaseInputs(box, case.geometry.array_shape, *seen, automatic)
 
 
 @dataclass(frozen=True)
@@ -109,20 +109,22 @@ class Answer:
     quality: float
 
 
-class Answers(Protocol):
+class ClickAnswers(Protocol):
     """A network, and how it is asked."""
 
     changes_mask: bool
     """Whether an answer is a change of the present mask, so that the whole of it can be taken."""
 
-    def encode(self, inputs: Inputs, index: int) -> Any:
+    def encode(self, inputs: CaseInputs, index: int) -> Any:
         """What does not change while a reader corrects a slice."""
 
-    def answer(self, features: Any, inputs: Inputs, prompts: Prompts, labels: np.ndarray) -> Answer:
+    def answer(
+        self, features: Any, inputs: CaseInputs, prompts: Prompts, labels: np.ndarray
+    ) -> Answer:
         """Correct one structure in one slice of the present labels, uint16 (z, y, x)."""
 
 
-def answers_of(network: nn.Module, device: torch.device) -> Answers:
+def answers_of(network: nn.Module, device: torch.device) -> ClickAnswers:
     """How a network is asked."""
     kind = HeadAnswers if isinstance(network, ClickHead) else PromptedAnswers
     return kind(network, device)
@@ -136,14 +138,16 @@ class PromptedAnswers:
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self.network, self.device = network, device
 
-    def encode(self, inputs: Inputs, index: int) -> Any:
+    def encode(self, inputs: CaseInputs, index: int) -> Any:
         """The network's features of a slice."""
         arrays = (inputs.images, inputs.present, inputs.probabilities)
         tensors = [torch.from_numpy(a[index : index + 1]).to(self.device) for a in arrays]
         with torch.inference_mode():
             return self.network.encode(*tensors)  # type: ignore[operator]
 
-    def answer(self, features: Any, inputs: Inputs, prompts: Prompts, labels: np.ndarray) -> Answer:
+    def answer(
+        self, features: Any, inputs: CaseInputs, prompts: Prompts, labels: np.ndarray
+    ) -> Answer:
         """Cut where it is as likely as not: its training counted pixels, not calibration."""
         batch, seen = self._prompts(prompts, labels[prompts.slice_index], inputs)
         with torch.inference_mode():
@@ -152,7 +156,7 @@ class PromptedAnswers:
         return Answer(probability, seen, 0.5, float(quality[0]))
 
     def _prompts(
-        self, prompts: Prompts, plane: np.ndarray, inputs: Inputs
+        self, prompts: Prompts, plane: np.ndarray, inputs: CaseInputs
     ) -> tuple[PromptBatch, np.ndarray]:
         """The network's prompts, and the present mask as it sees it, float (S, S)."""
         points = prompts.points[-NEWEST_POINTS:]
@@ -183,7 +187,7 @@ class HeadAnswers:
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self.network, self.device = network, device
 
-    def encode(self, inputs: Inputs, index: int) -> np.ndarray:
+    def encode(self, inputs: CaseInputs, index: int) -> np.ndarray:
         """The planes of a slice that no click changes."""
         return still_planes(
             inputs.images[index],
@@ -193,7 +197,9 @@ class HeadAnswers:
             inputs.levels,
         )
 
-    def answer(self, features: Any, inputs: Inputs, prompts: Prompts, labels: np.ndarray) -> Answer:
+    def answer(
+        self, features: Any, inputs: CaseInputs, prompts: Prompts, labels: np.ndarray
+    ) -> Answer:
         """Cut where the expected Dice of the slice is greatest."""
         situation, seen = _situation(prompts, labels, inputs)
         moving = moving_planes([features], [situation], [inputs.pixel_mm])
@@ -207,7 +213,7 @@ class HeadAnswers:
 
 
 def _situation(
-    prompts: Prompts, labels: np.ndarray, inputs: Inputs
+    prompts: Prompts, labels: np.ndarray, inputs: CaseInputs
 ) -> tuple[Situation, np.ndarray]:
     """What the reader sees and has said, and the present mask before it is cut, float (S, S)."""
     k, region = prompts.slice_index, REGIONS[prompts.structure]
@@ -243,7 +249,7 @@ def in_square(row: float, column: float, box: SquareBox, size: int) -> tuple[flo
     return x, y
 
 
-def _corners(drawn: Box, inputs: Inputs) -> np.ndarray:
+def _corners(drawn: Box, inputs: CaseInputs) -> np.ndarray:
     """A drawn box in the square's pixels, float32 x0, y0, x1, y1, cut off at the square."""
     corners = [
         in_square(drawn.row_0, drawn.column_0, inputs.box, inputs.size),

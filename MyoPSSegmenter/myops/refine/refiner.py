@@ -16,7 +16,7 @@ from myops.errors import Cancelled, InputError
 from myops.geometry.square import SquareBox, uncrop_stack
 from myops.networks.device import resolve_device
 from myops.progress import Progress
-from myops.refine.answering import Answer, Inputs, answers_of, case_inputs, in_square
+from myops.refine.answering import Answer, CaseInputs, answers_of, case_inputs, in_square
 from myops.refine.click_planes import PLANES
 from myops.refine.connected import Taking, taken_change
 from myops.refine.prompts import Prompts, check_prompts
@@ -141,7 +141,7 @@ class Refiner:
     def __init__(self, model: RefinerModel) -> None:
         self.model = model
         self._answers = answers_of(model.network, model.device)
-        self._inputs: Inputs | None = None
+        self._inputs: CaseInputs | None = None
         self._features: dict[int, Any] = {}
 
     @classmethod
@@ -243,7 +243,7 @@ class Refiner:
         taking = taking if self._answers.changes_mask else "connected"
         return _on_grid(prompts, labels[k], inputs, answer, taking)
 
-    def _case(self) -> Inputs:
+    def _case(self) -> CaseInputs:
         if self._inputs is None:
             raise RuntimeError("expected a case, found none: call set_case first")
         return self._inputs
@@ -255,7 +255,7 @@ def outward(current: int, count: int) -> list[int]:
 
 
 def _on_grid(
-    prompts: Prompts, plane: np.ndarray, inputs: Inputs, answer: Answer, taking: Taking
+    prompts: Prompts, plane: np.ndarray, inputs: CaseInputs, answer: Answer, taking: Taking
 ) -> Prediction:
     """Bring the answer to the Case's grid, changing no voxel that the network did not change.
 

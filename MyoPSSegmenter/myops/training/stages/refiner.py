@@ -152,7 +152,7 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
     }
 
 
-class Dialogue:
+class BatchDialogue:
     """What the network's forward pass talks to: prompts out, masks in, losses kept."""
 
     def __init__(
@@ -191,7 +191,7 @@ class Dialogue:
         return prompt_batch(self.readings, self.device)
 
 
-def refiner_loss(answers: list[tuple[Tensor, Tensor]], talk: Dialogue) -> Loss:
+def refiner_loss(answers: list[tuple[Tensor, Tensor]], talk: BatchDialogue) -> Loss:
     """Mean over the clicks of the composite loss and the error of the predicted IoU."""
     config, target = talk.config, talk.target
     soft = soft_label(target, SOFT_SIGMA_PX)
@@ -229,7 +229,7 @@ def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Modu
     def loss(network: nn.Module, batch: Batch) -> Loss:
         seed, drawn = (int(torch.randint(2**31, ()).item()) for _ in range(2))
         clicks = np.random.default_rng(drawn).choice(list(CLICK_ODDS), p=list(CLICK_ODDS.values()))
-        talk = Dialogue(batch, int(clicks), config, seed)
+        talk = BatchDialogue(batch, int(clicks), config, seed)
         answers = network(batch["images"], batch["present"], batch["probabilities"], talk.ask)
         total, parts = refiner_loss(answers, talk)
         return total + 0.0 * _touch(network), parts
@@ -254,7 +254,9 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     rows = {name: value[shown] for name, value in batch.items()}
     scar, scores = STRUCTURES.index("scar"), {}
     for start in ("", "_empty"):
-        talk = Dialogue(rows, max(SCORED_CLICKS), RefinerConfig(), 0, ReaderConfig(box_share=0.0))
+        talk = BatchDialogue(
+            rows, max(SCORED_CLICKS), RefinerConfig(), 0, ReaderConfig(box_share=0.0)
+        )
         for reading in talk.readings:
             mask = structure_of(reading.automatic, scar)
             reading.begin(scar, np.zeros_like(mask) if start else mask)
@@ -267,7 +269,7 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     return scores
 
 
-def _mean_dice(masks: Iterable[np.ndarray], talk: Dialogue) -> float:
+def _mean_dice(masks: Iterable[np.ndarray], talk: BatchDialogue) -> float:
     pairs = zip(masks, (reading.target for reading in talk.readings), strict=True)
     return float(np.mean([dice(torch.from_numpy(m), torch.from_numpy(t)) for m, t in pairs]))
 
