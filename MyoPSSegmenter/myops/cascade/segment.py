@@ -178,7 +178,7 @@ def segment(
 def _terms(used: Models, asked: Models) -> dict[str, str]:
     """Of the weights that were used, and which ones were asked for if those are others."""
     terms = used.pack.to_dict() if used.pack is not None else {}
-    if asked.pack is not None and asked is not used:
+    if asked.pack is not None and used.pack is not asked.pack:
         terms["instead_of"] = asked.pack.name
     return terms
 

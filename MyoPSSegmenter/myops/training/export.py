@@ -46,13 +46,17 @@ def trained_network(checkpoint: Path) -> nn.Module:
 
 
 def export_weights(
-    checkpoint: Path, folder: Path, metrics: Mapping[str, float] | None = None
+    checkpoint: Path,
+    folder: Path,
+    metrics: Mapping[str, float] | None = None,
+    name: str = "",
 ) -> dict[str, Any]:
-    """Write a checkpoint's network as `<stage>.safetensors` and enter it in the folder's manifest.
+    """Write a checkpoint's network as `<name>.safetensors` and enter it in the folder's manifest.
 
     Args:
         checkpoint: file written by `myops.training.loop.train`.
         folder: folder of weights; made if it is not there.
+        name: of the network in the folder, where it is not that of the stage ("prsn_cine").
         metrics: scores to state beside those of the training's own held-out patients.
 
     Returns:
@@ -68,11 +72,12 @@ def export_weights(
             f"{checkpoint}: expected a network among {', '.join(BUILDERS)}, found "
             f"{content['stage']}, which is only compared with; folders of weights do not hold it"
         )
-    written = folder / f"{content['stage']}.safetensors"
+    name = name or content["stage"]
+    written = folder / f"{name}.safetensors"
     refuse_overwriting([written], [checkpoint], "name another folder")
     metadata = provenance(content, stored_config(content))
     metadata["metrics"] |= dict(metrics or {})
-    return install_weights(content["stage"], trained_network(checkpoint), folder, metadata)
+    return install_weights(name, trained_network(checkpoint), folder, metadata)
 
 
 def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, Any]:

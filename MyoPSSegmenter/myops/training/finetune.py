@@ -27,6 +27,7 @@ from myops.training.finetune_folder import TRAINING, WEIGHTS, check_output, clai
 from myops.training.held_out import split_cases
 from myops.weights.files import (
     MANIFEST,
+    WITHOUT_LGE,
     Models,
     learned_from,
     load_models,
@@ -275,7 +276,8 @@ def train_network(
     from myops.training.export import export_weights
     from myops.training.loop import train
 
-    entry = read_manifest(root)[network]
+    name = _part(network, root, cases)
+    entry = read_manifest(root)[name]
     own = {name: str(entry["config"][name]) for name in KEPT if name in entry.get("config", {})}
     used = {
         **own,
@@ -289,4 +291,12 @@ def train_network(
         **settings,
     }
     patients = choose_cases(cases, [], "the cases to learn from")
-    export_weights(train(network, used, folder, resume=True, patients=patients), adapted)
+    checkpoint = train(network, used, folder, resume=True, patients=patients)
+    export_weights(checkpoint, adapted, name=name)
+
+
+def _part(network: str, root: Path, cases: Sequence[LabeledCase]) -> str:
+    """Which of a model's networks these cases adapt: without LGE its PRSN for such patients."""
+    without_lge = not any("lge" in one.images for one in cases)
+    second = network == "prsn" and without_lge and WITHOUT_LGE in read_manifest(root)
+    return WITHOUT_LGE if second else network

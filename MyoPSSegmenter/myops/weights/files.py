@@ -6,7 +6,7 @@ import functools
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,19 @@ def _build_refiner(**numbers: Any) -> nn.Module:
     return build_refiner(**numbers)
 
 
+# A second PRSN for patients without LGE, where a pack's first one has learned from LGE alone.
+WITHOUT_LGE = "prsn_cine"
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "heartfinder": build_heartfinder,
     "assn": build_assn,
     "dae": build_dae,
     "prsn": build_prsn,
+    WITHOUT_LGE: build_prsn,
     "dssnet": build_dssnet,
     "refiner": _build_refiner,
     "clickhead": build_clickhead,
 }
-CASCADE = ("heartfinder", "assn", "dae", "prsn")
+CASCADE = ("heartfinder", "assn", "dae", "prsn", WITHOUT_LGE)
 # Pixels per side where a manifest's config does not say: the paper's 128; the PRSN's squares are
 # tighter around the region, see Docs/explanation/cascade-choices.md.
 DEFAULT_SIZES = {
@@ -63,6 +66,7 @@ DEFAULT_SIZES = {
     "assn": 128,
     "dae": 128,
     "prsn": 80,
+    WITHOUT_LGE: 80,
     "dssnet": 128,
     "refiner": 80,
     "clickhead": 80,
@@ -83,7 +87,7 @@ ARCHITECTURE_KEYS = (
     "prior",
 )
 # Training needs the DAE, segmentation does not.
-OPTIONAL = {"dae"}
+OPTIONAL = {"dae", WITHOUT_LGE}
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class Models:
     Attributes:
         heartfinder, assn, prsn: the networks that `cascade.segment` runs.
         dae: the shape model of ASSN's training; None if its weights are not in the folder.
+        prsn_cine: the PRSN for patients without LGE; None where `prsn` is for all.
         device: where they are.
         checksums: network name to the SHA-256 of its weights file.
         sizes: network name to the pixels per side of the squares it was trained on.
@@ -111,6 +116,7 @@ class Models:
     learned: frozenset[str] = frozenset()
     pack: Pack | None = None
     decision: Mapping[str, float] = field(default_factory=dict)
+    prsn_cine: nn.Module | None = None
 
 
 def load_models(
@@ -162,14 +168,32 @@ def suited_models(models: Models, sequences: Collection[str]) -> Models:
     """The networks for a patient with these sequences: the given ones, or another pack's.
 
     A pack that has learned from patients with one sequence knows less about those with three than
-    the pack that it was trained on from; its manifest says which patients it is for.
+    the pack that it was trained on from; its manifest says which patients it is for. A PRSN that
+    has learned from LGE alone does not know cine; the pack has a second one for it.
 
     Raises:
         InputError: the other pack cannot be loaded.
     """
-    if models.pack is None or models.pack.suits(sequences):
-        return models
-    return _load_other(str(models.device), models.pack.otherwise)
+    if models.pack is not None and not models.pack.suits(sequences):
+        return _load_other(str(models.device), models.pack.otherwise)
+    return models if models.prsn_cine is None else _with_one_prsn(models, "lge" in sequences)
+
+
+def _with_one_prsn(models: Models, has_lge: bool) -> Models:
+    """The same networks with the PRSN for patients with, or without, LGE as the only one."""
+    used, other = ("prsn", WITHOUT_LGE) if has_lge else (WITHOUT_LGE, "prsn")
+
+    def chosen(values: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in values.items() if name not in (used, other)}
+        return kept | {"prsn": values[used]}
+
+    return replace(
+        models,
+        prsn=getattr(models, used),
+        prsn_cine=None,
+        checksums=chosen(models.checksums),
+        sizes=chosen(models.sizes),
+    )
 
 
 # Patient after patient asks; one at a time, since memory on a GPU is scarce.

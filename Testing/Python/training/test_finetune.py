@@ -289,6 +289,15 @@ def test_patients_whom_a_pack_does_not_suit_start_from_the_other_pack(memory, tm
     assert message in said
 
 
+def test_patients_without_lge_adapt_the_prsn_that_they_are_segmented_with():
+    root = PACKS_FOLDER / "public-hearts"
+    cine = [replace(one, images={"bssfp": one.images["lge"]}) for one in EIGHT]
+    assert tuning._part("prsn", root, cine) == "prsn_cine"
+    assert tuning._part("prsn", root, [*cine, EIGHT[0]]) == "prsn"
+    assert tuning._part("assn", root, cine) == "assn"
+    assert tuning._part("prsn", SHIPPED_FOLDER, cine) == "prsn"  # has one for all
+
+
 def test_a_model_that_knows_every_case_with_scar_is_not_compared_at_all(memory, tmp_path):
     memory.stop = False
     first = call(EIGHT, tmp_path / "first")

@@ -220,7 +220,8 @@ def test_list_shows_the_shipped_the_added_and_what_could_be_added(checkpoint):
     add_model(checkpoint)
     code, text = myops("list")
     assert code == 0
-    shipped, *_, added, absent = text.split("\n\n")
+    *packs, _hint, added, absent = text.split("\n\n")
+    (shipped,) = (block for block in packs if block.startswith("Shipped: synthetic"))
     for name, megabytes in (("heartfinder", "0.89 M"), ("prsn", "2.07 M")):
         line = next(line for line in shipped.splitlines() if line.split()[:1] == [name])
         assert megabytes in line and "Apache-2.0" in line and "synthetic patients" in line

@@ -225,7 +225,8 @@ def test_a_pack_that_says_nonsense_about_its_patients_is_refused(pack, suited, m
 
 def test_a_patient_whom_a_pack_does_not_suit_gets_the_networks_of_the_other() -> None:
     public, free = load_models("cpu", "public-hearts"), load_models("cpu", FREE_PACK)
-    assert suited_models(public, ["lge"]) is public
+    alone = suited_models(public, ["lge"])
+    assert alone.prsn is public.prsn and alone.pack is public.pack
     other = suited_models(public, ["lge", "bssfp", "t2"])
     assert other.checksums == free.checksums and other.decision == free.decision
     assert suited_models(public, ["bssfp", "lge", "t2"]) is other  # loaded once
@@ -256,3 +257,13 @@ def test_the_result_names_the_pack_that_was_used_and_the_one_asked_for() -> None
     alone = segment(case_from_images({"lge": images["lge"]}), models, config=fast)
     assert alone.pack["name"] == "public-hearts" and "instead_of" not in alone.pack
     assert alone.model["assn"] == models.checksums["assn"]
+
+
+def test_a_patient_without_lge_gets_the_prsn_that_knows_cine() -> None:
+    public = load_models("cpu", "public-hearts")
+    lge, cine = suited_models(public, ["lge"]), suited_models(public, ["bssfp"])
+    assert public.prsn_cine is not None
+    assert lge.prsn is public.prsn and cine.prsn is public.prsn_cine
+    assert cine.checksums["prsn"] == public.checksums["prsn_cine"] != lge.checksums["prsn"]
+    assert set(lge.checksums) == set(cine.checksums) == {"heartfinder", "assn", "dae", "prsn"}
+    assert cine.sizes["prsn"] == public.sizes["prsn_cine"] and cine.assn is public.assn
