@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 @landmark_options
 @click.option("--prompts", type=PATH, required=True, help="session.json, or written by hand.")
 @click.option("--output", "-o", type=PATH, help="Folder for the results; else OUT_DIR/refined.")
-@click.option("--model", default="default", show_default=True, help="Name of the refiner.")
+@click.option(
+    "--model",
+    default="default",
+    show_default="that of the weights which OUT_DIR was made with",
+    help="Name of the refiner, or a folder of weights.",
+)
 @device_option
 def refine(
     out_dir: Path,
@@ -90,10 +95,34 @@ def replay_on(
 
     case = read_case(inputs)
     labels = read_labels(out_dir, case)
-    refiner = Refiner(load_refiner(device, model))
+    refiner = Refiner(load_refiner(device, refiner_beside(inputs.model, model)))
     models = load_models(device, name=inputs.model)
     with progress_bar("Segmenting") as progress:
         automatic = run_cascade(case, models, progress=progress)
     with progress_bar("Refining") as progress:
         start = replace(automatic, labels=labels)
         return replay(record, case, start, refiner, progress), automatic
+
+
+def refiner_beside(cascade: str, asked: str = "default") -> str:
+    """The refiner to use: the one that is asked for, else that of the weights of the cascade.
+
+    The panel has one choice for both, and whoever chose weights for their terms means both.
+
+    Args:
+        cascade: the name of a pack or a folder, as `Inputs` notes it.
+        asked: "default" where nobody has chosen.
+
+    Returns:
+        A name for `load_refiner`; "default" where the cascade's folder answers no clicks.
+    """
+    from myops.weights.files import read_manifest
+    from myops.weights.packs import shipped_packs
+
+    if asked != "default":
+        return asked
+    folder = Path(cascade)
+    answers = cascade in shipped_packs() or (
+        folder.is_dir() and {"clickhead", "refiner"} & set(read_manifest(folder))
+    )
+    return cascade if answers else asked

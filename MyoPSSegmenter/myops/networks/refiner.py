@@ -161,7 +161,7 @@ class RefinerNetwork(nn.Module):
         # There is always a mask prompt, the present mask.
         self.prompts.no_mask_embed.requires_grad_(False)
         self.structures = nn.Embedding(STRUCTURES, embedding)
-        self.head = ClickHead(widths, embedding, floods)
+        self.head = PromptHead(widths, embedding, floods)
 
     def forward(
         self,
@@ -240,7 +240,7 @@ class RefinerNetwork(nn.Module):
         return torch.cat((structure, sparse), dim=1), dense
 
 
-class ClickHead(nn.Module):
+class PromptHead(nn.Module):
     """A small U-Net at full resolution: what the prompts change in the present mask."""
 
     def __init__(self, widths: Sequence[int], embedding: int, floods: int) -> None:

@@ -39,4 +39,6 @@ class Correction:
         given = [*(stroke.prompt for stroke in self.strokes), *added]
         points = tuple(prompt for prompt in given if isinstance(prompt, Point))
         boxes = [prompt for prompt in given if isinstance(prompt, Box)]
-        return Prompts(self.structure, self.slice_index, points, boxes[-1] if boxes else None)
+        newest = bool(given) and isinstance(given[-1], Box)
+        box = boxes[-1] if boxes else None
+        return Prompts(self.structure, self.slice_index, points, box, newest)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from myops.case import Case
+    from myops.refine.connected import Taking
     from myops.refine.prompts import Prompts
     from myops.segmentation import Segmentation
 
@@ -50,7 +51,9 @@ class NoRefiner:
     ) -> None:
         """Do nothing: there is nothing to encode with."""
 
-    def predict(self, prompts: Prompts, labels: np.ndarray) -> NoReturn:
+    def predict(
+        self, prompts: Prompts, labels: np.ndarray, taking: Taking = "connected"
+    ) -> NoReturn:
         """Refuse.
 
         Raises:

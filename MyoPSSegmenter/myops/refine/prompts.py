@@ -48,12 +48,21 @@ class Prompts:
         slice_index: z index on the Case's grid, counted from 0.
         points: clicks; the last one is the newest.
         box: at most one; a new box replaces the old one.
+        box_is_newest: whether the box was drawn after the last click.
     """
 
     structure: str
     slice_index: int
     points: tuple[Point, ...] = ()
     box: Box | None = None
+    box_is_newest: bool = False
+
+    @property
+    def newest(self) -> Point | Box | None:
+        """What was said last; a click, where nobody knows whether the box came after it."""
+        if self.points and not (self.box and self.box_is_newest):
+            return self.points[-1]
+        return self.box
 
 
 def check_prompts(prompts: Prompts, shape_zyx: Sequence[int]) -> None:

@@ -21,6 +21,7 @@ from myops.errors import InputError
 from myops.io.atomic import write_json
 from myops.io.checksum import array_sha256
 from myops.io.text_files import read_json
+from myops.refine.connected import TAKINGS, Taking
 from myops.refine.rules import Rules
 from myops.worklist.moments import is_moment, reading_seconds
 
@@ -69,6 +70,7 @@ class Record:
         images_sha256: sequence name to the checksum of its voxels on the case's grid.
         start_sha256: of the label map before the first step.
         refiner_sha256: of the refiner's weights.
+        taking: how much of its answers was taken, see `connected.taken_change`.
         cascade_sha256: network name to the checksum of its weights.
     """
 
@@ -77,6 +79,7 @@ class Record:
     images_sha256: Mapping[str, str] = field(default_factory=dict)
     start_sha256: str | None = None
     refiner_sha256: str | None = None
+    taking: Taking = "connected"
     cascade_sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -111,6 +114,7 @@ def to_record(session: Session, timed: bool = True) -> dict[str, Any]:
         "refiner": {
             "name": session.refiner.model.name,
             "sha256": session.refiner.model.checksum,
+            "taking": session.taking,
         },
         "cascade_sha256": dict(session.start.model),
         "rules": asdict(session.start_rules),
@@ -192,14 +196,33 @@ def from_record(values: Any) -> Record:
     _expect(isinstance(steps, list), "a list of steps", steps)
     refiner = values.get("refiner", {})
     _expect(isinstance(refiner, dict), "a refiner with its sha256", refiner)
+    read = tuple(_step(step, number) for number, step in enumerate(steps, start=1))
     return Record(
-        steps=tuple(_step(step, number) for number, step in enumerate(steps, start=1)),
+        steps=read,
         rules=_rules(values.get("rules", {})),
         images_sha256=_checksums(values, "images_sha256"),
         start_sha256=_optional_text(values, "start_sha256"),
         refiner_sha256=_optional_text(refiner, "sha256"),
+        # Nobody writes checksums of labels by hand.
+        taking=stated_taking(refiner, any(step.labels_sha256 for step in read)),
         cascade_sha256=_checksums(values, "cascade_sha256"),
     )
+
+
+def stated_taking(refiner: Mapping[str, Any], recorded: bool) -> Taking:
+    """How much of the answers was taken, as a file says it of its refiner.
+
+    Args:
+        refiner: its JSON values.
+        recorded: whether this program wrote down what had been done: up to version 0.2 it took
+            whole answers, and did not say so.
+
+    Raises:
+        InputError: something else than is known.
+    """
+    said = refiner.get("taking", "whole" if recorded else "connected")
+    _expect(said in list(TAKINGS), f"taking among {', '.join(TAKINGS)}", said)
+    return TAKINGS[said]
 
 
 def step_values(step: Mapping[str, Any], timed: bool = True) -> dict[str, Any]:

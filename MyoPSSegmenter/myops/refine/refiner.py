@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from myops import labels as regions
-from myops.cascade.network_inputs import REFINER_TISSUES, refiner_box, refiner_input
 from myops.case import Case
 from myops.errors import Cancelled, InputError
-from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
+from myops.geometry.square import SquareBox, uncrop_stack
 from myops.networks.device import resolve_device
-from myops.networks.refiner import PromptBatch
 from myops.progress import Progress
-from myops.refine.prompts import STRUCTURES, Box, Point, Prompts, check_prompts
+from myops.refine.answering import Answer, CaseInputs, answers_of, case_inputs, in_square
+from myops.refine.click_planes import PLANES
+from myops.refine.connected import Taking, taken_change
+from myops.refine.prompts import Prompts, check_prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
-from myops.weights.files import load_network, model_folder, read_manifest
+from myops.weights.files import load_network, model_folder, pack_of, read_manifest
 from myops.weights.learned import learned_in
 from myops.weights.packs import shipped_packs
-
-# The network reads this many of the newest clicks; what older ones said is in the present mask, and
-# every click's own voxel is honored in any case.
-NEWEST_POINTS = 8
 
 
 @dataclass(frozen=True)
@@ -36,12 +32,15 @@ class RefinerModel:
     """A refiner's network, ready to run.
 
     Attributes:
-        network: with `encode` and `decode` as in `models.refiner.RefinerNetwork`.
+        network: a click head, or one with `encode` and `decode` as in
+            `networks.refiner.RefinerNetwork`.
         device: where it is.
         size: pixels per side of its squares.
         name: "default" or the name of an added checkpoint.
         checksum: SHA-256 of its weights.
         learned: checksums of the images that they have learned from (`myops.weights.learned`).
+        terms: name, license and terms of the pack that they are of (`Pack.to_dict`); empty for a
+            folder without stated terms.
     """
 
     network: nn.Module
@@ -50,6 +49,7 @@ class RefinerModel:
     name: str
     checksum: str
     learned: frozenset[str] = frozenset()
+    terms: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,6 @@ class Prediction:
     confidence: float
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """What a case gives to the network: see `cropping.refiner_input`."""
-
-    box: SquareBox
-    shape_zyx: tuple[int, int, int]
-    images: np.ndarray
-    present: np.ndarray
-    probabilities: np.ndarray
-
-
 def load_refiner(
     device: str | torch.device = "auto", name: str = "default", folder: Path | None = None
 ) -> RefinerModel:
@@ -101,16 +90,32 @@ def load_refiner(
     if name not in ("default", *shipped_packs()) and not Path(name).is_dir():
         return _load_stored(name, target)
     root = model_folder(name, folder)
-    entry = read_manifest(root).get("refiner")
+    manifest = read_manifest(root)
+    # The click head, which is shipped, is the better one where a folder holds both.
+    kind = "clickhead" if "clickhead" in manifest else "refiner"
+    entry = manifest.get(kind)
     if entry is None:
         raise InputError(
-            f"expected weights of the refiner in {root}, found none; install again, or train them: "
-            "myops train refiner"
+            f"expected weights of clickhead or refiner in {root}, found neither; install again, or "
+            "train them: myops train clickhead"
         )
-    network = load_network("refiner", root / entry["file"], entry).eval()
+    network = load_network(kind, root / entry["file"], entry).eval()
+    _check_planes(network, root)
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     size = int(network.size)  # type: ignore[arg-type]
-    return RefinerModel(network, target, size, name, str(entry["sha256"]), learned_in(entry))
+    pack = pack_of(root)
+    terms = pack.to_dict() if pack else {}
+    return RefinerModel(network, target, size, name, str(entry["sha256"]), learned_in(entry), terms)
+
+
+def _check_planes(network: nn.Module, folder: Path) -> None:
+    """Refuse a click head of a version that made other planes."""
+    found = getattr(network, "features", PLANES)
+    if found != PLANES:
+        raise InputError(
+            f"{folder}: expected a click head that reads {PLANES} planes, found one of {found}; "
+            "use the weights that belong to this version"
+        )
 
 
 def _load_stored(name: str, device: torch.device) -> RefinerModel:
@@ -135,7 +140,8 @@ class Refiner:
 
     def __init__(self, model: RefinerModel) -> None:
         self.model = model
-        self._inputs: _Inputs | None = None
+        self._answers = answers_of(model.network, model.device)
+        self._inputs: CaseInputs | None = None
         self._features: dict[int, Any] = {}
 
     @classmethod
@@ -172,8 +178,7 @@ class Refiner:
                 f"expected a segmentation of shape {shape}, found {segmentation.labels.shape}: "
                 "segment this case first"
             )
-        box = refiner_box(segmentation, case.spacing_known)
-        self._inputs = _Inputs(box, shape, *refiner_input(case, segmentation, box, self.model.size))
+        self._inputs = case_inputs(case, segmentation, self.model.size)
         # A new dictionary: an encoding that still runs for the old case fills the old one.
         self._features = {}
 
@@ -202,17 +207,21 @@ class Refiner:
                 raise Cancelled
             if progress is not None:
                 progress(number / len(missing), "encoding")
-            features[k] = self._encode(inputs, k)
+            features[k] = self._answers.encode(inputs, k)
         if progress is not None:
             progress(1.0, "encoded")
 
-    def predict(self, prompts: Prompts, labels: np.ndarray) -> Prediction:
+    def predict(
+        self, prompts: Prompts, labels: np.ndarray, taking: Taking = "connected"
+    ) -> Prediction:
         """Correct one structure in one slice; the same input always gives the same answer.
 
         Args:
             prompts: all clicks so far, and a box or none. Without either, the network's own view of
                 the present mask is returned.
             labels: uint16 (z, y, x), the present label map on the Case's grid; not changed.
+            taking: how much of the network's answer is taken, see `connected.taken_change`; of a
+                click head's never more than the connected change.
 
         Raises:
             RuntimeError: there is no case yet.
@@ -229,79 +238,15 @@ class Refiner:
         _check_inside(prompts, inputs.box)
         k = prompts.slice_index
         if k not in features:
-            features[k] = self._encode(inputs, k)
-        plane = labels[k]
-        batch, seen = self._prompts(prompts, plane, inputs.box)
-        with torch.inference_mode():
-            logits, quality = self.model.network.decode(features[k], batch)  # type: ignore[operator]
-        answer = torch.sigmoid(logits[:, 0]).float().cpu().numpy()
-        return self._on_grid(prompts, plane, inputs, answer, seen, float(quality[0]))
+            features[k] = self._answers.encode(inputs, k)
+        answer = self._answers.answer(features[k], inputs, prompts, labels)
+        taking = taking if self._answers.changes_mask else "connected"
+        return _on_grid(prompts, labels[k], inputs, answer, taking)
 
-    def _case(self) -> _Inputs:
+    def _case(self) -> CaseInputs:
         if self._inputs is None:
             raise RuntimeError("expected a case, found none: call set_case first")
         return self._inputs
-
-    def _encode(self, inputs: _Inputs, k: int) -> Any:
-        arrays = (inputs.images, inputs.present, inputs.probabilities)
-        tensors = [torch.from_numpy(array[k : k + 1]).to(self.model.device) for array in arrays]
-        with torch.inference_mode():
-            return self.model.network.encode(*tensors)  # type: ignore[operator]
-
-    def _prompts(
-        self, prompts: Prompts, plane: np.ndarray, box: SquareBox
-    ) -> tuple[PromptBatch, np.ndarray]:
-        """The network's prompts, and the present mask as it sees it, float (S, S)."""
-        size = self.model.size
-        points = prompts.points[-NEWEST_POINTS:]
-        places = np.array([_in_square(p.row, p.column, box, size) for p in points], np.float32)
-        tissues = [getattr(regions, name)(plane) for name in REFINER_TISSUES]
-        mask = REGIONS[prompts.structure](plane)
-        planes = np.stack([mask, *tissues]).astype(np.float32)
-        planes = crop_stack(planes, box, size)
-        batch = PromptBatch(
-            structure=torch.tensor([STRUCTURES.index(prompts.structure)]),
-            points=torch.from_numpy(places.reshape(1, -1, 2)),
-            signs=torch.tensor([[int(p.positive) for p in points]], dtype=torch.long),
-            mask=torch.from_numpy(planes[None, :1]),
-            tissues=torch.from_numpy(planes[None, 1:]),
-            boxes=None if prompts.box is None else _box_tensor(prompts.box, box, size),
-        )
-        return batch.to(self.model.device), planes[0]
-
-    def _on_grid(
-        self,
-        prompts: Prompts,
-        plane: np.ndarray,
-        inputs: _Inputs,
-        answer: np.ndarray,
-        seen: np.ndarray,
-        quality: float,
-    ) -> Prediction:
-        """Bring the answer to the Case's grid, changing no voxel that the network did not change.
-
-        The square's pixels are not the image's: resampled there and back, the present mask would
-        be rounded off everywhere. So a voxel changes only where a pixel of the square does that it
-        takes part of: differences are looked for in the square, before anything is interpolated.
-        """
-        present = REGIONS[prompts.structure](plane)
-        shape = (1, *inputs.shape_zyx[1:])
-        covered = uncrop_stack(np.ones_like(answer), inputs.box, shape)[0] > 0
-        probability = np.where(covered, uncrop_stack(answer, inputs.box, shape)[0], present)
-        flipped = ((answer[0] > 0.5) != (seen > 0.5)).astype(np.float32)
-        touched = uncrop_stack(flipped[None], inputs.box, shape)[0] > 0
-        before = uncrop_stack(seen[None], inputs.box, shape)[0] > 0.5
-        changed = covered & touched & ((probability > 0.5) != before)
-        mask = np.where(changed, probability > 0.5, present)
-        for point in prompts.points:
-            mask[_voxel(point)] = point.positive
-        return Prediction(
-            prompts.structure,
-            prompts.slice_index,
-            probability.astype(np.float32),
-            mask,
-            float(np.clip(quality, 0, 1)),
-        )
 
 
 def outward(current: int, count: int) -> list[int]:
@@ -309,32 +254,38 @@ def outward(current: int, count: int) -> list[int]:
     return sorted(range(count), key=lambda k: abs(k - current))
 
 
-def _voxel(point: Point) -> tuple[int, int]:
-    return int(np.floor(point.row + 0.5)), int(np.floor(point.column + 0.5))
+def _on_grid(
+    prompts: Prompts, plane: np.ndarray, inputs: CaseInputs, answer: Answer, taking: Taking
+) -> Prediction:
+    """Bring the answer to the Case's grid, changing no voxel that the network did not change.
 
-
-def _in_square(row: float, column: float, box: SquareBox, size: int) -> tuple[float, float]:
-    """A place in the slice as x and y in the square's pixels."""
-    step = [box.side_mm / size / spacing for spacing in box.spacing_yx_mm]
-    y = (row - box.center_yx[0]) / step[0] + (size - 1) / 2
-    x = (column - box.center_yx[1]) / step[1] + (size - 1) / 2
-    return x, y
-
-
-def _box_tensor(drawn: Box, box: SquareBox, size: int) -> torch.Tensor:
-    """A drawn box in the square's pixels, its corners in order and cut off at the square."""
-    corners = [
-        _in_square(drawn.row_0, drawn.column_0, box, size),
-        _in_square(drawn.row_1, drawn.column_1, box, size),
-    ]
-    low, high = np.min(corners, axis=0), np.max(corners, axis=0)
-    return torch.from_numpy(np.clip([*low, *high], 0, size - 1).astype(np.float32))[None]
+    The square's pixels are not the image's: resampled there and back, the present mask would
+    be rounded off everywhere. So a voxel changes only where a pixel of the square does that it
+    takes part of: differences are looked for in the square, before anything is interpolated.
+    """
+    present = REGIONS[prompts.structure](plane)
+    found, seen, threshold = answer.probability, answer.seen, answer.threshold
+    flipped = ((found > threshold) != (seen > 0.5)).astype(np.float32)
+    planes = np.stack((np.ones_like(found), found, flipped, seen))
+    shape = (len(planes), *inputs.shape_zyx[1:])
+    inside, chance, touched, before = uncrop_stack(planes, inputs.box, shape)
+    covered = inside > 0
+    probability = np.where(covered, chance, present)
+    changed = covered & (touched > 0) & ((probability > threshold) != (before > 0.5))
+    wanted = np.where(changed, probability > threshold, present)
+    return Prediction(
+        prompts.structure,
+        prompts.slice_index,
+        probability.astype(np.float32),
+        taken_change(present, wanted, prompts, taking),
+        float(np.clip(answer.quality, 0, 1)),
+    )
 
 
 def _check_inside(prompts: Prompts, box: SquareBox) -> None:
     """Refuse clicks beyond the square that the network sees."""
     for point in prompts.points:
-        x, y = _in_square(point.row, point.column, box, 1)
+        x, y = in_square(point.row, point.column, box, 1)
         if max(abs(x), abs(y)) > 0.5:
             raise InputError(
                 f"expected a click within the square of {box.side_mm:.0f} mm around the left "

@@ -65,7 +65,7 @@ def replay(
     """
     _check_images(record, case)
     _check_start(record, segmentation)
-    session = Session(refiner, case, segmentation, record.rules)
+    session = Session(refiner, case, segmentation, record.rules, record.taking)
     first: str | None = None
     for number, step in enumerate(record.steps, start=1):
         if progress is not None:

@@ -21,6 +21,7 @@ import numpy as np
 from myops.errors import InputError
 from myops.io.checksum import array_sha256
 from myops.labels import to_known_labels
+from myops.refine.connected import Taking
 from myops.refine.correction import Correction, Stroke
 from myops.refine.history import History
 from myops.refine.label_compression import encode_changes, pack, unpack
@@ -56,7 +57,9 @@ class RefinerProtocol(Protocol):
     def set_case(self, case: Case, segmentation: Segmentation) -> None:
         """Choose the patient; see `refiner.Refiner.set_case`."""
 
-    def predict(self, prompts: Prompts, labels: np.ndarray) -> Prediction:
+    def predict(
+        self, prompts: Prompts, labels: np.ndarray, taking: Taking = "connected"
+    ) -> Prediction:
         """Answer prompts; see `refiner.Refiner.predict`."""
 
 
@@ -100,6 +103,8 @@ class Session:
     Attributes:
         case, start: as given; `start` is the segmentation before the first step.
         start_rules: the rules before the first step.
+        taking: how much of the refiner's answers is taken, see `connected.taken_change`; one rule
+            from the first step to the last, so that a recorded session can be done again.
         steps: everything that was done, undo and redo included, in order.
 
     Example:
@@ -115,6 +120,7 @@ class Session:
         case: Case,
         segmentation: Segmentation,
         rules: Rules = Rules(),  # noqa: B008 - frozen
+        taking: Taking = "connected",
     ) -> None:
         """Begin with a segmentation.
 
@@ -123,6 +129,7 @@ class Session:
             case: the images.
             segmentation: where corrections start, on the case's grid.
             rules: which structure may take voxels from which.
+            taking: how much of the refiner's answers is taken.
 
         Raises:
             InputError: the segmentation is not on the case's grid.
@@ -135,6 +142,7 @@ class Session:
         refiner.set_case(case, segmentation)
         self.refiner, self.case, self.start = refiner, case, segmentation
         self.start_rules = self._rules = rules
+        self.taking: Taking = taking
         self.steps: list[Step] = []
         self._state = _State(_frozen(segmentation.labels.astype(np.uint16)), {})
         self._history: History[Mapping[int, Correction]] = History(self._state.labels, {})
@@ -148,6 +156,7 @@ class Session:
         rules: tuple[Rules, Rules],
         history: History[Mapping[int, Correction]],
         steps: Sequence[Step],
+        taking: Taking = "connected",
     ) -> Session:
         """Go on with a session where it was left; `saved.restore` does so from a file.
 
@@ -158,11 +167,12 @@ class Session:
             rules: those before the first step, and the present ones.
             history: what can be undone and redone; its present state is the session's.
             steps: everything that was done.
+            taking: as in the constructor.
 
         Raises:
             InputError: the segmentation is not on the case's grid.
         """
-        session = cls(refiner, case, segmentation, rules[0])
+        session = cls(refiner, case, segmentation, rules[0], taking)
         labels, corrections = history.present
         session._rules, session._history, session.steps = rules[1], history, list(steps)
         session._state = _State(_frozen(labels), corrections)
@@ -367,11 +377,16 @@ class Session:
         for prompt in prompts:
             stroke = Stroke(prompt, pack(labels[z]))
             correction = replace(correction, strokes=(*correction.strokes, stroke))
-            prediction = self.refiner.predict(correction.prompts, labels)
+            prediction = self._predicted(correction.prompts, labels)
             labels = _with_slice(labels, z, self._apply_rules(labels[z], prediction))
         others = {index: c for index, c in self._state.corrections.items() if index != z}
         opened = {z: correction} if correction.strokes else {}
         return _State(_frozen(labels), others | opened, prediction)
+
+    def _predicted(self, prompts: Prompts, labels: np.ndarray) -> Prediction:
+        if self.taking == "connected":
+            return self.refiner.predict(prompts, labels)
+        return self.refiner.predict(prompts, labels, self.taking)
 
     def _check(self, prompts: Prompts) -> None:
         check_prompts(prompts, self.labels.shape)

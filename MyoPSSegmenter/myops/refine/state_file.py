@@ -31,8 +31,14 @@ from myops.errors import InputError
 from myops.io.atomic import write_atomic
 from myops.io.json_fields import flag, text
 from myops.io.readable import encoded
+from myops.refine.connected import Taking
 from myops.refine.history import History
-from myops.refine.record import from_record, session_images_sha256, step_values
+from myops.refine.record import (
+    from_record,
+    session_images_sha256,
+    stated_taking,
+    step_values,
+)
 from myops.refine.rules import Rules
 from myops.refine.session import RefinerProtocol, Session, Step
 from myops.refine.state_start import pack_start, start_values, unpack_start
@@ -62,6 +68,7 @@ class SavedState:
         rules: those before the first step, and the present ones.
         refiner: name of the refiner.
         refiner_sha256: checksum of its weights; None where there were none.
+        taking: how much of its answers is taken, see `connected.taken_change`.
         steps: everything that was done.
         snapshots: what can be undone and redone, the oldest first.
         position: index of the present snapshot.
@@ -73,6 +80,7 @@ class SavedState:
     rules: tuple[Rules, Rules]
     refiner: str
     refiner_sha256: str | None
+    taking: Taking
     steps: tuple[Step, ...]
     snapshots: Snapshots
     position: int
@@ -97,6 +105,7 @@ def to_state(session: Session) -> SavedState:
         (session.start_rules, session.rules),
         session.refiner.model.name,
         session.refiner.model.checksum,
+        session.taking,
         tuple(session.steps),
         session.history.snapshots,
         session.history.position,
@@ -176,7 +185,7 @@ def restore(state: SavedState, case: Case, refiner: RefinerProtocol) -> Session:
             f"{what}; load the same images, or begin a new session"
         )
     return Session.resumed(
-        refiner, case, state.segmentation, state.rules, state.history(), state.steps
+        refiner, case, state.segmentation, state.rules, state.history(), state.steps, state.taking
     )
 
 
@@ -206,7 +215,11 @@ def _values(state: SavedState) -> dict[str, Any]:
         "images_sha256": dict(state.images_sha256),
         "start": start_values(state.segmentation),
         "rules": [asdict(rules) for rules in state.rules],
-        "refiner": {"name": state.refiner, "sha256": state.refiner_sha256},
+        "refiner": {
+            "name": state.refiner,
+            "sha256": state.refiner_sha256,
+            "taking": state.taking,
+        },
         "steps": [step_values(vars(step)) for step in state.steps],
         "position": state.position,
     }
@@ -230,6 +243,7 @@ def _state(values: Any, planes: bytes, start: bytes) -> SavedState:
     depth, rows, columns = segmentation.labels.shape
     tables = StateTables(_cut(planes, values["planes"]), values)
     first, present = values["rules"]
+    steps = _steps(values["steps"])
     state = SavedState(
         str(values["case"]),
         {str(name): str(checksum) for name, checksum in values["images_sha256"].items()},
@@ -237,7 +251,8 @@ def _state(values: Any, planes: bytes, start: bytes) -> SavedState:
         (_flags(first), _flags(present)),
         text(values["refiner"]["name"]),
         None if values["refiner"]["sha256"] is None else text(values["refiner"]["sha256"]),
-        _steps(values["steps"]),
+        stated_taking(values["refiner"], bool(steps)),
+        steps,
         from_tables(tables, (depth, rows, columns)),
         values["position"],
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +55,7 @@ class Review:
         marks: the clicks in force at the end.
         refiner: name of the network that answered the clicks.
         refiner_sha256: checksum of its weights.
+        refiner_terms: of its pack; empty where none are stated, or where it answered nothing.
         dice: of the automatic scar with the corrected one, 0..1; None when both are empty.
         timed: False when the times of the steps are not the reader's, as for prompts that were
             written by hand.
@@ -68,6 +69,7 @@ class Review:
     refiner_sha256: str
     dice: float | None
     timed: bool = True
+    refiner_terms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def computing_seconds(self) -> float:
@@ -93,17 +95,20 @@ def review_of(session: Session, automatic: np.ndarray | None = None, timed: bool
         automatic: uint16 (z, y, x), labels of the networks; where the session began if None.
         timed: whether the steps carry the reader's own times.
     """
-    start = session.start.labels
+    start, model = session.start.labels, session.refiner.model
+    asked = any(step.confidence is not None for step in session.steps)
     automatic = start if automatic is None else automatic
     return Review(
         automatic=automatic,
         from_automatic=bool(np.array_equal(automatic, start)),
         steps=tuple(session.steps),
         marks=marks_in_force(session.steps, start.shape),
-        refiner=session.refiner.model.name,
-        refiner_sha256=session.refiner.model.checksum or "",
+        refiner=model.name,
+        refiner_sha256=model.checksum or "",
         dice=dice(scar(automatic), scar(session.labels)),
         timed=timed,
+        # Networks that a user has added state none.
+        refiner_terms=getattr(model, "terms", {}) if asked else {},
     )
 
 

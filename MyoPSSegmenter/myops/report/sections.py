@@ -16,6 +16,7 @@ from myops.quantify.thresholds.methods import rule_title
 from myops.report.document import Block, Card, Section, Table, Text
 from myops.report.wording import (
     NOT_ASSESSED,
+    clicks_words,
     geometry_words,
     machine_words,
     reading_words,
@@ -310,6 +311,8 @@ def how_made(
         blocks.append(Text(machine_words(segmentation.machine)))
     if segmentation.pack:
         blocks.append(Text(weights_words(segmentation.pack)))
+    if review is not None and (clicks := clicks_words(review.refiner_terms, segmentation.pack)):
+        blocks.append(Text(clicks))
     if weights:
         blocks.append(Table(("Network", "SHA-256 of its weights"), tuple(weights), both))
     if times:

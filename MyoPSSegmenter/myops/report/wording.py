@@ -144,6 +144,13 @@ def weights_words(pack: Mapping[str, str]) -> str:
     )
 
 
+def clicks_words(answered: Mapping[str, str], segmented: Mapping[str, str]) -> str:
+    """Whose weights answered the clicks; "" where they are those that segmented, or unknown."""
+    if not answered or answered.get("name") == segmented.get("name"):
+        return ""
+    return f"Other weights answered the clicks. {weights_words(answered)}"
+
+
 def machine_words(machine: Mapping[str, str | int]) -> str:
     """What the networks ran on: rounding differs between precisions, and with it single voxels."""
     found = ", ".join(f"{name} {value}" for name, value in machine.items())

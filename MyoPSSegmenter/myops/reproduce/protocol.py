@@ -81,9 +81,14 @@ PROTOCOLS = {
             "unet": {"widths": NARROW},
             "prsn": {"widths": NARROW},
             "dssnet": {"widths": NARROW},
-            # The shipped network is trained on: its width, and a patient takes seconds, for every
-            # one runs through the cascade first.
-            "refiner": {"steps": "600", "learning_rate": "5e-4"},
+            # The shipped click head is trained on: a patient takes seconds, for every one runs
+            # through the cascade first, and a step makes the planes of all open dialogues.
+            "clickhead": {
+                "steps": "300",
+                "batch_size": "4",
+                "learning_rate": "1e-3",
+                "steps_per_patient": "20",
+            },
         },
         nnunet_mm=120.0,
     ),

@@ -272,7 +272,7 @@ ROBUST = PaperTable(
 INTERACTIVE = PaperTable(
     title="Interactive refinement",
     source="Moafi et al., doi 10.1016/j.jocmr.2026.102720",
-    rows=(Row("refiner", "refiner", "refiner", settings={"start": "default"}),),
+    rows=(Row("refiner", "clickhead", "refiner", settings={"start": "default"}),),
     claims=(),
 )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from myops.errors import InputError
+from myops.weights.packs import FREE_PACK
 
 # Patients of these seeds are never trained on: 900000... is the cohort of evaluate_phantoms.py,
 # 990000... draws the curves while training.
@@ -223,7 +224,8 @@ class RefinerConfig(TrainingConfig):
     Attributes:
         dice_weight, cross_entropy_weight, kl_weight: of the composite loss, 0.6, 0.2 and 0.2 in
             the tools of Moafi et al.
-        cascade: the weights whose errors are corrected: "default", or a folder with a manifest.
+        cascade: the weights whose errors are corrected: the name of a shipped pack, "default" for
+            the one in use, or a folder with a manifest.
         floods: 1 = the head also sees what a flood from the newest click reaches.
         backbone: "embedded", or "vit_b", "vit_l", "vit_h" to adapt a SAM.
         checkpoint: of that SAM: a file, or the name of an added model.
@@ -240,12 +242,48 @@ class RefinerConfig(TrainingConfig):
     dice_weight: float = 0.6
     cross_entropy_weight: float = 0.2
     kl_weight: float = 0.2
-    cascade: str = "default"
+    cascade: str = FREE_PACK
     floods: int = 0
     backbone: str = "embedded"
     checkpoint: str = ""
     adapt: str = "lora"
     rank: int = 4
+    phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "full"})
+
+
+@dataclass(frozen=True)
+class ClickHeadConfig(TrainingConfig):
+    """Click head: what the reader of a dialogue meant, after every click.
+
+    Attributes:
+        cross_entropy_weight, dice_weight, change_weight, spoil_weight: of the loss's parts, see
+            `stages.clickhead`.
+        clicks: of the longest dialogue; `batch_size` dialogues begin at every step.
+        memory: so many earlier clicks are kept to be learned from again.
+        replayed: so many of them at every step.
+        lge_alone: how often a patient keeps the LGE alone.
+        cascade: the weights whose errors are corrected: the name of a shipped pack, "default" for
+            the one in use, or a folder with a manifest.
+        cache: folder where every patient's automatic result is kept; "" = it is made anew.
+    """
+
+    batch_size: int = 4
+    size: int = 80
+    learning_rate: float = 3e-3
+    pool_patients: int = 400
+    pool_start: int = 60
+    steps_per_patient: float = 40.0
+    curve_patients: int = 8
+    cross_entropy_weight: float = 1.0
+    dice_weight: float = 0.5
+    change_weight: float = 0.2
+    spoil_weight: float = 0.2
+    clicks: int = 6
+    memory: int = 4000
+    replayed: int = 40
+    lge_alone: float = 0.5
+    cascade: str = FREE_PACK
+    cache: str = ""
     phantom: Mapping[str, Any] = field(default_factory=lambda: {"view": "full"})
 
 
@@ -257,6 +295,7 @@ CONFIGS: dict[str, type[TrainingConfig]] = {
     "unet": UnetConfig,
     "dssnet": DssnetConfig,
     "refiner": RefinerConfig,
+    "clickhead": ClickHeadConfig,
 }
 # Settings under the names that older checkpoints know them by.
 RENAMED = {"artefacts": "artifacts", "held_back": "held_out"}
@@ -269,6 +308,7 @@ SEED_OFFSET = {
     "unet": 300_000,
     "dssnet": 100_000,
     "refiner": 800_000,
+    "clickhead": 850_000,
 }
 
 
@@ -329,6 +369,12 @@ def check_config(config: TrainingConfig) -> None:
         "planes": 1,
         "margin": 0,
         "floods": 0,
+        "clicks": 1,
+        "change_weight": 0,
+        "spoil_weight": 0,
+        "lge_alone": 0,
+        "memory": 0,
+        "replayed": 0,
         "artifacts": 0,
         "kl_weight": 0,
         "dice_weight": 0,

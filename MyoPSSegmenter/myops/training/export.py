@@ -111,7 +111,7 @@ def _data(config: TrainingConfig) -> str:
     return "synthetic patients of myops.phantom only"
 
 
-PLACES = ("dae", "start", "cascade", "cases", "finders", "held_out")
+PLACES = ("dae", "start", "cascade", "cases", "finders", "held_out", "cache")
 
 
 def _without_places(config: dict[str, Any]) -> dict[str, Any]:

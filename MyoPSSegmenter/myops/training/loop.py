@@ -44,6 +44,7 @@ from myops.training.data.feed import (
 from myops.training.data.mixing import Mixture, training_mixture
 from myops.training.progress import Reporter
 from myops.training.stages.assn import ASSN_STAGE
+from myops.training.stages.clickhead import CLICKHEAD_STAGE
 from myops.training.stages.dae import DAE_STAGE
 from myops.training.stages.dssnet import DSSNET_STAGE
 from myops.training.stages.heartfinder import HEARTFINDER_STAGE
@@ -51,7 +52,7 @@ from myops.training.stages.prsn import PRSN_STAGE
 from myops.training.stages.refiner import REFINER_STAGE
 from myops.training.stages.stage import Batch, Stage
 from myops.training.stages.unet import UNET_STAGE
-from myops.weights.files import SHIPPED_FOLDER, learned_from, read_manifest
+from myops.weights.files import SHIPPED_FOLDER, learned_from, model_folder, read_manifest
 from myops.weights.learned import learned_in
 
 # Norm: one odd batch must not undo what was learned.
@@ -66,6 +67,7 @@ STAGES = {
         UNET_STAGE,
         DSSNET_STAGE,
         REFINER_STAGE,
+        CLICKHEAD_STAGE,
     )
 }
 
@@ -171,15 +173,29 @@ def starting_files(stage: str, config: TrainingConfig) -> list[Path]:
 def learned_before(stage: str, config: TrainingConfig) -> frozenset[str]:
     """Images that the networks which a training starts from or leans on have learned from."""
     learned = [learned_by(path) for path in starting_files(stage, config)]
-    leant_on = {getattr(config, "cascade", ""), *getattr(config, "finders", "").split(",")}
-    for folder in leant_on - {"", "default"}:
-        learned.append(learned_from(read_manifest(Path(folder))))
+    leant_on = {getattr(config, "cascade", "")}
+    # Of the finders "default" is the free pack.
+    leant_on |= {name.strip() for name in getattr(config, "finders", "").split(",")} - {"default"}
+    for name in leant_on - {""}:
+        learned.append(learned_from(read_manifest(model_folder(name, None))))
     return frozenset().union(*learned)
 
 
 def starting_weights(stage: str, start: str) -> Path:
-    """The file a training starts from; "default" names the network that is shipped."""
-    return SHIPPED_FOLDER / f"{stage}.safetensors" if start == "default" else Path(start)
+    """The file a training starts from; "default" names the network that is shipped.
+
+    Raises:
+        InputError: "default", but no network of this stage is shipped.
+    """
+    if start != "default":
+        return Path(start)
+    shipped = SHIPPED_FOLDER / f"{stage}.safetensors"
+    if not shipped.is_file():
+        raise InputError(
+            f"expected shipped weights of {stage} for start=default, found none; name a file, or "
+            "leave start out to begin with random weights"
+        )
+    return shipped
 
 
 def seed_generators(state: State, seed: int, rank: int, step: int = 0) -> None:

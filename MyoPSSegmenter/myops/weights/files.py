@@ -18,6 +18,7 @@ from myops.io.atomic import write_atomic, write_json
 from myops.io.checksum import file_sha256
 from myops.io.tensors import load_tensors, read_metadata
 from myops.networks.build import build_assn, build_dae, build_heartfinder, build_prsn
+from myops.networks.clickhead import build_clickhead
 from myops.networks.device import resolve_device
 from myops.networks.dssnet import build_dssnet
 from myops.weights.learned import learned_in
@@ -55,6 +56,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     WITHOUT_LGE: build_prsn,
     "dssnet": build_dssnet,
     "refiner": _build_refiner,
+    "clickhead": build_clickhead,
 }
 CASCADE = ("heartfinder", "assn", "dae", "prsn", WITHOUT_LGE)
 # Pixels per side where a manifest's config does not say: the paper's 128; the PRSN's squares are
@@ -67,12 +69,23 @@ DEFAULT_SIZES = {
     WITHOUT_LGE: 80,
     "dssnet": 128,
     "refiner": 80,
+    "clickhead": 80,
 }
 # Numbers beside the widths that a network is built with: the refiner's prompt encoder is made for
 # one size; ASSN and PRSN see so many slices at once, PRSN so many pixels beyond the region, and it
 # may tell MVO; the refiner may see what a flood from the click reaches; the DSS-Net-style network's
-# parts can be off.
-ARCHITECTURE_KEYS = ("size", "planes", "margin", "mvo", "floods", "mdfm", "sfam", "prior")
+# parts can be off; the click head reads so many planes.
+ARCHITECTURE_KEYS = (
+    "size",
+    "planes",
+    "margin",
+    "mvo",
+    "floods",
+    "features",
+    "mdfm",
+    "sfam",
+    "prior",
+)
 # Training needs the DAE, segmentation does not.
 OPTIONAL = {"dae", WITHOUT_LGE}
 

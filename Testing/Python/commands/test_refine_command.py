@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from disc_refiner import DISC_PIXELS, DiscRefiner
 
 from myops.cli import cli
-from myops.weights.files import SHIPPED_FOLDER, read_manifest
 
 MINIMAL = {"steps": [{"structure": "scar", "slice_index": 2, "points": [[64, 48, True]]}]}
 
@@ -137,6 +136,21 @@ def test_a_replay_that_differs_warns_and_names_the_step(results, tmp_path):
     assert "Warning: the refiner's weights are not the recorded ones (1111" in done.stderr
 
 
+def test_the_refiner_is_that_of_the_weights_that_segmented_unless_another_is_asked_for(tmp_path):
+    from myops.commands.refine import refiner_beside
+
+    for name, networks in (("full", ["prsn", "clickhead"]), ("plain", ["prsn"])):
+        entries = [{"name": one, "file": "f", "sha256": "0"} for one in networks]
+        (tmp_path / name).mkdir()
+        written = json.dumps({"networks": entries})
+        (tmp_path / name / "manifest.json").write_text(written, encoding="utf-8")
+    full, plain = str(tmp_path / "full"), str(tmp_path / "plain")
+    assert refiner_beside("synthetic") == "synthetic"
+    assert refiner_beside("synthetic", "public-hearts") == "public-hearts"
+    assert refiner_beside(full) == full
+    assert refiner_beside(plain) == refiner_beside("default") == "default"
+
+
 def test_a_session_whose_clock_was_set_back_is_replayed_without_its_times(results, tmp_path):
     step = MINIMAL["steps"][0]
     times = ("2026-01-01T10:00:00+00:00", "2026-01-01T09:00:00")
@@ -196,9 +210,6 @@ def test_images_that_moved_are_named_by_option(results, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "refiner" not in read_manifest(SHIPPED_FOLDER), reason="no weights of the refiner are installed"
-)
 def test_with_the_shipped_weights_a_phantom_s_session_repeats_voxel_for_voxel(tmp_path):
     patient, output = tmp_path / "patient", tmp_path / "out"
     assert run("phantom", patient, "--seed", 900_001, "--complete").exit_code == 0

@@ -23,7 +23,6 @@ from myops.geometry.canonical import to_canonical
 from myops.io.checksum import array_sha256
 from myops.refine import refiner as refining
 from myops.refine.session import Session
-from myops.weights.files import SHIPPED_FOLDER, read_manifest
 
 NORMAL, SCAR = 200, 2221
 # 1.5 x 1.5 x 10 mm at 1.05 g/mL.
@@ -173,9 +172,6 @@ def test_the_command_prints_the_table_and_says_synthetic(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "refiner" not in read_manifest(SHIPPED_FOLDER), reason="no weights of the refiner are shipped"
-)
 def test_the_clicks_of_the_real_demonstration_can_be_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     demo = run_demo(folder, seed=DEMO_SEED, device="cpu")

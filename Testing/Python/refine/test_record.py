@@ -82,7 +82,7 @@ def test_the_record_says_what_the_session_was_made_with(values, case, start):
     assert values["images_sha256"]["lge"] == array_sha256(case.images["lge"])
     assert set(values["images_sha256"]) == {"bssfp", "lge", "t2"}
     assert values["start_sha256"] == array_sha256(start.labels)
-    assert values["refiner"] == {"name": "discs", "sha256": "d" * 64}
+    assert values["refiner"] == {"name": "discs", "sha256": "d" * 64, "taking": "connected"}
     assert values["cascade_sha256"] == {"heartfinder": "0" * 64, "prsn": "f" * 64}
     assert values["rules"] == {"allow_blood_pool": True, "keep_inside": True}
     actions = [step["action"] for step in values["steps"]]
@@ -92,6 +92,48 @@ def test_the_record_says_what_the_session_was_made_with(values, case, start):
     ]  # fmt: skip
     assert values["steps"][0]["points"] == [[64.25, 48.1, True]]
     assert all(step["time"].endswith("+00:00") for step in values["steps"])
+
+
+class NotingRefiner(DiscRefiner):
+    """Notes how much of its answers was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.takings: set[str] = set()
+
+    def predict(self, prompts, labels, taking="connected"):
+        self.takings.add(taking)
+        return super().predict(prompts, labels)
+
+
+@pytest.mark.parametrize(("said", "expected"), [("connected", "connected"), ("whole", "whole")])
+def test_a_session_is_replayed_with_the_rule_it_was_recorded_with(
+    values, case, start, said, expected
+):
+    values["refiner"]["taking"] = said
+    refiner = NotingRefiner()
+    again = replay(from_record(values), case, start, refiner)
+    assert refiner.takings == {expected}
+    assert to_record(again.session)["refiner"]["taking"] == expected
+
+
+def test_a_session_of_an_earlier_version_is_replayed_with_whole_answers(values, case, start):
+    del values["refiner"]["taking"]
+    refiner = NotingRefiner()
+    replay(from_record(values), case, start, refiner)
+    assert refiner.takings == {"whole"}
+
+
+def test_steps_written_by_hand_take_connected_changes(case, start):
+    refiner = NotingRefiner()
+    replay(from_record(MINIMAL), case, start, refiner)
+    assert refiner.takings == {"connected"}
+
+
+def test_a_rule_of_taking_that_is_not_known_is_refused(values):
+    values["refiner"]["taking"] = "half"
+    with pytest.raises(InputError, match="taking among connected, whole, found 'half'"):
+        from_record(values)
 
 
 def test_steps_written_by_hand_need_prompts_only(case, start):

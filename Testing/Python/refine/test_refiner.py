@@ -237,3 +237,24 @@ def test_an_absent_sequence_is_masked(ready):
 def test_confidence_is_a_share(ready):
     found, labels = ready(Painter(quality=1.3))
     assert found.predict(Prompts("scar", 2), labels).confidence == 1
+
+
+class TwoDiscs(Painter):
+    """Adds a disc at the newest click and one at a place nobody clicked."""
+
+    def decode(self, features, prompts):
+        logits, quality = super().decode(features, prompts)
+        logits[0, 0, 4:10, 36:44] = 5.0
+        return logits, quality
+
+
+def test_what_a_network_changes_far_from_the_click_is_not_taken(ready):
+    found, labels = ready(TwoDiscs(radius=4))
+    question = Prompts("scar", 2, (Point(CENTER + 16.0, CENTER + 0.0),))
+    far = np.hypot(*(np.indices(labels[2].shape) - np.array([CENTER + 16, CENTER])[:, None, None]))
+    away = far > 8
+    mask = found.predict(question, labels).mask
+    assert mask[CENTER + 16, CENTER]
+    assert np.array_equal(mask[away], REGIONS["scar"](labels[2])[away])
+    whole = found.predict(question, labels, "whole").mask
+    assert np.count_nonzero(whole[away] != REGIONS["scar"](labels[2])[away]) > 10

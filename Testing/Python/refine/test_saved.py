@@ -139,6 +139,13 @@ def test_what_is_done_after_resuming_gives_the_identical_labels(saved, act):
     same(session, again)
 
 
+@pytest.mark.parametrize("taking", ["connected", "whole"])
+def test_how_much_of_an_answer_is_taken_is_the_same_after_resuming(tmp_path, taking):
+    case = circle_case()
+    session = Session(DiscRefiner(), case, circle_segmentation(case), taking=taking)
+    assert resumed(save_state(tmp_path / "state.npz", session)).taking == taking
+
+
 def test_it_can_be_saved_and_resumed_again_and_again(saved, tmp_path):
     session, path = saved
     for number in range(5):

@@ -15,7 +15,7 @@ from myops.refine.session import Session
 from myops.report.compose import make_content
 from myops.report.panels import make_tiles
 from myops.report.review import review_of
-from myops.report.wording import reading_words
+from myops.report.wording import clicks_words, reading_words
 
 
 @pytest.fixture
@@ -160,6 +160,17 @@ def test_the_refiner_is_named_with_its_checksum(session):
     found, review = parts(session)
     text = words(rendered(*found, review=review))
     assert "refiner “discs” " + "d" * 64 in text
+
+
+def test_weights_that_answered_the_clicks_are_named_where_others_segmented(session):
+    terms = {"name": "mine", "license": "MIT", "learned_from": "x", "terms": "Free."}
+    session.refiner.model.terms = terms
+    assert review_of(session).refiner_terms == {}  # nothing was asked yet
+    session.click("scar", 2, 64, 48)
+    answered = review_of(session).refiner_terms
+    expected = "Other weights answered the clicks. Weights: mine (MIT), learned from x. Free."
+    assert clicks_words(answered, {"name": "theirs"}) == clicks_words(answered, {}) == expected
+    assert clicks_words(answered, terms) == clicks_words({}, terms) == ""
 
 
 def test_a_session_that_began_with_corrected_labels_says_so(session):

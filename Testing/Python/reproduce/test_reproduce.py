@@ -153,8 +153,8 @@ def test_a_protocol_names_settings_that_every_stage_has(name):
 def test_a_stage_with_settings_of_its_own_has_them_in_place_of_the_common_ones():
     quick = PROTOCOLS["quick"]
     assert quick.settings_for("dae") == quick.settings
-    assert quick.settings_for("refiner")["steps"] != quick.settings["steps"]
-    assert quick.settings_for("refiner")["batch_size"] == quick.settings["batch_size"]
+    assert quick.settings_for("clickhead")["steps"] != quick.settings["steps"]
+    assert quick.settings_for("clickhead")["device"] == quick.settings["device"]
 
 
 def test_without_nnunet_its_row_and_what_is_said_of_it_are_left_out():
@@ -688,7 +688,7 @@ def test_the_interactive_table_comes_from_an_adaptation_and_clicks(tmp_path, fol
     assert done.exit_code == 0, done.output
     for method in ("default", "adapted", "region growing"):
         assert f"| {method} | 5 | 2 |" in done.output
-    assert (tmp_path / "out" / "seed_0" / "refiner" / "weights" / "refiner.safetensors").exists()
+    assert (tmp_path / "out" / "seed_0" / "refiner" / "weights" / "clickhead.safetensors").exists()
     assert (tmp_path / "out" / "seed_0" / "clicks" / "interactive.png").exists()
     again = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert "clicking" not in again.output  # nothing is done twice

@@ -27,7 +27,8 @@ from myops.training.config import UnetConfig, make_config
 from myops.training.data import cases, crops, feed, mixing
 from myops.training.export import export_weights
 from myops.training.stages import prsn, unet
-from myops.weights.files import read_manifest
+from myops.weights.files import learned_from, read_manifest
+from myops.weights.packs import shipped_packs
 
 TINY = {
     "steps": "2",
@@ -232,6 +233,17 @@ def test_networks_that_a_training_leans_on_count_as_what_it_starts_from(
         config = make_config(stage, settings)
         assert loop.learned_before(stage, config) == checksums(labeled[:2]), stage
         assert loop.learned_before(stage, make_config(stage)) == frozenset()
+
+
+@pytest.mark.parametrize("stage", ["refiner", "clickhead"])
+def test_what_corrects_a_pack_has_learned_from_what_the_pack_has(stage, monkeypatch):
+    known = learned_from(read_manifest(shipped_packs()["public-hearts"].folder))
+    leaning = make_config(stage, {"cascade": "public-hearts"})
+    assert known and loop.learned_before(stage, leaning) == known
+    monkeypatch.setenv("MYOPS_MODEL", "public-hearts")
+    assert loop.learned_before(stage, make_config(stage, {"cascade": "default"})) == known
+    # Unless another is asked for, the free pack is corrected, whatever is in use.
+    assert loop.learned_before(stage, make_config(stage)) == frozenset()
 
 
 @pytest.mark.slow

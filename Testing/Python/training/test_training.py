@@ -360,6 +360,13 @@ def test_a_training_can_start_from_the_shipped_weights():
     assert loop.starting_weights("dae", "runs/x.pt") == Path("runs/x.pt")
 
 
+def test_a_training_of_the_refiner_has_no_shipped_weights_to_start_from(tmp_path):
+    expected = "expected shipped weights of refiner for start=default, found none; .*random weights"
+    with pytest.raises(InputError, match=expected):
+        loop.train("refiner", {"start": "default"}, tmp_path)
+    assert loop.starting_weights("clickhead", "default").is_file()
+
+
 def test_lge_or_bssfp_always_stays_and_incomplete_patients_are_left_alone(random):
     complete = torch.ones(500, 3)
     dropped = augment.drop_sequences(complete, 1.0, random)
@@ -751,7 +758,7 @@ def test_a_refiner_is_trained_exported_and_loaded(tmp_path):
     assert torch.equal(model.network.head.change.weight, kept)
 
 
-def test_the_cascade_loads_without_the_refiner_s_weights(tmp_path):
+def test_the_cascade_loads_without_weights_that_answer_clicks(tmp_path):
     import shutil
 
     from myops.refine.refiner import load_refiner
@@ -760,10 +767,11 @@ def test_the_cascade_loads_without_the_refiner_s_weights(tmp_path):
     shutil.copytree(SHIPPED_FOLDER, tmp_path / "weights")
     manifest = tmp_path / "weights" / "manifest.json"
     content = json.loads(manifest.read_text("utf-8"))
-    content["networks"] = [n for n in content["networks"] if n["name"] != "refiner"]
+    content["networks"] = [n for n in content["networks"] if n["name"] != "clickhead"]
     manifest.write_text(json.dumps(content), encoding="utf-8")
-    assert "refiner" not in load_models("cpu", folder=tmp_path / "weights").checksums
-    with pytest.raises(InputError, match="expected weights of the refiner"):
+    assert load_models("cpu", folder=tmp_path / "weights").checksums
+    expected = "expected weights of clickhead or refiner in .*, found neither; .*train clickhead"
+    with pytest.raises(InputError, match=expected):
         load_refiner("cpu", folder=tmp_path / "weights")
 
 

@@ -78,7 +78,7 @@ def test_every_shipped_pack_states_its_terms_has_a_card_and_all_its_networks() -
         assert "scar Dice" in one.measured
         assert (one.folder / "MODEL_CARD.md").is_file()
         networks = read_manifest(one.folder)
-        assert {"heartfinder", "assn", "prsn", "refiner"} <= set(networks)
+        assert {"heartfinder", "assn", "prsn", "clickhead"} <= set(networks)
         assert all((one.folder / entry["file"]).is_file() for entry in networks.values())
 
 

@@ -26,8 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import benchmark  # beside this file; puts the library on the path
 import numpy as np
+import segment as benchmark  # beside this file; puts the library on the path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "Slicer"))
 

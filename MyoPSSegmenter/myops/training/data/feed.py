@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from myops.errors import InputError
 from myops.training.config import CURVE_SEED, TrainingConfig
+from myops.training.data.slice_cache import cache_file, kept_slices
 from myops.training.stages.stage import Batch, Patient, Slices, Source, Stage
 
 
@@ -83,10 +85,20 @@ class PatientStream(IterableDataset):
         workers, number = (worker.num_workers, worker.id) if worker else (1, 0)
         index = self.first + self.rank * workers + number
         while True:
-            slices = make_slices(self.stage, *self.source(index), self.config)
+            slices = self._slices(index)
             if slices is not None:
                 yield index, slices
             index += self.world * workers
+
+    def _slices(self, index: int) -> Slices | None:
+        def make() -> Slices | None:
+            return make_slices(self.stage, *self.source(index), self.config)
+
+        folder = getattr(self.config, "cache", "")
+        if not folder:
+            return make()
+        path = cache_file(Path(folder), self.stage.name, self.config, index)
+        return kept_slices(path, make)
 
 
 # A worker outlives a SIGTERM by this long: enough for a step and a checkpoint.

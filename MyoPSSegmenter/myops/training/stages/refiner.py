@@ -73,7 +73,7 @@ def build(config: TrainingConfig) -> nn.Module:
 
 
 @cache
-def _cascade(name: str) -> Any:
+def load_cascade(name: str) -> Any:
     """The cascade whose errors are corrected, loaded once per worker process."""
     from myops.weights.files import load_models
 
@@ -88,10 +88,10 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
     assert isinstance(config, RefinerConfig)
     case = patient_case(patient)
     flips = CascadeConfig(flips=bool(rng.random() < 0.5))
-    segmentation = segment(case, _cascade(config.cascade), config=flips)
+    segmentation = segment(case, load_cascade(config.cascade), config=flips)
     box = refiner_box(segmentation)
     images, present, probabilities = refiner_input(case, segmentation, box, config.size)
-    truth = crop_stack(to_classes(_on_grid(patient.labels, case), _on_grid(patient.mvo, case)), box,
+    truth = crop_stack(to_classes(on_grid(patient.labels, case), on_grid(patient.mvo, case)), box,
                        config.size)  # fmt: skip
     automatic = crop_stack(to_classes(segmentation.labels), box, config.size)
     kept = lv_region(segmentation.labels).any(axis=(1, 2)) | (truth > 0).any(axis=(1, 2))
@@ -113,11 +113,12 @@ def patient_case(patient: Patient) -> Case:
         images[name] = sitk.GetImageFromArray(array)
         images[name].SetSpacing(patient.spacing_mm)
     case = case_from_images(images, "patient")
-    covered = {name: _on_grid(shown, case) for name, shown in fields_of_view(patient).items()}
+    covered = {name: on_grid(shown, case) for name, shown in fields_of_view(patient).items()}
     return replace(case, covered={**case.covered, **covered})
 
 
-def _on_grid(array: np.ndarray, case: Case) -> np.ndarray:
+def on_grid(array: np.ndarray, case: Case) -> np.ndarray:
+    """A patient's array on the grid of the Case that was made of it."""
     from myops.geometry.canonical import to_canonical
 
     return to_canonical(array, case.original)
@@ -151,7 +152,7 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
     }
 
 
-class Dialogue:
+class BatchDialogue:
     """What the network's forward pass talks to: prompts out, masks in, losses kept."""
 
     def __init__(
@@ -190,7 +191,7 @@ class Dialogue:
         return prompt_batch(self.readings, self.device)
 
 
-def refiner_loss(answers: list[tuple[Tensor, Tensor]], talk: Dialogue) -> Loss:
+def refiner_loss(answers: list[tuple[Tensor, Tensor]], talk: BatchDialogue) -> Loss:
     """Mean over the clicks of the composite loss and the error of the predicted IoU."""
     config, target = talk.config, talk.target
     soft = soft_label(target, SOFT_SIGMA_PX)
@@ -228,7 +229,7 @@ def make_loss(config: TrainingConfig, device: torch.device) -> Callable[[nn.Modu
     def loss(network: nn.Module, batch: Batch) -> Loss:
         seed, drawn = (int(torch.randint(2**31, ()).item()) for _ in range(2))
         clicks = np.random.default_rng(drawn).choice(list(CLICK_ODDS), p=list(CLICK_ODDS.values()))
-        talk = Dialogue(batch, int(clicks), config, seed)
+        talk = BatchDialogue(batch, int(clicks), config, seed)
         answers = network(batch["images"], batch["present"], batch["probabilities"], talk.ask)
         total, parts = refiner_loss(answers, talk)
         return total + 0.0 * _touch(network), parts
@@ -253,7 +254,9 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     rows = {name: value[shown] for name, value in batch.items()}
     scar, scores = STRUCTURES.index("scar"), {}
     for start in ("", "_empty"):
-        talk = Dialogue(rows, max(SCORED_CLICKS), RefinerConfig(), 0, ReaderConfig(box_share=0.0))
+        talk = BatchDialogue(
+            rows, max(SCORED_CLICKS), RefinerConfig(), 0, ReaderConfig(box_share=0.0)
+        )
         for reading in talk.readings:
             mask = structure_of(reading.automatic, scar)
             reading.begin(scar, np.zeros_like(mask) if start else mask)
@@ -266,7 +269,7 @@ def score(network: nn.Module, batch: Batch) -> dict[str, float]:
     return scores
 
 
-def _mean_dice(masks: Iterable[np.ndarray], talk: Dialogue) -> float:
+def _mean_dice(masks: Iterable[np.ndarray], talk: BatchDialogue) -> float:
     pairs = zip(masks, (reading.target for reading in talk.readings), strict=True)
     return float(np.mean([dice(torch.from_numpy(m), torch.from_numpy(t)) for m, t in pairs]))
 
