@@ -263,7 +263,7 @@ class ClickHeadConfig(TrainingConfig):
         replayed: so many of them at every step.
         lge_alone: how often a patient keeps the LGE alone.
         cascade: the weights whose errors are corrected: the name of a shipped pack, "default" for
-            the one in use, or a folder with a manifest.
+            the one in use, or a folder with a manifest; several, with commas between, take turns.
         cache: folder where every patient's automatic result is kept; "" = it is made anew.
     """
 

@@ -173,7 +173,7 @@ def starting_files(stage: str, config: TrainingConfig) -> list[Path]:
 def learned_before(stage: str, config: TrainingConfig) -> frozenset[str]:
     """Images that the networks which a training starts from or leans on have learned from."""
     learned = [learned_by(path) for path in starting_files(stage, config)]
-    leant_on = {getattr(config, "cascade", "")}
+    leant_on = set(getattr(config, "cascade", "").split(","))
     # Of the finders "default" is the free pack.
     leant_on |= {name.strip() for name in getattr(config, "finders", "").split(",")} - {"default"}
     for name in leant_on - {""}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,8 +26,11 @@ from myops.training.data.simulated_clicks import (
     structure_of,
 )
 from myops.training.data.slice_cache import cache_file, kept_slices
+from myops.training.loop import learned_before
 from myops.training.stages import clickhead
 from myops.training.stages.clickhead import answer_loss
+from myops.weights.files import learned_from, read_manifest
+from myops.weights.packs import PACKS_FOLDER
 
 SIZE, MIDDLE = 80, 40
 ROWS, COLUMNS = np.indices((SIZE, SIZE))
@@ -292,3 +296,11 @@ def test_a_training_keeps_its_patients_and_its_weights_answer_clicks(trained):
     changed = answers[0].mask != REGIONS["scar"](labels[2])
     assert changed[CENTER + 16, CENTER]
     assert refiner.encoded == {2}
+
+
+def test_what_any_of_several_cascades_has_learned_from_counts_and_their_results_are_kept_apart():
+    one, two = (ClickHeadConfig(cascade=c) for c in ("synthetic", "synthetic,public-hearts"))
+    known = learned_from(read_manifest(PACKS_FOLDER / "public-hearts"))
+    assert learned_before("clickhead", two) == known != learned_before("clickhead", one)
+    files = {cache_file(Path("kept"), "clickhead", config, 0) for config in (one, two)}
+    assert len(files) == 2

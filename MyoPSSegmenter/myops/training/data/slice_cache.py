@@ -41,11 +41,11 @@ def cache_file(folder: Path, stage: str, config: TrainingConfig, index: int) -> 
     return folder / f"{stage}_{sha256(text.encode()).hexdigest()[:12]}_{index:06d}.npz"
 
 
-def _cascade_checksums(name: str) -> dict[str, str]:
+def _cascade_checksums(names: str) -> list[dict[str, str]]:
     from myops.weights.files import CASCADE, model_folder, read_manifest
 
-    manifest = read_manifest(model_folder(name, None))
-    return {network: manifest[network]["sha256"] for network in CASCADE if network in manifest}
+    manifests = [read_manifest(model_folder(name, None)) for name in names.split(",")]
+    return [{n: found[n]["sha256"] for n in CASCADE if n in found} for found in manifests]
 
 
 def kept_slices(path: Path, make: Callable[[], Slices | None]) -> Slices | None:

@@ -58,13 +58,16 @@ def build(config: TrainingConfig) -> nn.Module:
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Segment the patient automatically and crop, with what the slices beside show."""
     from myops.cascade.segment import CascadeConfig, segment
+    from myops.weights.files import suited_models
 
     assert isinstance(config, ClickHeadConfig)
     if "lge" in patient.images and rng.random() < config.lge_alone:
         patient = replace(patient, images={"lge": patient.images["lge"]})  # type: ignore[type-var]
     case = patient_case(patient)
-    flips = CascadeConfig(flips=bool(rng.random() < 0.3))
-    segmentation = segment(case, load_cascade(config.cascade), config=flips)
+    names = config.cascade.split(",")
+    models = suited_models(load_cascade(names[rng.integers(len(names))]), case.sequences)
+    flips = replace(CascadeConfig.of(models), flips=bool(rng.random() < 0.3))
+    segmentation = segment(case, models, config=flips)
     box = refiner_box(segmentation)
     images, present, probabilities = refiner_input(case, segmentation, box, config.size)
     classes = to_classes(on_grid(patient.labels, case), on_grid(patient.mvo, case))

@@ -84,11 +84,13 @@ def load_cascade(name: str) -> Any:
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Segment the patient automatically and crop; slices with a true or automatic LV."""
     from myops.cascade.segment import CascadeConfig, segment
+    from myops.weights.files import suited_models
 
     assert isinstance(config, RefinerConfig)
     case = patient_case(patient)
-    flips = CascadeConfig(flips=bool(rng.random() < 0.5))
-    segmentation = segment(case, load_cascade(config.cascade), config=flips)
+    models = suited_models(load_cascade(config.cascade), case.sequences)
+    flips = replace(CascadeConfig.of(models), flips=bool(rng.random() < 0.5))
+    segmentation = segment(case, models, config=flips)
     box = refiner_box(segmentation)
     images, present, probabilities = refiner_input(case, segmentation, box, config.size)
     truth = crop_stack(to_classes(on_grid(patient.labels, case), on_grid(patient.mvo, case)), box,
