@@ -262,4 +262,4 @@ def test_a_report_is_drawn_without_figures_and_what_takes_long_to_import(tmp_pat
     loaded = set(run_python(code).split())
     assert (tmp_path / "out" / "report.pdf").is_file()
     assert "matplotlib.backends.backend_agg" in loaded, "the rasterizer draws the lines"
-    assert not loaded & {"matplotlib.figure", "matplotlib.pyplot", "fontTools", "torch"}
+    assert not loaded & {"matplotlib.figure", "matplotlib.pyplot", "fontTools.subset", "torch"}
