@@ -32,20 +32,46 @@ INTERRUPTED = 130
 # interpreter's 700 a tenth of the time of `myops info` goes into looking for some.
 OBJECTS_PER_COLLECTION = 50_000
 
-# Name of a command -> its module in `myops.commands` and its name there; imported when called.
+# Name of a command -> its module in `myops.commands`, its name there, and its first sentence; the
+# module is imported when the command is called, not when all of them are listed.
 COMMANDS = {
-    "compare": ("evaluate", "masks"),  # under the name that a reader looks for
-    "demo": ("demo", "demo"),
-    "evaluate": ("evaluate", "evaluate"),
-    "finetune": ("finetune", "finetune"),
-    "info": ("quantify", "info"),
-    "models": ("models", "models"),
-    "phantom": ("phantom", "phantom"),
-    "quantify": ("quantify", "quantify"),
-    "refine": ("refine", "refine"),
-    "reproduce": ("reproduce", "reproduce"),
-    "study": ("study", "study"),
-    "train": ("train", "train"),
+    # Under the name that a reader looks for.
+    "compare": ("evaluate", "masks", "Compare a label map with the truth."),
+    "demo": ("demo", "demo", "Correct a synthetic patient by three simulated clicks."),
+    "evaluate": (
+        "evaluate",
+        "evaluate",
+        "Compare label maps with the truth, or measure click-to-correct.",
+    ),
+    "finetune": (
+        "finetune",
+        "finetune",
+        "Adapt the model to a site's own corrected cases, and compare both on held-out cases.",
+    ),
+    "info": ("quantify", "info", "Show what a patient's files hold, and how well they align."),
+    "models": (
+        "models",
+        "models",
+        "Choose the weights; list, add, check and remove SAM and MedSAM checkpoints.",
+    ),
+    "phantom": ("phantom", "phantom", "Make synthetic patients with full ground truth."),
+    "quantify": (
+        "quantify",
+        "quantify",
+        "Measure a label map: masses, conventional scar methods, image quality.",
+    ),
+    "refine": ("refine", "refine", "Correct a segmentation with prompts from a file."),
+    "reproduce": (
+        "reproduce",
+        "reproduce",
+        "Train a published system and its baselines, and print the paper's table.",
+    ),
+    "study": (
+        "study",
+        "study",
+        "Analyze how well readers agree: CCC, ICC, Bland-Altman, tests, times.",
+    ),
+    "train": ("train", "train", "Train one network: of the cascade, the refiner, or a baseline."),
 }
 
 
@@ -59,10 +85,19 @@ class OneLineErrors(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command's module when it is called: some take longer than `myops info` runs."""
         if name in COMMANDS and name not in self.commands:
-            module, attribute = COMMANDS[name]
+            module, attribute, _ = COMMANDS[name]
             found = getattr(import_module(f"myops.commands.{module}"), attribute)
             self.add_command(found, name)
         return super().get_command(ctx, name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their first sentences, importing none of them."""
+        names = self.list_commands(ctx)
+        room = formatter.width - 6 - max(map(len, names))
+        known = {name: click.Command(name, help=words) for name, (*_, words) in COMMANDS.items()}
+        listed = [(name, known.get(name) or self.commands[name]) for name in names]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(room)) for name, one in listed])
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run the program, and let it print names that the terminal's alphabet lacks."""

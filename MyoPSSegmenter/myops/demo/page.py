@@ -15,10 +15,11 @@ from myops.io.readable import encoded
 from myops.quantify.mass import dice
 from myops.report.canvas import new_chart, png
 from myops.report.colors import COLORS
-from myops.report.figures import DPI, INK
-from myops.report.montage import BACKGROUND, LineStyle
+from myops.report.figures import INK
+from myops.report.montage import BACKGROUND
 from myops.report.pages import embedded, page_template
 from myops.report.panels import heart_crop, window
+from myops.report.raster import DPI, LineStyle
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

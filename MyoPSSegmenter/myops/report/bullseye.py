@@ -5,18 +5,19 @@ The color scale always runs from 0 to 100 %, so that two patients' pictures can 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from myops.report.canvas import INK, PAPER, SOFT_INK, new_chart, png
+import numpy as np
+
+from myops.report.canvas import DPI, INK, PAPER, SOFT_INK
+from myops.report.plot_area import PlotArea
+from myops.report.raster import Raster, rgb_bytes
 from myops.structures import STRUCTURES
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
-    from matplotlib.figure import Figure
-
     from myops.quantify.regional.analysis import Regional, Segment
 
 Quantity = Literal["scar", "edema", "transmurality"]
@@ -74,6 +75,8 @@ NOT_ASSESSED_COLOR = "#d5d9df"
 # Radii of the rings, apex first.
 RINGS = (0.25, 0.5, 0.75, 1.0)
 WHITE_TEXT_ABOVE_PERCENT = 45.0
+# Of the picture, pixels.
+SIZE = (702, 650)
 
 
 def bullseye(regional: Regional, quantity: Quantity = "scar") -> bytes:
@@ -82,25 +85,22 @@ def bullseye(regional: Regional, quantity: Quantity = "scar") -> bytes:
     Segments without a number are gray and hatched: no wall there, no chord (the apex has no
     transmurality) or no image to assess them on. Without segments the picture says why.
     """
-    figure = new_chart(5.4, 5.0)
-    figure.text(
-        0.45, 0.965, QUANTITIES[quantity].title, color=INK, size=10.5, ha="center", va="center"
-    )
-    axes = figure.add_axes((0.0, 0.01, 0.86, 0.93))
-    axes.set_axis_off()
-    axes.set_xlim(-1.2, 1.2)
-    axes.set_ylim(-1.2, 1.2)
+    raster = Raster(*SIZE, PAPER, DPI)
+    one = QUANTITIES[quantity]
+    raster.words(one.title, 0.45 * SIZE[0], 28, 10.5, INK, align="center")
+    area = PlotArea(raster, 0, 39, 604, 643, (-1.2, 1.2), (-1.2, 1.2))
     if regional.segments:
-        _draw(figure, axes, regional, quantity)
+        _draw(area, regional, quantity)
     else:
-        axes.text(0, 0, _folded(regional.segments_reason or ""), color=INK, ha="center", size=10)
-    return png(figure)
+        for line, words in enumerate(textwrap.wrap(regional.segments_reason or "", 44)):
+            raster.words(words, area.x(0), area.y(0) + 24 * line, 10, INK, align="center")
+    return raster.png()
 
 
 def segment_place(number: int) -> tuple[float, float, float, float]:
     """Where a segment is drawn: inner and outer radius, first and last angle in degrees.
 
-    Angles run counterclockwise from the right, as matplotlib draws them: anterior 60-120.
+    Angles run counterclockwise from the right: anterior 60-120.
     """
     if number == 17:
         return 0.0, RINGS[0], 0.0, 360.0
@@ -117,64 +117,64 @@ def segment_value(segment: Segment, quantity: Quantity) -> float | None:
     return QUANTITIES[quantity].value(segment)
 
 
-def _draw(figure: Figure, axes: Axes, regional: Regional, quantity: Quantity) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap, Normalize
+def ramp_color(quantity: Quantity, percent: float) -> str:
+    """The color of a value 0..100 on a quantity's ramp."""
+    colors = np.array([rgb_bytes(color) for color in QUANTITIES[quantity].ramp], float)
+    places = np.linspace(0, 100, len(colors))
+    mixed = [round(float(np.interp(percent, places, colors[:, k]))) for k in range(3)]
+    return "#" + bytes(mixed).hex()
 
-    colors = LinearSegmentedColormap.from_list(quantity, QUANTITIES[quantity].ramp)
+
+def _draw(area: PlotArea, regional: Regional, quantity: Quantity) -> None:
     for segment in regional.segments:
-        _draw_segment(axes, segment, segment_value(segment, quantity), colors)
+        _draw_segment(area, segment, quantity)
     for x, y, words, turn in (
-        (0, 1.08, "Anterior", 0),
-        (-1.1, 0, "Septal", 90),
-        (0, -1.08, "Inferior", 0),
-        (1.1, 0, "Lateral", 270),
+        (0, 1.065, "Anterior", 0),
+        (-1.085, 0, "Septal", 90),
+        (0, -1.1, "Inferior", 0),
+        (1.085, 0, "Lateral", 270),
     ):
-        axes.text(x, y, words, color=SOFT_INK, size=9, ha="center", va="center", rotation=turn)
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 100), colors),
-        cax=figure.add_axes((0.89, 0.2, 0.03, 0.55)),
-        ticks=range(0, 101, 25),
-    )
-    bar.ax.tick_params(labelsize=8, colors=INK)
-    bar.ax.set_title("%", fontsize=8, color=INK)
+        place = area.x(x), area.y(y)
+        area.raster.words(words, *place, 9, SOFT_INK, align="center", turn=turn)
+    _color_bar(area.raster, quantity)
 
 
-def _draw_segment(axes: Axes, segment: Segment, value: float | None, colors: Colormap) -> None:
+def _color_bar(raster: Raster, quantity: Quantity) -> None:
+    left, top, right, bottom = 625, 163, 646, 520
+    colors = [rgb_bytes(ramp_color(quantity, p)) for p in np.linspace(100, 0, bottom - top)]
+    raster.image(np.array(colors, np.uint8)[:, None], left, top, right - left, bottom - top)
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    raster.area(np.array(corners) + 0.5, None, rim=INK, width=0.8)
+    for percent in range(0, 101, 25):
+        y = bottom - percent / 100 * (bottom - top) + 0.5
+        raster.line(np.array([(right, y), (right + 6, y)]), None, INK, 0.8)
+        raster.words(str(percent), right + 10, y + 5, 8, INK)
+    raster.words("%", (left + right) / 2, top - 10, 8, INK, align="center")
+
+
+def _draw_segment(area: PlotArea, segment: Segment, quantity: Quantity) -> None:
     """A wedge with the segment's number and its percentage, gray and hatched without one."""
-    from math import cos, radians, sin
-
-    from matplotlib.patches import Wedge
-    from matplotlib.patheffects import withStroke
-
-    inner, outer, first, last = segment_place(segment.number)
-    axes.add_patch(
-        Wedge(
-            (0, 0),
-            outer,
-            first,
-            last,
-            width=outer - inner,
-            facecolor=NOT_ASSESSED_COLOR if value is None else colors(value / 100),
-            edgecolor=SOFT_INK,
-            hatch="////" if value is None else None,
-            linewidth=0.7,
-            gid=f"segment_{segment.number}",
-        )
-    )
-    middle, radius = radians((first + last) / 2), 0.0 if inner == 0 else (inner + outer) / 2
-    x, y = radius * cos(middle), radius * sin(middle)
-    dark = value is not None and value > WHITE_TEXT_ABOVE_PERCENT
-    text = axes.text(x, y - 0.055, str(segment.number), size=6.5, ha="center", va="center")
-    text.set_color(PAPER if dark else INK)
-    if value is None:
-        text.set_path_effects([withStroke(linewidth=3, foreground=NOT_ASSESSED_COLOR)])
-        return
-    words = axes.text(x, y + 0.04, f"{value:.0f} %", size=9, ha="center", va="center")
-    words.set_color(PAPER if dark else INK)
+    value = segment_value(segment, quantity)
+    raster, (inner, outer, first, last) = area.raster, segment_place(segment.number)
+    wedge = np.array([(area.x(x), area.y(y)) for x, y in _wedge(inner, outer, first, last)])
+    fill = NOT_ASSESSED_COLOR if value is None else ramp_color(quantity, value)
+    hatch = "////" if value is None else None
+    raster.area(wedge, fill, rim=SOFT_INK, width=0.7, hatch=hatch)
+    middle, radius = np.radians((first + last) / 2), 0.0 if inner == 0 else (inner + outer) / 2
+    x, y = area.x(radius * np.cos(middle)), area.y(radius * np.sin(middle))
+    ink = PAPER if value is not None and value > WHITE_TEXT_ABOVE_PERCENT else INK
+    rim = 3.0 if value is None else 0.0
+    number = str(segment.number)
+    raster.words(number, x, y + 18, 6.5, ink, align="center", rim=rim, rim_color=NOT_ASSESSED_COLOR)
+    if value is not None:
+        raster.words(f"{value:.0f} %", x, y - 4, 9, ink, align="center")
 
 
-def _folded(words: str) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(words, 44))
+def _wedge(inner: float, outer: float, first: float, last: float) -> list[tuple[float, float]]:
+    """Corners of a part of a ring, angles in degrees."""
+    angles = np.radians(np.linspace(first, last, 1 + round((last - first) / 2)))
+    outside = [(outer * np.cos(a), outer * np.sin(a)) for a in angles]
+    inside = [(inner * np.cos(a), inner * np.sin(a)) for a in angles[::-1]] if inner else []
+    # A whole disc has no corner in its middle.
+    center = [(0.0, 0.0)] if not inner and last - first < 360 else []
+    return [*outside, *inside, *center]

@@ -1,11 +1,13 @@
-"""Canvases for diagrams and pictures, and the only way to PNG; without pyplot's global state."""
+"""Canvases for diagrams, without pyplot's global state; pictures of slices are `raster.py`'s."""
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from myops.report.lettering import plain_figure
+from myops.report.raster import encoded_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +38,6 @@ def new_chart(
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG without date or software name: the same numbers give the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=figure.dpi, metadata={"Software": None})
-    return buffer.getvalue()
+    """The figure as PNG on its own color; see `raster.encoded_png`."""
+    figure.canvas.draw()
+    return encoded_png(np.asarray(figure.canvas.buffer_rgba())[..., :3])  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from myops.report.document import (
     Strip,
     Text,
 )
-from myops.report.figures import legend_names, shown_slices, strip
+from myops.report.figures import legend_names, shown_slices, strip, strips
 from myops.report.lettering import shortened
 from myops.report.montage import LINES
 from myops.report.regional_section import regional_section
@@ -149,8 +149,8 @@ def _every_slice(
     blocks: list[Block] = [legend]
     if len(shown) < tiles.slices:
         blocks.insert(0, Text(f"{len(shown)} of {tiles.slices} slices, evenly spaced."))
-    for index in shown:
-        picture = Picture(strip(tiles, index), f"Slice {index + 1}")
+    for index, png in zip(shown, strips(tiles, shown)):
+        picture = Picture(png, f"Slice {index + 1}")
         lines = tuple(slice_caption(measurements.slices[index].tissues))
         blocks.append(Strip(f"Slice {index + 1}", lines, picture, len(tiles.columns)))
     blocks.append(Text(_about_pictures(case, measurements, tiles), "small"))

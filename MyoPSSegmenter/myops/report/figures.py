@@ -1,32 +1,24 @@
-"""Pictures of a case: all slices in one overview, and one strip per slice for the report.
-
-Figures are made without pyplot, which holds global state.
-"""
+"""Pictures of a case: all slices in one overview, and one strip per slice for the report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from myops.quantify.thresholds.methods import RULES
-from myops.report.canvas import new_chart, png
 from myops.report.colors import COLORS, NAMES
-from myops.report.lettering import fitted
-from myops.report.montage import BACKGROUND, LINES, Cell, corner_mm, draw, mosaic_mm, tile_mm
+from myops.report.lettering import fitted, width_of
+from myops.report.montage import BACKGROUND, LINES, Cell, Mosaic, draw
 from myops.report.panels import TileStack
+from myops.report.raster import DPI, Raster, encoded_png
 from myops.structures import STRUCTURES
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-INK = "#e8ecf2"
-DPI = 100
+INK, WHITE = "#e8ecf2", "#ffffff"
 SCALE_BAR_MM = 20
 LEGEND_ENTRY_PX = 190
+HEADER_PX = 64
 # Width at which a page shows a strip: its letters and lines grow with what is shrunk to it.
 STRIP_SHOWN_PX = 1000
 WIDTH_TO_HEIGHT = 1.5
@@ -46,31 +38,43 @@ def overview(tiles: TileStack, title: str, tile_px: int = 220) -> bytes:
     if len(slices) < tiles.slices:
         title += f" ({len(slices)} of {tiles.slices} slices)"
     grid = _folded(slices, columns, _tile_ratio(tiles))
-    figure, axes = _canvas(
-        tiles, grid, tile_px, header_px=64, footer_px=_legend_px(tiles, grid, tile_px)
-    )
-    draw(axes, tiles, grid)
-    _name_columns(axes, tiles, grid)
-    _number_slices(axes, tiles, grid)
-    _scale_bar(axes, tiles, len(grid))
-    height_px = figure.get_figheight() * DPI
-    title = fitted(title, 0.984 * figure.get_figwidth() * 72, 13, bold=True)
-    figure.text(0.008, 1 - 20 / height_px, title, color=INK, size=13, weight="bold", va="center")
-    _legend(figure, tiles)
-    return png(figure)
+    mosaic = Mosaic(tiles, grid, len(grid[0]) * tile_px, HEADER_PX)
+    above_legend = HEADER_PX + mosaic.height
+    raster = Raster(mosaic.width, above_legend + _legend_px(tiles, mosaic.width), BACKGROUND)
+    draw(raster, mosaic)
+    _name_columns(raster, mosaic)
+    _number_slices(raster, mosaic)
+    _scale_bar(raster, mosaic, above_legend)
+    title = fitted(title, 0.984 * mosaic.width * 72 / DPI, 13, bold=True)
+    raster.words(title, 0.008 * mosaic.width, 26, 13, INK, bold=True)
+    _legend(raster, tiles, above_legend)
+    return raster.png()
 
 
 def strip(tiles: TileStack, index: int, tile_px: int = 230) -> bytes:
     """One slice, every column with its name in the corner, as PNG."""
-    grid: list[list[Cell]] = [[(index, name) for name in tiles.columns]]
-    figure, axes = _canvas(tiles, grid, tile_px, header_px=0, footer_px=0)
-    scale = max(1.0, tile_px * len(tiles.columns) / STRIP_SHOWN_PX)
-    draw(axes, tiles, grid, scale)
-    for column, name in enumerate(tiles.columns):
-        left_mm, top_mm = corner_mm(tiles, 0, column)
-        _label(axes, left_mm, top_mm, tiles.columns[name].title, scale)
-    _scale_bar(axes, tiles, 1, scale)
-    return png(figure)
+    return strips(tiles, [index], tile_px)[0]
+
+
+def strips(tiles: TileStack, slices: Sequence[int], tile_px: int = 230) -> list[bytes]:
+    """One PNG per slice: every column with its name in the corner.
+
+    They are drawn below each other in one picture, which is then cut.
+    """
+    grid: list[list[Cell]] = [[(index, name) for name in tiles.columns] for index in slices]
+    mosaic = Mosaic(tiles, grid, len(tiles.columns) * tile_px)
+    scale = max(1.0, mosaic.width / STRIP_SHOWN_PX)
+    raster = Raster(mosaic.width, mosaic.height, BACKGROUND)
+    draw(raster, mosaic, scale)
+    height = Mosaic(tiles, grid[:1], mosaic.width).height
+    found = []
+    for row in range(len(slices)):
+        for column, name in enumerate(tiles.columns):
+            _label(raster, mosaic.place(row, column), tiles.columns[name].title, mosaic, scale)
+        top = min(round(mosaic.place(row, 0)[1]), mosaic.height - height)
+        _scale_bar(raster, mosaic, top + height, scale)
+        found.append(encoded_png(raster.pixels[top : top + height]))
+    return found
 
 
 def shown_slices(count: int) -> list[int]:
@@ -117,113 +121,84 @@ def _folded(slices: Sequence[int], columns: Sequence[str], tile_ratio: float) ->
 
 
 def _tile_ratio(tiles: TileStack) -> float:
-    width_mm, height_mm = tile_mm(tiles)
-    return width_mm / height_mm
+    _, height, width = tiles.shape
+    x_mm, y_mm = tiles.pixel_mm
+    return (width * x_mm) / (height * y_mm)
 
 
-def _canvas(
-    tiles: TileStack, grid: list[list[Cell]], tile_px: int, header_px: int, footer_px: int
-) -> tuple[Figure, Axes]:
-    """A figure of exact pixel size with one axes in mm, row 0 on top."""
-    right_mm, bottom_mm = mosaic_mm(tiles, grid)
-    width_px = len(grid[0]) * tile_px
-    body_px = width_px * bottom_mm / right_mm
-    height_px = body_px + header_px + footer_px
-    figure = new_chart(width_px / DPI, height_px / DPI, DPI, BACKGROUND)
-    axes = figure.add_axes((0.0, footer_px / height_px, 1.0, body_px / height_px))
-    axes.set_axis_off()
-    return figure, axes
-
-
-def _name_columns(axes: Axes, tiles: TileStack, grid: list[list[Cell]]) -> None:
-    width_mm, _ = tile_mm(tiles)
-    for column, cell in enumerate(grid[0]):
+def _name_columns(raster: Raster, mosaic: Mosaic) -> None:
+    half_tile = mosaic.tiles.shape[2] / 2
+    baseline = mosaic.top - 2.0 * mosaic.px_per_mm - _descent_px(10)
+    for column, cell in enumerate(mosaic.grid[0]):
         if cell is not None:
-            left_mm, _ = corner_mm(tiles, 0, column)
-            center = (left_mm + width_mm / 2, -2.0)
-            title = tiles.columns[cell[1]].title
-            axes.text(*center, title, color=INK, size=10, ha="center", va="bottom")
+            x, _ = mosaic.place(0, column, half_tile)
+            title = mosaic.tiles.columns[cell[1]].title
+            raster.words(title, x, baseline, 10, INK, align="center")
 
 
-def _number_slices(axes: Axes, tiles: TileStack, grid: list[list[Cell]]) -> None:
+def _number_slices(raster: Raster, mosaic: Mosaic) -> None:
     """The slice's number in the first tile of each block."""
-    first = next(iter(tiles.columns))
-    for row, cells in enumerate(grid):
+    first = next(iter(mosaic.tiles.columns))
+    for row, cells in enumerate(mosaic.grid):
         for column, cell in enumerate(cells):
             if cell is not None and cell[1] == first:
-                _label(axes, *corner_mm(tiles, row, column), str(cell[0] + 1))
+                _label(raster, mosaic.place(row, column), str(cell[0] + 1), mosaic)
 
 
-def _label(axes: Axes, left_mm: float, top_mm: float, text: str, scale: float = 1.0) -> None:
+def _label(
+    raster: Raster, corner: tuple[float, float], text: str, mosaic: Mosaic, scale: float = 1.0
+) -> None:
     """White text with a dark rim in a tile's upper left corner: readable on any image."""
-    from matplotlib.patheffects import withStroke
-
-    axes.text(
-        left_mm + 2.0,
-        top_mm + 2.0,
-        text,
-        color="white",
-        size=9 * scale,
-        ha="left",
-        va="top",
-        path_effects=[withStroke(linewidth=2 * scale, foreground="black")],
-    )
+    inset = 2.0 * mosaic.px_per_mm
+    x, baseline = corner[0] + inset, corner[1] + inset + _ascent_px(9 * scale)
+    raster.words(text, x, baseline, 9 * scale, WHITE, rim=2 * scale)
 
 
-def _scale_bar(axes: Axes, tiles: TileStack, rows: int, scale: float = 1.0) -> None:
-    """A bar of 20 mm in the lower left tile; all tiles have the same scale."""
-    from matplotlib.patheffects import withStroke
-
-    if not tiles.spacing_known:
+def _scale_bar(raster: Raster, mosaic: Mosaic, bottom: int, scale: float = 1.0) -> None:
+    """A bar of 20 mm in the left tile that ends at a row; all tiles have the same scale."""
+    if not mosaic.tiles.spacing_known:
         return
-    _, height_mm = tile_mm(tiles)
-    left_mm, top_mm = corner_mm(tiles, rows - 1, 0)
-    bottom_mm = top_mm + height_mm - 4.0
-    rim = [withStroke(linewidth=4 * scale, foreground="black")]
-    axes.plot(
-        [left_mm + 4.0, left_mm + 4.0 + SCALE_BAR_MM],
-        [bottom_mm, bottom_mm],
-        color="white",
-        linewidth=2 * scale,
-        solid_capstyle="butt",
-        path_effects=rim,
-    )
-    axes.text(
-        left_mm + 4.0,
-        bottom_mm - 1.5,
-        f"{SCALE_BAR_MM} mm",
-        color="white",
-        size=8 * scale,
-        ha="left",
-        va="bottom",
-        path_effects=[withStroke(linewidth=2 * scale, foreground="black")],
-    )
+    mm = mosaic.px_per_mm
+    x, y = 4.0 * mm, bottom - 4.0 * mm
+    ends = np.array([(x, y), (x + SCALE_BAR_MM * mm, y)])
+    raster.line(ends, None, "#000000", 4 * scale)
+    raster.line(ends, None, WHITE, 2 * scale)
+    baseline = y - 1.5 * mm - _descent_px(8 * scale)
+    raster.words(f"{SCALE_BAR_MM} mm", x, baseline, 8 * scale, WHITE, rim=2 * scale)
 
 
-def _legend(figure: Figure, tiles: TileStack) -> None:
-    """One line for every outline."""
-    from matplotlib.lines import Line2D
+def _legend(raster: Raster, tiles: TileStack, top: int) -> None:
+    """One line for every outline, in centered columns."""
+    names = list(legend_names(tiles).items())
+    columns = _legend_columns(raster.width)
+    rows = [names[first : first + columns] for first in range(0, len(names), columns)]
+    widest = max((width_of(words, 9) for _, words in names), default=0.0) * DPI / 72
+    each = min(LEGEND_ENTRY_PX, 36 + widest + 24)
+    left = (raster.width - each * min(columns, len(names))) / 2
+    for row, entries in enumerate(rows):
+        y = top + 22 + 20 * row
+        for column, (name, words) in enumerate(entries):
+            x = left + each * column
+            ends = np.array([(x, y), (x + 26, y)])
+            raster.line(ends, None, COLORS[name], 2, LINES[name][1])
+            raster.words(words, x + 36, y + 4, 9, INK)
 
-    handles = [
-        Line2D([], [], color=COLORS[name], linestyle=LINES[name][1], linewidth=2, label=words)
-        for name, words in legend_names(tiles).items()
-    ]
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        ncols=_legend_columns(figure.get_figwidth() * DPI),
-        frameon=False,
-        labelcolor=INK,
-        fontsize=9,
-    )
+
+def _ascent_px(size: float) -> float:
+    """From the top of a line of DejaVu Sans to its baseline."""
+    return 0.76 * size * DPI / 72
+
+
+def _descent_px(size: float) -> float:
+    """From the baseline of a line of DejaVu Sans to its lower edge."""
+    return 0.24 * size * DPI / 72
 
 
 def _legend_columns(width_px: float) -> int:
     return max(1, int(width_px // LEGEND_ENTRY_PX))
 
 
-def _legend_px(tiles: TileStack, grid: list[list[Cell]], tile_px: int) -> int:
+def _legend_px(tiles: TileStack, width_px: int) -> int:
     """Height of the legend below the tiles: narrow pictures need more rows."""
-    entries = len(legend_names(tiles))
-    rows = -(-entries // _legend_columns(len(grid[0]) * tile_px))
+    rows = -(-len(legend_names(tiles)) // _legend_columns(width_px))
     return 24 + 20 * rows

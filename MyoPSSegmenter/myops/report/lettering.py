@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from myops.io.readable import readable
+from myops.report.typeface import typeface
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,12 +67,7 @@ def fitted(text: str, width: float, size: float, bold: bool = False) -> str:
 @functools.lru_cache(maxsize=20_000)
 def width_of(text: str, size: float, bold: bool = False) -> float:
     """Width of a line of text in points."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
-    font = FontProperties(size=size, weight="bold" if bold else "normal")
-    words = drawable(text)
-    return float(text_to_path.get_text_width_height_descent(words, font, ismath=False)[0])
+    return typeface(bold).width(drawable(text)) * size
 
 
 @functools.cache
@@ -94,7 +90,4 @@ def _figure_class() -> type[Figure]:
 @functools.cache
 def _letters() -> frozenset[int]:
     """The letters that the default font has, both as it is and bold."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    fonts = [get_font(findfont(FontProperties(weight=weight))) for weight in ("normal", "bold")]
-    return frozenset(fonts[0].get_charmap()) & frozenset(fonts[1].get_charmap())
+    return frozenset(typeface(bold=False).glyphs) & frozenset(typeface(bold=True).glyphs)

@@ -40,7 +40,7 @@ class Column:
 
     Attributes:
         title: its name in words.
-        picture: float (z, h, w, 3), red green blue 0..1.
+        picture: uint8 (z, h, w, 3), red green blue.
         outlines: region -> bool (z, h, w).
         marks: clicks to draw, in pixels of the cropped tile.
     """
@@ -100,7 +100,7 @@ def make_tiles(
     labels, before = segmentation.labels[:, rows, columns], before[:, rows, columns]
     heart = np.any(labels > 0, axis=0)
     gray = {name: window(case.images[name][:, rows, columns], heart) for name in case.sequences}
-    shown = {name: np.repeat(image[..., None], 3, -1) for name, image in gray.items()}
+    shown = {name: np.repeat(_bytes(image)[..., None], 3, -1) for name, image in gray.items()}
     stack: dict[str, Column] = {}
     for name in (name for name in shown if name != "lge"):
         outlines = _outlines(name, labels, before)
@@ -122,8 +122,13 @@ def make_tiles(
         dimmed = colored_uncertainty(
             segmentation.uncertainty[:, rows, columns], gray[case.reference]
         )
-        stack["uncertainty"] = Column("Uncertainty", dimmed, _cut(labels, ("lv_region",)))
+        stack["uncertainty"] = Column("Uncertainty", _bytes(dimmed), _cut(labels, ("lv_region",)))
     return TileStack(stack, (x_mm, y_mm), rule, case.spacing_known)
+
+
+def _bytes(shares: np.ndarray) -> np.ndarray:
+    """Brightness 0..1 as 0..255."""
+    return np.rint(255 * shares).astype(np.uint8)
 
 
 def _cut(labels: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:

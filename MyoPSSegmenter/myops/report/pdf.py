@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from myops.report.canvas import INK, SOFT_INK
 from myops.report.colors import CARD_COLORS
 from myops.report.document import Block, Card, Content, Legend, Line, Strip, Table, Text
+from myops.report.lettering import width_of
 from myops.report.montage import BACKGROUND
-from myops.report.pdf_page import HEIGHT, INNER, LEFT, WIDTH, Paper, width_of, wrapped
+from myops.report.pdf_file import PdfFile
+from myops.report.pdf_page import HEIGHT, INNER, LEFT, WIDTH, Paper, wrapped
 from myops.structures import STRUCTURES
 
 ACCENT = STRUCTURES["myocardium"].on_paper
@@ -23,27 +25,25 @@ WIDEST_TILE = 80.0
 def write_pdf(content: Content, path: Path) -> None:
     """Write a report as PDF.
 
-    The file's own fields name the software, never the patient.
+    The file's own fields name the software, never the patient. Pictures are the page's own.
 
     Args:
         content: everything the pages say and show.
         path: file to write.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_pdf import PdfPages
-
-    fields = {"Title": content.kind, "Creator": content.footer, "CreationDate": datetime.now()}
-    # Fonts as TrueType: text can be selected and searched in every viewer.
-    with rc_context({"pdf.fonttype": 42}), PdfPages(path, metadata=fields) as pages:
-        paper = Paper(pages, f"{content.title}. {content.footer}")
-        _first_page(paper, content)
-        for section in content.sections:
-            if section.new_page:
-                paper.turn_page()
-            _heading(paper, section.title)
-            for block in section.blocks:
-                _draw(paper, block)
-        paper.end_page()
+    file = PdfFile(WIDTH, HEIGHT)
+    paper = Paper(file, f"{content.title}. {content.footer}")
+    _first_page(paper, content)
+    for section in content.sections:
+        if section.new_page:
+            paper.turn_page()
+        _heading(paper, section.title)
+        for block in section.blocks:
+            _draw(paper, block)
+    paper.end_page()
+    made = f"D:{datetime.now(timezone.utc):%Y%m%d%H%M%S}Z"
+    facts = {"Title": content.kind, "Creator": content.footer, "CreationDate": made}
+    path.write_bytes(file.content(facts))
 
 
 def _first_page(paper: Paper, content: Content) -> None:
@@ -150,18 +150,8 @@ def _legend(paper: Paper, legend: Legend) -> None:
     for row in rows:
         x = LEFT + 8
         for line in row:
-            _sample(paper, line, x)
+            paper.sample(x, paper.down + 8.5, 15, line.color, line.style)
             paper.words(line.words, x + 20, paper.down + 11, 7, LEGEND_INK)
             x += width_of(line.words, 7) + 36
         paper.down += 13
     paper.down += 9
-
-
-def _sample(paper: Paper, line: Line, x: float) -> None:
-    from matplotlib.lines import Line2D
-
-    y = 1 - (paper.down + 8.5) / HEIGHT
-    ends = [x / WIDTH, (x + 15) / WIDTH]
-    paper.figure.add_artist(
-        Line2D(ends, [y, y], color=line.color, linestyle=line.style, linewidth=1.6)
-    )

@@ -1,22 +1,14 @@
-"""A4 pages that are filled from top to bottom: text, tables and pictures on matplotlib figures.
+"""A4 pages that are filled from top to bottom: text, tables and pictures.
 
 Lengths are points (1/72 inch), measured down from the upper edge of the page.
 """
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from myops.report.canvas import INK, PAPER, RULE, SOFT_INK
+from myops.report.canvas import INK, RULE, SOFT_INK
 from myops.report.document import Picture, Table
-from myops.report.lettering import fitted, plain_figure, width_of
-
-if TYPE_CHECKING:
-    from matplotlib.backends.backend_pdf import PdfPages
-    from matplotlib.figure import Figure
+from myops.report.lettering import drawable, fitted, width_of
+from myops.report.pdf_file import PdfFile, Sheet, read_png
 
 WIDTH, HEIGHT = 595.0, 842.0
 LEFT, TOP, BOTTOM = 40.0, 40.0, 52.0
@@ -36,24 +28,26 @@ class Paper:
         number: of the page, from 1.
     """
 
-    def __init__(self, pages: PdfPages, footer: str) -> None:
-        self._pages, self._footer = pages, footer
+    def __init__(self, file: PdfFile, footer: str) -> None:
+        self._file, self._footer = file, footer
         self.number = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        page = (WIDTH / 72, HEIGHT / 72)
-        self.figure: Figure = plain_figure(figsize=page, dpi=72, facecolor=PAPER)
-        self.number += 1
+        self._sheet: Sheet | None = None
         self.down = TOP
+
+    @property
+    def sheet(self) -> Sheet:
+        """What the page holds; a page begins with the first thing that is drawn on it."""
+        if self._sheet is None:
+            self._sheet = self._file.new_sheet()
+            self.number += 1
+        return self._sheet
 
     def end_page(self) -> None:
         """Put the footer below and hand the page over; a new one begins."""
         footer = fitted(self._footer, INNER - PAGE_NUMBER_WIDTH, 7)
         self.words(footer, LEFT, HEIGHT - 26, 7, SOFT_INK)
         self.words(f"Page {self.number}", WIDTH - LEFT, HEIGHT - 26, 7, SOFT_INK, align="right")
-        self._pages.savefig(self.figure)
-        self._begin()
+        self._sheet, self.down = None, TOP
 
     def room_for(self, height: float) -> None:
         """Begin a new page unless this one has room."""
@@ -76,24 +70,17 @@ class Paper:
         align: str = "left",
     ) -> None:
         """One line of text at a place."""
-        self.figure.text(
-            x / WIDTH,
-            1 - baseline / HEIGHT,
-            text,
-            size=size,
-            color=color,
-            weight="bold" if bold else "normal",
-            ha=align,
-            va="baseline",
-        )
+        shown = drawable(text)
+        left = x - width_of(text, size, bold) if align == "right" else x
+        self._file.words(self.sheet, shown, left, HEIGHT - baseline, size, color, bold)
 
     def box(self, x: float, top: float, width: float, height: float, color: str) -> None:
         """A filled rectangle behind what follows."""
-        from matplotlib.patches import Rectangle
+        self.sheet.box(x, HEIGHT - top - height, width, height, color)
 
-        place = (x / WIDTH, 1 - (top + height) / HEIGHT)
-        size = (width / WIDTH, height / HEIGHT)
-        self.figure.add_artist(Rectangle(place, *size, facecolor=color, linewidth=0, zorder=-1))
+    def sample(self, x: float, down: float, length: float, color: str, style: str) -> None:
+        """A piece of a line, for a legend."""
+        self.sheet.line(x, HEIGHT - down, length, color, style, width=1.6)
 
     def rule(self, color: str = RULE, thickness: float = 0.6) -> None:
         """A line across the page."""
@@ -160,19 +147,15 @@ class Paper:
         self, items: tuple[Picture, ...], left: float, width: float, below: float = 0.0
     ) -> None:
         """Pictures side by side in their own proportions, on one page with what is below them."""
-        arrays = [_pixels(item.png) for item in items]
+        shapes = [read_png(item.png) for item in items]
         each = (width - 6.0 * (len(items) - 1)) / len(items)
-        tall = max(each * array.shape[0] / array.shape[1] for array in arrays)
+        heights = [each * shape.height / shape.width for shape in shapes]
+        tall = max(heights)
         self.room_for(tall + below)
-        for place, array in enumerate(arrays):
-            height = each * array.shape[0] / array.shape[1]
-            x = left + place * (each + 6.0)
-            axes = self.figure.add_axes(
-                (x / WIDTH, 1 - (self.down + height) / HEIGHT, each / WIDTH, height / HEIGHT)
-            )
-            axes.set_axis_off()
-            # "none" puts the picture's own pixels into the file.
-            axes.imshow(array, interpolation="none", aspect="auto")
+        for place, (item, height) in enumerate(zip(items, heights)):
+            number = self._file.add_picture(item.png)
+            x, y = left + place * (each + 6.0), HEIGHT - self.down - height
+            self.sheet.picture(number, x, y, each, height)
         self.down += tall + 5
 
 
@@ -230,9 +213,3 @@ def _folded(cells: tuple[str, ...], widths: list[float], bold: bool = False) -> 
 
 def _height(cells: list[list[str]]) -> float:
     return max(len(lines) for lines in cells) * TABLE_SIZE * LINE_HEIGHT + 5.0
-
-
-def _pixels(png: bytes) -> np.ndarray:
-    from matplotlib.image import imread
-
-    return imread(io.BytesIO(png), format="png")[..., :3]

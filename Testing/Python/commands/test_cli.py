@@ -12,12 +12,15 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from click.testing import CliRunner, Result
+from fresh_python import run_python
 
 from myops import __version__
+from myops.cli import COMMANDS as LISTED
 from myops.cli import cli
 from myops.labels import MYOPS
 
@@ -78,6 +81,27 @@ def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
     assert result.output.startswith(f"Usage: cli {command} [OPTIONS]")
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    context = click.Context(cli)
+    for name, (*_, words) in LISTED.items():
+        command = cli.get_command(context, name)
+        assert command is not None and command.get_short_help_str(1000) == words, name
+
+
+def test_help_loads_neither_the_commands_nor_an_array_library() -> None:
+    code = (
+        "import contextlib, io\nfrom myops.cli import cli\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as out:\n"
+        "    cli.main(['--help'], standalone_mode=False)\n"
+        "assert 'reproduce' in out.getvalue()\n"
+        "print(*[n for n in sys.modules if n.startswith('myops.commands.') or '.' not in n])"
+    )
+    loaded = set(run_python(code).split())
+    own = {name for name in loaded if name.startswith("myops.commands.")}
+    assert own == {"myops.commands.options", "myops.commands.terminal"}
+    assert not loaded & {"numpy", "torch", "matplotlib", "scipy", "SimpleITK", "nibabel", "PIL"}
 
 
 def test_help_lists_every_command_and_says_research_use_only() -> None:

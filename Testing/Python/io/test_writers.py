@@ -19,7 +19,7 @@ SOURCES = sorted(path for path in MODULE.rglob("*.py") if "__pycache__" not in p
 HOMES = {
     "JSON with lines": "atomic.py",
     "CSV": "csv_files.py",
-    "PNG": "canvas.py",
+    "PNG": "raster.py",
     "components": "masks.py",
 }
 
@@ -30,6 +30,8 @@ def jobs(source: Path) -> set[str]:
     for node in ast.walk(ast.parse(source.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "scipy.ndimage":
             found |= {"components" for alias in node.names if alias.name == "label"}
+        if isinstance(node, ast.Constant) and node.value == b"IHDR":
+            found.add("PNG")
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         called, keywords = ast.unparse(node.func), {keyword.arg for keyword in node.keywords}
@@ -37,7 +39,7 @@ def jobs(source: Path) -> set[str]:
             found.add("JSON with lines")
         elif called in ("csv.writer", "csv.DictWriter"):
             found.add("CSV")
-        elif called.endswith(".print_png") or (called.endswith(".savefig") and keywords):
+        elif called.endswith((".print_png", ".savefig")):
             found.add("PNG")
         elif called == "ndimage.label":
             found.add("components")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from circle_heart import circle_case, circle_labels, circle_lge, circle_segmentation, sitk_image
+from fresh_python import run_python
 
 from myops.case import case_from_images
 from myops.errors import InputError
@@ -16,6 +17,9 @@ from myops.geometry.canonical import to_canonical
 from myops.output import results as output
 from myops.output.results import check_writable, write_results
 from myops.quantify.measure import measure
+from myops.report import lettering, typeface
+from myops.report.pdf_file import PdfFile
+from myops.report.raster import Raster
 
 NAMES = {
     "segmentation.nii.gz",
@@ -237,6 +241,53 @@ def test_an_interruption_leaves_earlier_results_as_they_were(tmp_path, monkeypat
         write_results(tmp_path, *results())
     assert {path.name for path in tmp_path.iterdir()} == {"measurements.json", "results.json"}
     assert (tmp_path / "measurements.json").read_text("utf-8") == "old"
+
+
+@pytest.mark.parametrize("where", [(Raster, "png"), (PdfFile, "content")])
+def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch, where):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(*where, stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_results(tmp_path / "out", *results())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_in_the_midst_of_the_report_leaves_nothing(tmp_path):
+    """The system itself ends the writing: no file may grow beyond what the label maps need."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_results(tmp_path / "out", *results())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_font_nothing_is_written_but_what_to_do(tmp_path, monkeypatch):
+    caches = (typeface.typeface, lettering.width_of, lettering._letters)
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setattr(typeface, "font_path", lambda bold=False: tmp_path / "DejaVuSans.ttf")
+    with pytest.raises(InputError, match="expected the font of the report.*install matplotlib"):
+        write_results(tmp_path / "out", *results())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_home_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path):
+    hearts = Path(__file__).parents[2] / "hearts"
+    code = (
+        f"sys.path.insert(0, {str(hearts)!r})\n"
+        "from circle_report import parts\nfrom myops.output.results import write_results\n"
+        f"write_results({str(tmp_path / 'out')!r}, *parts(slices=3)[:3])"
+    )
+    home = {"HOME": os.devnull, "XDG_CACHE_HOME": os.devnull, "XDG_CONFIG_HOME": os.devnull}
+    run_python(code, home)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == NAMES
 
 
 @pytest.mark.slow

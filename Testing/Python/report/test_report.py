@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from circle_heart import circle_case, circle_labels, circle_segmentation, spacing_unknown
 from circle_report import parts, rendered, words
+from fresh_python import MODULE, run_python
 from matplotlib.image import imread
 
 from myops.io.number_text import number
@@ -247,3 +248,18 @@ def test_the_legend_has_room_below_the_tiles(tile_px):
     # The left edge of the legend is background all the way up, and tiles (black air) begin above.
     assert np.ptp(footer[:, 2], axis=0).max() == 0
     assert picture[-(20 * rows + 34), 2].max() < footer[0, 2].max()
+
+
+@pytest.mark.slow
+def test_a_report_is_drawn_without_figures_and_what_takes_long_to_import(tmp_path):
+    hearts = MODULE.parent / "Testing" / "hearts"
+    code = (
+        f"sys.path.insert(0, {str(hearts)!r})\n"
+        "from circle_report import parts\nfrom myops.output.results import write_results\n"
+        f"write_results({str(tmp_path / 'out')!r}, *parts(slices=3)[:3])\n"
+        "print(*sys.modules)"
+    )
+    loaded = set(run_python(code).split())
+    assert (tmp_path / "out" / "report.pdf").is_file()
+    assert "matplotlib.backends.backend_agg" in loaded, "the rasterizer draws the lines"
+    assert not loaded & {"matplotlib.figure", "matplotlib.pyplot", "fontTools.subset", "torch"}

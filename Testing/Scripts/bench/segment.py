@@ -1,5 +1,9 @@
 """How long a patient takes, where the time goes, and how much memory: one Markdown table.
 
+Start-up, the networks, the drawing of the report, and a second patient in the same process, each
+as a ratio to the yardstick. `--clock cpu` counts processor time instead, which other programs on
+the machine lengthen less.
+
     python Testing/Scripts/bench/segment.py                      with the shipped weights, on the CPU
     python Testing/Scripts/bench/segment.py --threads 2          with two threads, the project's yardstick
     python Testing/Scripts/bench/segment.py --device cuda
@@ -42,17 +46,23 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="torch threads (0 = torch's choice)")
     parser.add_argument("--repeats", type=int, default=9, help="patients measured; the median is")
     parser.add_argument("--no-sam", action="store_true", help="leave out SAM ViT-B")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="what is counted")
     options = parser.parse_args()
     if options.threads:
         os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    if options.clock == "cpu":
+        time.perf_counter = time.process_time
     rows = [("`import myops`", import_seconds(), "s")]
     with phantom_patient() as (folder, description):
-        rows += command_rows(folder, options.device, options.model)
+        rows += start_rows(folder, options.clock)
+        rows += command_rows(folder, options)
         patient_rows, patient_s = cascade_rows(folder, options)
     rows += patient_rows
+    yardstick = ("`cascade.segment`", patient_s)
     if not options.no_sam:
-        rows += sam_rows(patient_s, options)
-    print_table(rows, description, options)
+        sam, sam_s = sam_rows(patient_s, options)
+        rows, yardstick = rows + sam, ("SAM", sam_s)
+    print_table(rows, description, options, yardstick)
 
 
 def import_seconds(repeats: int = 5) -> float:
@@ -82,27 +92,45 @@ def phantom_patient() -> Iterator[tuple[Path, str]]:
         yield Path(folder), f"phantom {seed}, {len(patient.images)} sequences of {size}"
 
 
-def command_rows(folder: Path, device: str, model: str) -> list[tuple[str, float, str]]:
-    """Time and peak memory of the whole command, files to report, in a process of its own."""
-    command = [sys.executable, "-m", "myops", "segment", str(folder)]
-    command += ["--output", str(folder / "out"), "--device", device, "--model", model]
+def start_rows(folder: Path, clock: str, repeats: int = 3) -> list[tuple[str, float, str]]:
+    """Median time of two commands that a user waits for without a network."""
+    commands = {"`myops --help`": ["--help"], "`myops info`": ["info", str(folder)]}
+    return [
+        (name, statistics.median(child(arguments, clock)[0] for _ in range(repeats)), "s")
+        for name, arguments in commands.items()
+    ]
+
+
+def command_rows(folder: Path, options: argparse.Namespace) -> list[tuple[str, float, str]]:
+    """Time and peak memory of the whole command, files to report."""
+    arguments = ["segment", str(folder), "--output", str(folder / "out")]
+    seconds, peak = child([*arguments, "--device", options.device, "--model", options.model],
+                          options.clock)  # fmt: skip
+    return [
+        ("`myops segment`, files to report, with start-up", seconds, "s"),
+        ("`myops segment`, peak memory", peak, "GB"),
+    ]
+
+
+def child(arguments: list[str], clock: str = "wall") -> tuple[float, float]:
+    """Seconds and peak memory in GB of `myops` in a process of its own."""
+    command = [sys.executable, "-m", "myops", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(LIBRARY)}
-    start = time.perf_counter()
+    start = time.monotonic()
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     errors = process.stderr.read().decode() if process.stderr else ""
     # wait4 gives this one child's memory; RUSAGE_CHILDREN would give the largest child's so far.
     _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
+    seconds = time.monotonic() - start
+    if clock == "cpu":
+        seconds = usage.ru_utime + usage.ru_stime
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"myops segment failed with exit code {process.returncode}:\n{errors}")
+        sys.exit(f"myops {arguments[0]} failed with exit code {process.returncode}:\n{errors}")
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
-    return [
-        ("`myops segment`, files to report, with start-up", seconds, "s"),
-        ("`myops segment`, peak memory", usage.ru_maxrss * unit / 1e9, "GB"),
-    ]
+    return seconds, usage.ru_maxrss * unit / 1e9
 
 
 def cascade_rows(
@@ -130,8 +158,46 @@ def cascade_rows(
         ("`cascade.segment`, one patient", total, "s"),
         *((f"- {name}", statistics.median(p[name] for p in parts), "s") for name in parts[0]),
     ]
-    networks_s = network_seconds(models, options.repeats)
-    return [*rows, ("the three networks alone, 12 slices", networks_s, "s")], total
+    rows.append(
+        ("the three networks alone, 12 slices", network_seconds(models, options.repeats), "s")
+    )
+    return rows + patient_rows(folder, models, options.repeats), total
+
+
+def patient_rows(folder: Path, models: object, repeats: int) -> list[tuple[str, float, str]]:
+    """Measuring, drawing and the whole of a patient, files to report, after the first one."""
+    from myops.cascade.segment import segment
+    from myops.case import load_case_folder
+    from myops.output.results import write_results
+    from myops.quantify.measure import measure
+
+    found: dict[str, list[float]] = {"measure": [], "write and draw": [], "drawing, first": []}
+    whole = []
+    for repeat in range(repeats + 1):
+        marks = [time.perf_counter()]
+        case = load_case_folder(folder)
+        segmentation = segment(case, models)  # type: ignore[arg-type]
+        marks.append(time.perf_counter())
+        measurements = measure(case, segmentation)
+        marks.append(time.perf_counter())
+        write_results(folder / "again", case, segmentation, measurements)
+        marks.append(time.perf_counter())
+        if not repeat:  # imports and fonts
+            found["drawing, first"].append(marks[3] - marks[2])
+            continue
+        found["measure"].append(marks[2] - marks[1])
+        found["write and draw"].append(marks[3] - marks[2])
+        whole.append(marks[3] - marks[0])
+    return [
+        ("write and draw all results, first patient", found["drawing, first"][0], "s"),
+        (
+            "write and draw all results, later patients",
+            statistics.median(found["write and draw"]),
+            "s",
+        ),
+        ("`measure`", statistics.median(found["measure"]), "s"),
+        ("a later patient in the same process, files to report", statistics.median(whole), "s"),
+    ]
 
 
 def network_seconds(models: object, repeats: int) -> float:
@@ -160,8 +226,14 @@ def network_seconds(models: object, repeats: int) -> float:
     return median_seconds(run, device, repeats)
 
 
-def sam_rows(patient_s: float, options: argparse.Namespace) -> list[tuple[str, float, str]]:
-    """Time of one SAM ViT-B encoding, as it is used (float32) and in the cascade's precision."""
+def sam_rows(
+    patient_s: float, options: argparse.Namespace
+) -> tuple[list[tuple[str, float, str]], float]:
+    """Time of one SAM ViT-B encoding, as it is used (float32) and in the cascade's precision.
+
+    Returns:
+        The rows, and the time in float32.
+    """
     import torch
 
     from myops.networks.device import has_fast_bfloat16, inference_precision, resolve_device
@@ -179,18 +251,15 @@ def sam_rows(patient_s: float, options: argparse.Namespace) -> list[tuple[str, f
         with torch.inference_mode(), inference_precision(device):
             encoder(image)
 
-    seconds = median_seconds(encode, device, repeats)
-    rows = [
-        ("SAM ViT-B, one 1024 x 1024 encoding, float32", seconds, "s"),
-        ("patient / SAM encoding", patient_s / seconds, ""),
-    ]
+    seconds = yardstick = median_seconds(encode, device, repeats)
+    rows = [("SAM ViT-B, one 1024 x 1024 encoding, float32", seconds, "s")]
     if has_fast_bfloat16(device):
         seconds = median_seconds(encode_in_cascade_precision, device, repeats)
         rows += [
             ("SAM ViT-B, one 1024 x 1024 encoding, bfloat16", seconds, "s"),
             ("patient / SAM encoding, both bfloat16", patient_s / seconds, ""),
         ]
-    return rows
+    return rows, yardstick
 
 
 def sam_vit_b_encoder() -> torch.nn.Module:
@@ -229,17 +298,23 @@ def set_threads(threads: int) -> None:
 
 
 def print_table(
-    rows: list[tuple[str, float, str]], description: str, options: argparse.Namespace
+    rows: list[tuple[str, float, str]],
+    description: str,
+    options: argparse.Namespace,
+    yardstick: tuple[str, float],
 ) -> None:
-    """Print the rows with what they were measured on."""
+    """Print the rows, times with their ratio to the yardstick, with what they were measured on."""
     import torch
 
     print(f"{hardware(options.device)}; {torch.get_num_threads()} threads; Python "
           f"{platform.python_version()}, torch {torch.__version__}; {description}; "
-          f"median of {options.repeats}; `python {' '.join(sys.argv)}`\n")  # fmt: skip
-    print("| what | value |\n|---|---|")
-    for name, value, unit in rows:
-        print(f"| {name} | {value:.3g} {unit} |".replace("  |", " |"))
+          f"median of {options.repeats}, {options.clock} time, load average {os.getloadavg()[0]:.1f}; "
+          f"`python {' '.join(sys.argv)}`\n")  # fmt: skip
+    name, seconds = yardstick
+    print(f"| what | value | of {name} |\n|---|---|---|")
+    for what, value, unit in rows:
+        ratio = f"{value / seconds:.3g}" if unit == "s" else ""
+        print(f"| {what} | {value:.3g} {unit} | {ratio} |".replace("  |", " |"))
 
 
 def hardware(device: str) -> str:
