@@ -13,6 +13,7 @@ from myops.case import restore
 from myops.report.colors import rgb
 from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
 from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle
 from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage, voxelFromWorld, worldFromVoxel
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, readLabels
 from MyoPSSegmenterLib.Scene.Views import VIEWS, setSlice, showSequences
@@ -268,3 +269,29 @@ def test_a_click_in_the_bssfp_view_corrects_too(desk):
     desk.logic.startPlacing("positive")
     desk.views.view(VIEWS["bssfp"]).click(desk.ras(row, column))
     assert regions.scar(desk.labels)[desk.index, row, column]
+
+
+def test_a_tool_in_hand_goes_on_correcting_when_the_remote_point_and_a_box_are_shown(desk):
+    desk.logic.startPlacing("positive")
+    RemoteHandle(desk.scene, print).show(desk.ras(5, 5))
+    desk.logic.prompts.showBox([desk.ras(*corner) for corner in ((4, 4), (4, 9), (9, 9), (9, 4))])
+    row, column = desk.healthy()
+    desk.lge.click(desk.ras(row, column))
+    assert regions.scar(desk.labels)[desk.index, row, column]
+    # Slicer makes a list of its own, "F", where the active one is full.
+    assert desk.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 2
+
+
+def test_points_that_are_placed_elsewhere_after_the_tool_was_laid_down_correct_nothing(desk):
+    desk.logic.startPlacing("positive")
+    desk.logic.stopPlacing()
+    before = desk.labels
+    interaction = desk.scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    interaction.SwitchToPersistentPlaceMode()  # the button of Slicer's toolbar
+    desk.lge.click(desk.ras(*desk.healthy()))
+    assert desk.labels is before and points(desk.logic.prompts.positiveNode) == []
+    interaction.SwitchToViewTransformMode()
+    # A script, or a list chosen in the Markups module.
+    desk.logic.prompts.positiveNode.AddControlPoint(*desk.ras(*desk.healthy()))
+    assert desk.labels is before and points(desk.logic.prompts.positiveNode) == []
+    assert "Add or Remove" in desk.logic.status

@@ -82,6 +82,8 @@ class QuantifyPanel(Panel):
 
     def showRemote(self) -> None:
         """Show the remote region and the point that moves it, or hide them."""
+        # With a tool in hand the point could not be dragged.
+        self.logic.correction.stopPlacing()
         self.logic.quantify.showRemote(self.ui.remoteButton.checked)
 
     def setRemoteWidth(self, width: int) -> None:
