@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from made_scene import Scene
 from offscreen import OffscreenViews, sliceNodeNamed
 from scipy.spatial.transform import Rotation
 
 from myops.report.colors import rgb
+from MyoPSSegmenterLib.Scene.Layouts import LAYOUT_ID, VIEWS, layoutId, layoutNode, registerLayout
 from MyoPSSegmenterLib.Scene.SceneBridge import (
     caseFromVolumes,
     volumeFromImage,
@@ -17,14 +19,7 @@ from MyoPSSegmenterLib.Scene.SceneBridge import (
     worldFromVoxel,
 )
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, publishLabels
-from MyoPSSegmenterLib.Scene.Views import (
-    LAYOUT_ID,
-    VIEWS,
-    currentSlice,
-    registerLayout,
-    setSlice,
-    showSequences,
-)
+from MyoPSSegmenterLib.Scene.Views import currentSlice, isShown, setSlice, showSequences
 
 SHAPE = (6, 40, 50)
 SPACING = (1.5, 1.5, 8.0)
@@ -251,3 +246,52 @@ def test_views_of_a_closed_scene_are_made_again(views, scene):
     volumes, case = patient(scene, ("lge",))
     showSequences(scene, volumes, case=case)
     assert currentSlice(scene, case) is not None
+
+
+@pytest.mark.parametrize("registeredFirst", [True, False])
+def test_a_scene_saved_with_our_layout_shows_its_views_in_a_fresh_slicer(
+    views, scene, tmp_path, registeredFirst
+):
+    registerLayout(scene)
+    layoutNode(scene).SetViewArrangement(layoutId(["lge", "t2"]))
+    path = str(tmp_path / "saved.mrml")
+    assert scene.Commit(path)
+    fresh = Scene(tmp_path / "fresh")
+    logic = slicer.vtkMRMLLayoutLogic()
+    logic.SetMRMLScene(fresh.scene)
+    if registeredFirst:  # at the start of Slicer
+        registerLayout(fresh.scene)
+    fresh.scene.SetURL(path)
+    if not registeredFirst:  # Slicer warns that it does not know the layout
+        slicer.vtkMRMLLayoutNode.GlobalWarningDisplayOff()
+    assert fresh.scene.Import()
+    slicer.vtkMRMLLayoutNode.GlobalWarningDisplayOn()
+    registerLayout(fresh.scene)  # when the panel is opened
+    assert layoutNode(fresh.scene).GetViewArrangement() == layoutId(["lge", "t2"])
+    nodes = logic.GetViewNodes()
+    found = [nodes.GetItemAsObject(index).GetLayoutName() for index in range(2)]
+    assert found == [VIEWS["lge"], VIEWS["t2"]]
+    logic.SetMRMLScene(None)
+    fresh.close()
+
+
+def test_the_whole_width_is_seen_in_views_that_get_their_size_after_the_layout(sceneWithLogics):
+    views, scene = OffscreenViews(sceneWithLogics, (120, 300)), sceneWithLogics.scene
+    volumes, case = patient(scene)
+    fit = showSequences(scene, volumes, case=case)
+    for view in views.shown():  # as in the desktop, the windows get their size now
+        assert view.node.GetFieldOfView()[0] < SHAPE[2] * 1.5
+    fit.settle()
+    for view in views.shown():
+        width, height = view.node.GetFieldOfView()[:2]
+        assert (width, height) == pytest.approx((SHAPE[2] * 1.5, SHAPE[2] * 1.5 * 300 / 120))
+    views.close()
+
+
+def test_views_are_known_to_show_volumes_or_not(views, scene):
+    volumes, case = patient(scene)
+    assert not isShown(scene, volumes)
+    showSequences(scene, volumes, case=case)
+    assert isShown(scene, volumes)
+    assert not isShown(scene, {"lge": volumes["lge"]})
+    assert not isShown(scene, volumes | {"lge": volumes["t2"], "t2": volumes["lge"]})
