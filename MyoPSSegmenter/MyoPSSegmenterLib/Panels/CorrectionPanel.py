@@ -56,7 +56,7 @@ class CorrectionPanel(Panel):
 
     def _connectEdits(self) -> None:
         ui, correction = self.ui, self.logic.correction
-        self.connect(ui.thresholdSlider, "valueChanged(double)", correction.threshold)
+        self.connect(ui.thresholdSlider, "valueChanged(double)", self.setThreshold)
         self.connect(ui.expandButton, "clicked()", lambda: correction.expand(self._step))
         self.connect(ui.shrinkButton, "clicked()", lambda: correction.shrink(self._step))
         self.connect(ui.smoothButton, "clicked()", lambda: correction.smooth(self._step))
@@ -117,6 +117,14 @@ class CorrectionPanel(Panel):
         shown = [(_(STRUCTURES[name].title), masses.get(name)) for name in ASSESSABLE]
         texts = [f"{title} {massText(mass)}" for title, mass in shown if massText(mass)]
         self.ui.massLabel.text = "     ".join(texts)
+
+    def setThreshold(self, value: float) -> None:
+        """Make the structure what is at least so certain; ask before manual work is replaced."""
+        question = self.logic.correction.thresholdQuestion()
+        if question is None or slicer.util.confirmYesNoDisplay(question):
+            self.logic.correction.threshold(value)
+        else:
+            self._resetThreshold()
 
     def undo(self) -> None:
         """Take the last change back."""

@@ -121,6 +121,7 @@ class CorrectionLogic(CorrectionState):
 
     def setStructure(self, name: str) -> None:
         """Choose what is corrected; see `PromptChoice.setStructure`."""
+        self._editor.status = ""
         self._choice.setStructure(name)
 
     def setPositive(self, positive: bool) -> None:
@@ -129,6 +130,7 @@ class CorrectionLogic(CorrectionState):
 
     def startPlacing(self, kind: str) -> None:
         """Let the mouse place prompts: "positive" or "negative" clicks in a row, or one "box"."""
+        self._editor.status = ""  # what was said about the tool before
         self._choice.startPlacing(kind)
 
     def stopPlacing(self) -> None:
@@ -196,6 +198,14 @@ class CorrectionLogic(CorrectionState):
         return self._prompting.delete(clickId)
 
     # Edits of a whole structure; all return as `addClick`
+
+    def thresholdQuestion(self) -> str | None:
+        """What to ask before `threshold`; None where it replaces no manual work."""
+        session = self._editor.session
+        if session is None:
+            return None
+        self.adoptIfEdited()
+        return self._edits.thresholdQuestion(session, self._editor.startedByHand)
 
     def threshold(self, value: float, allSlices: bool = True) -> str:
         """Make the structure what is at least this probable to the networks."""
