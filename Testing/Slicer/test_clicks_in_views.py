@@ -141,6 +141,7 @@ def test_the_picture_changes_color_at_the_click(desk):
     row, column = desk.healthy()
     ras = desk.ras(row, column)
     desk.logic.setOpacity(1.0)
+    desk.logic.setFilled(True)
     wasRed = desk.color(desk.lge, ras)
     desk.logic.startPlacing("positive")
     desk.lge.click(ras)

@@ -400,6 +400,42 @@ def test_another_tool_that_takes_the_mouse_meanwhile_keeps_it(
     assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).Place
 
 
+def test_a_list_that_the_user_deletes_while_its_tool_is_in_hand_leaves_no_place_mode(
+    scene: Any, prompts: PromptNodes
+) -> None:
+    prompts.startPlacing("positive")
+    scene.RemoveNode(prompts.positiveNode)
+    assert prompts.placing is None
+    assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).ViewTransform
+    prompts.startPlacing("negative")
+    scene.RemoveNode(prompts.positiveNode)  # another list than that in hand
+    assert prompts.placing == "negative"
+
+
+def test_a_remote_point_or_an_insertion_that_the_user_deletes_can_be_shown_again(
+    scene: Any,
+) -> None:
+    from MyoPSSegmenterLib.Scene.InsertionPoint import InsertionPoint
+    from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle
+
+    placed: list[Any] = []
+    handle, insertion = RemoteHandle(scene, print), InsertionPoint(scene, placed.append, list)
+    handle.show((1.0, 2.0, 3.0))
+    insertion.start()
+    for node in (handle.node, insertion.node):
+        scene.RemoveNode(node)
+    assert not insertion.isPlacing
+    insertion.stop()
+    assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).ViewTransform
+    handle.show((4.0, 5.0, 6.0))
+    insertion.start()
+    place(insertion.node, (7.0, 8.0, 9.0))
+    assert placed == [[7.0, 8.0, 9.0]]
+    insertion.stop()
+    assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).ViewTransform
+    assert handle.node.GetScene() is scene
+
+
 def test_a_scene_without_the_singletons_gets_them() -> None:
     scene = slicer.vtkMRMLScene()
     made = PromptNodes(scene, print, print, print)

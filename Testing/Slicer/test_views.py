@@ -19,7 +19,13 @@ from MyoPSSegmenterLib.Scene.SceneBridge import (
     worldFromVoxel,
 )
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, publishLabels
-from MyoPSSegmenterLib.Scene.Views import currentSlice, isShown, setSlice, showSequences
+from MyoPSSegmenterLib.Scene.Views import (
+    currentSlice,
+    isShown,
+    setSlice,
+    showSequences,
+    sliceShownIn,
+)
 
 SHAPE = (6, 40, 50)
 SPACING = (1.5, 1.5, 8.0)
@@ -138,6 +144,7 @@ def test_the_segmentation_is_drawn_on_top_in_its_color_and_hidden_on_other_slice
     volumes, case = patient(scene, ("lge",))
     node = segmented(scene, volumes, case)
     node.GetDisplayNode().SetOpacity2DFill(1.0)
+    node.GetDisplayNode().SetVisibility2DFill(True)
     showSequences(scene, volumes, node, case)
     (view,) = views.shown()
     scar = np.array(rgb("scar")) * 255
@@ -228,6 +235,7 @@ def test_a_volume_under_a_transform_is_shown_where_it_stands(views, scene):
     case = caseFromVolumes(volumes, "moved")
     node = segmented(scene, volumes, case)
     node.GetDisplayNode().SetOpacity2DFill(1.0)
+    node.GetDisplayNode().SetVisibility2DFill(True)
     showSequences(scene, volumes, node, case)
     (view,) = views.shown()
     picture = view.render()
@@ -286,6 +294,27 @@ def test_the_whole_width_is_seen_in_views_that_get_their_size_after_the_layout(s
         width, height = view.node.GetFieldOfView()[:2]
         assert (width, height) == pytest.approx((SHAPE[2] * 1.5, SHAPE[2] * 1.5 * 300 / 120))
     views.close()
+
+
+def test_structures_are_outlined_and_not_filled_at_first(views, scene):
+    volumes, case = patient(scene)
+    node = segmented(scene, volumes, case)
+    assert not node.GetDisplayNode().GetVisibility2DFill()
+    assert node.GetDisplayNode().GetVisibility2DOutline()
+
+
+def test_a_view_says_which_slice_it_shows_and_where_it_lies(views, scene):
+    volumes, case = patient(scene)
+    assert sliceShownIn(scene, case, VIEWS["lge"]) is None
+    showSequences(scene, volumes, case=case)
+    setSlice(scene, case, 4)
+    index, offset = sliceShownIn(scene, case, VIEWS["lge"])
+    assert index == 4
+    setSlice(scene, case, 5)
+    assert sliceShownIn(scene, case, VIEWS["lge"]) == (5, pytest.approx(offset + SPACING[2]))
+    node = sliceNodeNamed(scene, VIEWS["lge"])
+    node.SetSliceOffset(node.GetSliceOffset() + 5 * SPACING[2])
+    assert sliceShownIn(scene, case, VIEWS["lge"]) is None
 
 
 def test_views_are_known_to_show_volumes_or_not(views, scene):

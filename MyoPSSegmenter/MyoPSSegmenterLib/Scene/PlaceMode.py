@@ -14,6 +14,8 @@ import slicer
 
 from MyoPSSegmenterLib.Scene.Observations import Observations
 
+# What tells our markups from others, also in a scene that was loaded.
+OWN_ATTRIBUTES = ("MyoPS.prompts", "MyoPS.role")
 # Class name and node ID of what the mouse adds to.
 Active = tuple[str | None, str | None]
 
@@ -30,6 +32,7 @@ class PlaceMode:
         """
         self._scene, self._observations = scene, observations
         self._before: Active | None = None
+        self._taken: slicer.vtkMRMLMarkupsNode | None = None
 
     @property
     def placed(self) -> str | None:
@@ -51,7 +54,8 @@ class PlaceMode:
             changed: called when the mouse's mode changes.
         """
         if self._before is None:
-            self._before = _active(self._scene)
+            self._before = self._foreign(_active(self._scene))
+        self._taken = node
         _activate(self._scene, (node.GetClassName(), node.GetID()))
         interaction = self._interaction
         self._observations.removeAll(interaction)
@@ -72,9 +76,29 @@ class PlaceMode:
             own: IDs of the nodes that were placed here.
         """
         before, self._before = self._before, None
-        if before is not None and _active(self._scene)[1] in own:
+        isDeleted, self._taken = self._isDeleted, None
+        active = _active(self._scene)[1]
+        isNothing = active is None or self._scene.GetNodeByID(active) is None
+        if before is not None and isDeleted and isNothing:
+            self.end()  # else clicks would make lists of Slicer's own
+        if before is not None and (active in own or (isDeleted and isNothing)):
             isThere = before[1] is not None and self._scene.GetNodeByID(before[1]) is not None
             _activate(self._scene, before if isThere else (before[0], None))
+
+    def _foreign(self, active: Active) -> Active:
+        """What was active, unless it is another list of ours."""
+        node = None if active[1] is None else self._scene.GetNodeByID(active[1])
+        isOurs = node is not None and any(node.GetAttribute(name) for name in OWN_ATTRIBUTES)
+        return (active[0], None) if isOurs else active
+
+    def endIfDeleted(self) -> None:
+        """The user may have deleted the node that the mouse adds to."""
+        if self._isDeleted:
+            self.giveBack(set())
+
+    @property
+    def _isDeleted(self) -> bool:
+        return self._taken is not None and self._taken.GetScene() is None
 
     @property
     def _interaction(self) -> slicer.vtkMRMLInteractionNode:

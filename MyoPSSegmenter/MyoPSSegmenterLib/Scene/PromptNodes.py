@@ -245,6 +245,7 @@ class PromptNodes:
                 self._dragged.discard(kind)
                 if kind in self._known:
                     self._known[kind] = {}
+        self._mouse.endIfDeleted()
 
     # Points
 

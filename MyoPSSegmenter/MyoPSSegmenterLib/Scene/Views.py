@@ -139,9 +139,22 @@ def currentSlice(scene: slicer.vtkMRMLScene, case: Case) -> int | None:
         nodes,
         key=lambda n: (n is under, bool(n.IsMappedInLayout()), n.GetLayoutName() in own),
     )
-    origin = arrayOfMatrix(node.GetSliceToRAS())[:3, 3]
-    index = round(voxelFromWorld(case, origin)[0])
-    return index if 0 <= index < case.geometry.array_shape[0] else None
+    return _indexIn(node, case)
+
+
+def sliceShownIn(
+    scene: slicer.vtkMRMLScene, case: Case, layoutName: str
+) -> tuple[int, float] | None:
+    """The slice (z index) of the case that a view shows, and the view's offset in mm.
+
+    Returns:
+        None if it shows none: see `currentSlice`.
+    """
+    node = _sliceNodeNamed(scene, layoutName)
+    if node is None or node not in list(_parallelNodes(scene, case)):
+        return None
+    index = _indexIn(node, case)
+    return None if index is None else (index, float(node.GetSliceOffset()))
 
 
 # Nodes of a view
@@ -252,6 +265,13 @@ def _parallelNodes(scene: slicer.vtkMRMLScene, case: Case) -> Iterator[slicer.vt
         axis = arrayOfMatrix(node.GetSliceToRAS())[:3, 2]
         if abs(axis @ normal) / np.linalg.norm(axis) >= PARALLEL_COSINE:
             yield node
+
+
+def _indexIn(node: slicer.vtkMRMLSliceNode, case: Case) -> int | None:
+    """The slice in which the view's plane lies; None beyond the stack."""
+    origin = arrayOfMatrix(node.GetSliceToRAS())[:3, 3]
+    index = round(voxelFromWorld(case, origin)[0])
+    return index if 0 <= index < case.geometry.array_shape[0] else None
 
 
 def _underMouse(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLSliceNode | None:

@@ -40,7 +40,7 @@ class CorrectionLogic(CorrectionState):
         super().__init__(events, work)
         self._scene, self._events = scene, events
         self._model = ("auto", "default")
-        self._opacity = DEFAULT_OPACITY
+        self._opacity, self._filled = DEFAULT_OPACITY, False
         self._stopPolling = work.whenPolled(self._polled)
         self._observations = Observations()
         self._observations.add(scene, scene.NodeRemovedEvent, self._nodeRemoved)
@@ -82,6 +82,7 @@ class CorrectionLogic(CorrectionState):
         self._editor.open(session, case, shown, byHand)
         self._choice.currentSlice = len(session.labels) // 2
         shown.setOpacity(self._opacity)
+        shown.setFilled(self._filled)
         self._prompting = Prompting(self._scene, case, self._editor, self._queue, self._choice)
         self._choice.nodes = self._prompting.nodes
         self._redraw()
@@ -155,6 +156,12 @@ class CorrectionLogic(CorrectionState):
         self._opacity = min(max(float(value), 0.0), 1.0)
         if self._editor.shown is not None:
             self._editor.shown.setOpacity(self._opacity)
+
+    def setFilled(self, filled: bool) -> None:
+        """Fill the structures on the images, or show their outlines alone, as at first."""
+        self._filled = bool(filled)
+        if self._editor.shown is not None:
+            self._editor.shown.setFilled(self._filled)
 
     # Prompts
 
