@@ -45,6 +45,7 @@ class QuantifyPanel(Panel):
             table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         quantities = [(name, _(one.short)) for name, one in QUANTITIES.items()]
         fillChoices(ui.bullsEyeSelector, quantities, logic.quantify.bullsEyeQuantity)
+        self.listen("prompts", self._showInsertion)
         for topic in ("numbers", "measurements", "labels", "clear"):
             self.listen(topic, self.update)
 
@@ -87,7 +88,7 @@ class QuantifyPanel(Panel):
         for name in OF_CLICKED_INSERTION:
             reason = found if quantify.landmarks is None else None
             offer(getattr(self.ui, name), reason, self._tips[name])
-        self.ui.insertionButton.checked = quantify.isPlacingInsertion
+        self._showInsertion()
         for table in (self.ui.massTable, self.ui.methodsTable):
             # The view does so once, when it gets its table: that is empty then.
             table.resizeColumnsToContents()
@@ -118,6 +119,9 @@ class QuantifyPanel(Panel):
         """Let the next click in an image say where the right ventricle begins; or not, again."""
         self.logic.correction.stopPlacing()
         self.logic.quantify.placeInsertion(self.ui.insertionButton.checked)
+
+    def _showInsertion(self, **_values: object) -> None:
+        self.ui.insertionButton.checked = self.logic.quantify.isPlacingInsertion
 
     def setRemoteWidth(self, width: int) -> None:
         """Widen or narrow a remote region that was moved by hand."""

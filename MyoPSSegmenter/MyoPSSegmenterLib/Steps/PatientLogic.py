@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import slicer
 import vtk
 
 from myops.case import UNNAMED, Case, restore
-from myops.errors import Cancelled, InputError
-from myops.progress import Progress
+from myops.errors import InputError
 from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Scene.AlignmentNodes import (
@@ -23,6 +23,7 @@ from MyoPSSegmenterLib.Scene.AlignmentNodes import (
 from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.SceneBridge import caseFromVolumes, removeNode, volumeFromImage
 from MyoPSSegmenterLib.Scene.VolumeFingerprint import fingerprintOf
+from MyoPSSegmenterLib.Steps.FolderReading import readFolder, readImages
 from MyoPSSegmenterLib.Steps.ImageChecks import (
     ImageCheck,
     alignedCheck,
@@ -135,18 +136,9 @@ class PatientLogic:
         Returns:
             The task; where it fails or is canceled nothing changes, and a message says why.
         """
-
-        def read(progress: Progress, cancelled: Callable[[], bool]) -> Any:
-            from myops.patients.find import recognize
-
-            prepare()
-            progress(0.0, "looking for images")
-            files = recognize(folder)
-            return files, _readAll(files, progress, cancelled)
-
         self._loading = self._work.submit(
             "Loading images",
-            read,
+            partial(readFolder, folder, prepare),
             lambda found: self._takeRead(*found),
             lambda error: self._events.message(inWords(error), "error"),
             replaces="load folder",
@@ -156,7 +148,7 @@ class PatientLogic:
 
     def loadFiles(self, files: PatientFiles) -> None:
         """Load what was recognized, or assigned by hand; see `loadFolder`."""
-        self._takeRead(files, _readAll(files))
+        self._takeRead(files, readImages(files))
 
     def _takeRead(self, files: PatientFiles, images: Mapping[str, sitk.Image]) -> None:
         """Show images that were read as the patient."""
@@ -428,28 +420,6 @@ class PatientLogic:
             removeAlignment(node)
             removeNode(self.scene, node)
         self._removing = False
-
-
-def _readAll(
-    files: PatientFiles,
-    progress: Progress = lambda fraction, stage: None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> dict[str, sitk.Image]:
-    """Read a patient's images; no scene is touched.
-
-    Raises:
-        Cancelled: the reader gave it up.
-    """
-    from myops.patients.find import read_sequence
-
-    present = [key for key in SEQUENCES if key in files.sequences]
-    images = {}
-    for index, key in enumerate(present):
-        if cancelled():
-            raise Cancelled
-        progress(index / len(present), f"reading {SEQUENCE_TITLES[key]}")
-        images[key] = read_sequence(files, key)
-    return images
 
 
 def _caseNameOf(nodes: Iterable[slicer.vtkMRMLNode]) -> str:

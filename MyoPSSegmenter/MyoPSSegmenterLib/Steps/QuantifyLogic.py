@@ -92,7 +92,7 @@ class QuantifyLogic:
         self._patient, self._correction = patient, correction
         self._handle = RemoteHandle(scene, self._onHandleMoved)
         self._insertion = InsertionPoint(
-            scene, self._onInsertionPlaced, lambda: events.emit("measurements")
+            scene, self._onInsertionPlaced, lambda: events.emit("prompts")
         )
         self._disconnects: list[Callable[[], object]] = [
             events.connect("labels", self._onLabels),
@@ -247,7 +247,7 @@ class QuantifyLogic:
             self._insertion.start()
         else:
             self._insertion.stop()
-        self._events.emit("measurements")
+        self._events.emit("prompts")
 
     def clearLandmarks(self) -> None:
         """Find the heart's orientation automatically again."""
