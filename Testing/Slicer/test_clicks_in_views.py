@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
+from made_scene import ourActiveList
 from offscreen import OffscreenViews
 
 from myops import labels as regions
@@ -91,6 +92,8 @@ class Desk:
 def desk(sceneWithLogics, segmentedCase):
     made = Desk(sceneWithLogics, segmentedCase)
     yield made
+    made.logic.stopPlacing()
+    assert ourActiveList(made.scene) is None
     assert made.events.failures == []
     made.close()
 

@@ -25,6 +25,7 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install PyS
 
 import slicer
 import vtk
+from made_scene import ourActiveList
 from PySide6 import QtCore, QtGui, QtWidgets
 from standins.desktop import closePanel, desktop, openPanel, renderPanel
 from standins.widgets import forgetObservers
@@ -60,6 +61,8 @@ def panel(windows: Any) -> Iterator[Any]:
     yield made
     failures = made.logic.myops.events.failures
     if made.workflow is not None:
+        made.exit()
+        assert ourActiveList(slicer.mrmlScene) is None
         closePanel(made)
     assert failures == []
     assert windows.errors == []

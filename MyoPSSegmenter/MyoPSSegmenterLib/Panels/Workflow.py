@@ -30,6 +30,7 @@ POLL_MS = 30
 # While work runs the main thread hands the interpreter over for so long, and so often: Slicer keeps
 # it while its event loop waits, so that the rest of the time is lost to the work.
 BUSY_POLL_MS, GIVE_MS = 10, 8
+LOOK_S = 0.03
 CLOCK_S = 1.0
 STATUS_MS = 5000
 STEP_PANELS: dict[str, tuple[str, type[Panel]]] = {
@@ -148,7 +149,7 @@ class Workflow:
         ]
 
     def _startTimer(self) -> None:
-        self._ticked = 0.0
+        self._ticked = self._looked = 0.0
         self._numbers = SliceNumbers()
         self._cursor: tuple[int, int] | None = None
         self._timer = qt.QTimer()
@@ -160,11 +161,7 @@ class Workflow:
         """Take over what the background found; once a second, look at the clock."""
         try:
             self.logic.poll(giveMs=GIVE_MS)
-            self._followSlice()
-            case = self.logic.correction.case or self.logic.patient.case
-            self._numbers.follow(self.logic.scene, case)
-            self.panels["patient"].settle()
-            self.panels["quantify"].followSize()
+            self._lookAtViews()
         except Exception as error:  # a window with every tick would bury the user
             logger.exception("The background work failed")
             self._showMessage(_("Something failed: {error}").format(error=error), "error")
@@ -178,6 +175,18 @@ class Workflow:
             self._cursor = (place.x(), place.y())
             self.logic.study.activity()
         self.panels["study"].showTime()
+
+    def _lookAtViews(self) -> None:
+        """Follow what the views show; not with every tick while these are many."""
+        now = time.monotonic()
+        if self.logic.work.isBusy and now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        self._followSlice()
+        case = self.logic.correction.case or self.logic.patient.case
+        self._numbers.follow(self.logic.scene, case)
+        self.panels["patient"].settle()
+        self.panels["quantify"].followSize()
 
     def _keepPace(self) -> None:
         """Tick faster while there is work for the other thread."""
