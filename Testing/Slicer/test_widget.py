@@ -493,6 +493,12 @@ def test_what_is_said_stands_beside_the_tools_too(panel: Any) -> None:
         assert label.text == "The disk is full."
 
 
+def test_what_is_said_about_a_click_stands_beside_the_tools_once(segmented: Any) -> None:
+    segmented.logic.myops.correction.addClick((5e3, 5e3, 5e3))
+    assert segmented.ui.hintLabel.text == "The click lies outside the images."
+    assert not segmented.ui.correctStatusLabel.isVisibleTo(segmented.workflow.root)
+
+
 def test_expanding_changes_the_mass_at_once_and_undo_brings_it_back(segmented: Any) -> None:
     before = segmented.ui.massLabel.text
     assert re.match(r"Scar \d+\.\d g \(\d+\.\d %\) +Edema \(outside scar\) \d+\.\d g", before)

@@ -245,10 +245,17 @@ class Workflow:
             self._section(done).collapsed = True
 
     def _showMessage(self, text: str, level: str = "info") -> None:
-        # Also beside the tools: the top of the panel is out of sight while they are used.
-        for label in (self.ui.statusLabel, self.ui.correctStatusLabel, self.ui.quantifyStatusLabel):
-            label.text = text
+        # Also beside the tools: the top of the panel is out of sight while they are used. What is
+        # said about a click is the hint there already.
+        beside = "" if text == self.logic.correction.status else text
+        for label, shown in (
+            (self.ui.statusLabel, text),
+            (self.ui.correctStatusLabel, beside),
+            (self.ui.quantifyStatusLabel, text),
+        ):
+            label.text = shown
             label.setStyleSheet(styleOn(self.root, MOODS[level]))
+        self.ui.correctStatusLabel.visible = bool(beside)
         slicer.util.showStatusMessage(text, STATUS_MS)
 
     def _showWork(self, **_values: object) -> None:
