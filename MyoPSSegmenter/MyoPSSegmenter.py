@@ -244,10 +244,12 @@ class MyoPSSegmenterTest(ScriptedLoadableModuleTest):
 
     def test_the_panel_opens_and_closes(self) -> None:
         """The module's own widget is made, entered and left."""
+        from MyoPSSegmenterLib.Panels.Waiting import STEPS
+
         widget = slicer.util.getModuleWidget("MyoPSSegmenter")
         wasEntered = widget._entered
         widget.enter()
-        self.assertEqual(set(widget.workflow.panels), set(widget.workflow.STEPS))
+        self.assertEqual(set(widget.workflow.panels), set(STEPS))
         self.assertIsNotNone(widget.workflow.panels["patient"].parameters)
         widget.exit()
         self.assertIsNone(widget.workflow.panels["patient"].parameters)

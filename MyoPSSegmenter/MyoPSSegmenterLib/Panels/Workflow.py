@@ -55,7 +55,6 @@ class Workflow:
         panels: step name to its panel, see `STEP_PANELS`.
     """
 
-    STEPS = STEPS
     _listeners: list[Callable[[], object]]
 
     def __init__(self, logic: PanelLogic, resourcePath: Callable[[str], str]) -> None:

@@ -86,7 +86,7 @@ class ViewFit:
         """Turn the views; arguments as for `_orient`."""
         self._case, self._center, self._size_mm = case, center, size_mm
         self._end = time.monotonic() + SETTLING_S
-        self._sizes = {}
+        self._sizes: dict[slicer.vtkMRMLSliceNode, tuple[int, int]] = {}
         for node in nodes:
             self._fit(node)
 
