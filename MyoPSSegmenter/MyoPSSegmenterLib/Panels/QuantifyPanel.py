@@ -117,8 +117,9 @@ class QuantifyPanel(Panel):
 
     def placeInsertion(self) -> None:
         """Let the next click in an image say where the right ventricle begins; or not, again."""
+        wanted = self.ui.insertionButton.checked  # what stops the other tool shows it anew
         self.logic.correction.stopPlacing()
-        self.logic.quantify.placeInsertion(self.ui.insertionButton.checked)
+        self.logic.quantify.placeInsertion(wanted)
 
     def _showInsertion(self, **_values: object) -> None:
         self.ui.insertionButton.checked = self.logic.quantify.isPlacingInsertion
