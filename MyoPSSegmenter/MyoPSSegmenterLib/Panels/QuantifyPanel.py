@@ -84,10 +84,6 @@ class QuantifyPanel(Panel):
         for name in OF_MOVED_REMOTE:
             reason = automatic if quantify.sector is None else None
             offer(getattr(self.ui, name), reason, self._tips[name])
-        found = _("The insertion is found automatically: click it in an image to choose it.")
-        for name in OF_CLICKED_INSERTION:
-            reason = found if quantify.landmarks is None else None
-            offer(getattr(self.ui, name), reason, self._tips[name])
         self._showInsertion()
         for table in (self.ui.massTable, self.ui.methodsTable):
             # The view does so once, when it gets its table: that is empty then.
@@ -122,7 +118,12 @@ class QuantifyPanel(Panel):
         self.logic.quantify.placeInsertion(wanted)
 
     def _showInsertion(self, **_values: object) -> None:
-        self.ui.insertionButton.checked = self.logic.quantify.isPlacingInsertion
+        quantify = self.logic.quantify
+        self.ui.insertionButton.checked = quantify.isPlacingInsertion
+        found = _("The insertion is found automatically: click it in an image to choose it.")
+        for name in OF_CLICKED_INSERTION:
+            reason = found if quantify.landmarks is None else None
+            offer(getattr(self.ui, name), reason, self._tips[name])
 
     def setRemoteWidth(self, width: int) -> None:
         """Widen or narrow a remote region that was moved by hand."""

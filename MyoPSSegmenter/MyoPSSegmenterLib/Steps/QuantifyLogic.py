@@ -253,6 +253,7 @@ class QuantifyLogic:
         """Find the heart's orientation automatically again."""
         self._insertion.hide()
         self.setLandmarks(None)
+        self._events.emit("prompts")
 
     def setLandmarks(self, landmarks: Landmarks | None) -> None:
         """Say where the heart's segments begin, where the images do not tell it."""
