@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import SimpleITK as sitk
-import slicer
+from typing import TYPE_CHECKING, Any
 
 from myops.errors import InputError
 from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES
-from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
-from MyoPSSegmenterLib.Steps.PatientLogic import CASE_ATTRIBUTE
 
-# What Slicer's Sample Data module shows, and what its script interface takes.
+# SimpleITK, numpy and the scene's part of the module are imported where they are used: this file is
+# read at every start of Slicer.
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+    import slicer
+
+# What Slicer's Sample Data module shows.
 CATEGORY = "MyoPS Segmenter"
 SAMPLE_NAME = "MyoPSPhantom"
 SEED = 11
@@ -63,11 +64,21 @@ def loadSamplePatient(
         OSError: the cache cannot be written.
         InputError: a file in the cache is damaged; delete the folder then.
     """
+    from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
+    from MyoPSSegmenterLib.Steps.PatientLogic import (
+        CASE_ATTRIBUTE,
+        SEQUENCE_ATTRIBUTE,
+        SOURCE_ATTRIBUTE,
+    )
+
     paths = makeSamplePatient(sampleFolder(cacheFolder, seed), seed)
     images = {sequence: _image(path) for sequence, path in paths.items()}
     nodes = {}
     for sequence, image in images.items():
         nodes[sequence] = volumeFromImage(scene, image, f"{FOLDER} {SEQUENCE_TITLES[sequence]}")
+        # As the module marks what it has loaded: it takes them as the patient when it is opened.
+        nodes[sequence].SetAttribute(SEQUENCE_ATTRIBUTE, sequence)
+        nodes[sequence].SetAttribute(SOURCE_ATTRIBUTE, paths[sequence].name)
         nodes[sequence].SetAttribute(CASE_ATTRIBUTE, f"{FOLDER}_{seed}")
     return nodes
 
@@ -83,7 +94,10 @@ def registerSampleData(
     thumbnail: str | Path | None = None,
     loaded: Callable[[dict[str, slicer.vtkMRMLScalarVolumeNode]], object] | None = None,
 ) -> None:
-    """Offer the synthetic patient in Slicer's Sample Data module.
+    """Offer the synthetic patient in Slicer's Sample Data module, as a button.
+
+    A script takes `loadSamplePatient`: what Slicer's `downloadSample` fetches are addresses, and
+    these files are made.
 
     Args:
         sampleDataLogic: the class `SampleData.SampleDataLogic`.
@@ -126,6 +140,8 @@ def _image(path: Path) -> sitk.Image:
     Raises:
         InputError: a damaged file.
     """
+    import SimpleITK as sitk
+
     try:
         return sitk.ReadImage(str(path))
     except RuntimeError:

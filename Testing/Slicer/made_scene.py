@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+# Attributes of the module's own markups.
+OWN_ATTRIBUTES = ("MyoPS.prompts", "MyoPS.role")
 # The logics of desktop Slicer that the module relies on, in an order in which none misses another.
 LOGICS = (
     "vtkSlicerVolumesLogic",
@@ -46,3 +49,16 @@ class Scene:
     def close(self) -> None:
         """Close the scene, as desktop Slicer does at its end."""
         self.scene.Clear(1)
+
+
+def ourActiveList(scene: Any) -> str | None:
+    """Name of the markups node of the module that Slicer's mouse adds to; None if it is another's.
+
+    Without a tool in hand it must be None: points that are placed in another module would go there.
+    """
+    selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    found = None if selection is None else selection.GetActivePlaceNodeID()
+    node = None if found is None else scene.GetNodeByID(found)
+    if node is None or not any(node.GetAttribute(name) for name in OWN_ATTRIBUTES):
+        return None
+    return str(node.GetName())

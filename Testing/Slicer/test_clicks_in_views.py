@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
+from made_scene import ourActiveList
 from offscreen import OffscreenViews
 
 from myops import labels as regions
@@ -13,6 +14,7 @@ from myops.case import restore
 from myops.report.colors import rgb
 from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
 from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle
 from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage, voxelFromWorld, worldFromVoxel
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, readLabels
 from MyoPSSegmenterLib.Scene.Views import VIEWS, setSlice, showSequences
@@ -90,6 +92,8 @@ class Desk:
 def desk(sceneWithLogics, segmentedCase):
     made = Desk(sceneWithLogics, segmentedCase)
     yield made
+    made.logic.stopPlacing()
+    assert ourActiveList(made.scene) is None
     assert made.events.failures == []
     made.close()
 
@@ -140,6 +144,7 @@ def test_the_picture_changes_color_at_the_click(desk):
     row, column = desk.healthy()
     ras = desk.ras(row, column)
     desk.logic.setOpacity(1.0)
+    desk.logic.setFilled(True)
     wasRed = desk.color(desk.lge, ras)
     desk.logic.startPlacing("positive")
     desk.lge.click(ras)
@@ -268,3 +273,29 @@ def test_a_click_in_the_bssfp_view_corrects_too(desk):
     desk.logic.startPlacing("positive")
     desk.views.view(VIEWS["bssfp"]).click(desk.ras(row, column))
     assert regions.scar(desk.labels)[desk.index, row, column]
+
+
+def test_a_tool_in_hand_goes_on_correcting_when_the_remote_point_and_a_box_are_shown(desk):
+    desk.logic.startPlacing("positive")
+    RemoteHandle(desk.scene, print).show(desk.ras(5, 5))
+    desk.logic.prompts.showBox([desk.ras(*corner) for corner in ((4, 4), (4, 9), (9, 9), (9, 4))])
+    row, column = desk.healthy()
+    desk.lge.click(desk.ras(row, column))
+    assert regions.scar(desk.labels)[desk.index, row, column]
+    # Slicer makes a list of its own, "F", where the active one is full.
+    assert desk.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 2
+
+
+def test_points_that_are_placed_elsewhere_after_the_tool_was_laid_down_correct_nothing(desk):
+    desk.logic.startPlacing("positive")
+    desk.logic.stopPlacing()
+    before = desk.labels
+    interaction = desk.scene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    interaction.SwitchToPersistentPlaceMode()  # the button of Slicer's toolbar
+    desk.lge.click(desk.ras(*desk.healthy()))
+    assert desk.labels is before and points(desk.logic.prompts.positiveNode) == []
+    interaction.SwitchToViewTransformMode()
+    # A script, or a list chosen in the Markups module.
+    desk.logic.prompts.positiveNode.AddControlPoint(*desk.ras(*desk.healthy()))
+    assert desk.labels is before and points(desk.logic.prompts.positiveNode) == []
+    assert "Add or Remove" in desk.logic.status

@@ -152,7 +152,10 @@ def normalPixel(labels, k):
 
 
 def place(node, ras):
-    """What a mouse click in a view does to a markups node."""
+    """What a mouse click in a view does to a markups node that a tool in hand adds to."""
+    scene = node.GetScene()
+    scene.GetFirstNodeByClass("vtkMRMLSelectionNode").SetActivePlaceNodeID(node.GetID())
+    scene.GetFirstNodeByClass("vtkMRMLInteractionNode").SwitchToPersistentPlaceMode()
     index = node.AddControlPointWorld(vtk.vtkVector3d(*ras))
     isKept = index < node.GetNumberOfControlPoints()
     return node.GetNthControlPointDescription(index) if isKept else ""
@@ -897,3 +900,37 @@ def test_a_new_case_forgets_the_clicks_and_times_of_the_one_before(desk):
     desk.logic.start(desk.case, desk.automatic, desk.newNode("Next"))
     assert desk.logic.clickTimings == [] and desk.points() == []
     assert desk.logic.undoName is None and desk.isConsistent()
+
+
+def test_whoever_hears_of_a_step_reads_what_was_said_about_that_step(desk):
+    heard = []
+    desk.events.connect("prompts", lambda: heard.append(desk.logic.status))
+    desk.logic.addClick((5e3, 5e3, 5e3))
+    assert heard[-1] == "The click lies outside the images."
+    desk.logic.addClick(desk.ras(*scarPixel(desk.logic.labels)), positive=False)
+    assert heard[-1] == ""
+    desk.logic.addClick((5e3, 5e3, 5e3))
+    desk.logic.startPlacing("negative")
+    assert heard[-1] == ""
+
+
+def test_an_answered_prompt_no_longer_says_that_it_waits(fresh):
+    heard = []
+    gate = Gate(fresh.work)
+    fresh.start(wait=False)
+    fresh.events.connect("prompts", lambda: heard.append(fresh.logic.status))
+    fresh.logic.addClick(fresh.ras(*scarPixel(fresh.automatic.labels)), positive=False)
+    assert heard[-1] == "The prompt waits until its slice is prepared."
+    gate.open.set()
+    fresh.work.waitForAll()
+    assert heard[-1] == ""
+
+
+def test_the_threshold_asks_before_it_replaces_manual_work_and_not_again(desk):
+    assert desk.logic.thresholdQuestion() is None
+    desk.logic.addClick(desk.ras(*scarPixel(desk.logic.labels)), positive=False)
+    assert "Scar was corrected by hand" in desk.logic.thresholdQuestion()
+    desk.logic.threshold(0.4)
+    assert desk.logic.thresholdQuestion() is None  # the slider is dragged on
+    desk.logic.undo()
+    assert desk.logic.thresholdQuestion() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ class Installer:
     def __init__(self, absent: set[str]) -> None:
         self.absent = absent
         self.asked: dict[str, Any] = {}
-        self.constraints = ""
+        self.constraints = self.torchConstraints = ""
         self.error: Exception | None = None
         self.torchError: Exception | None = None
 
@@ -41,6 +42,8 @@ class Installer:
         if self.torchError is not None:
             raise self.torchError
         self.asked["torch"] = options
+        if "PIP_CONSTRAINT" in os.environ:  # pip reads it, whoever calls pip
+            self.torchConstraints = Path(os.environ["PIP_CONSTRAINT"]).read_text(encoding="utf-8")
         self.absent.discard("torch")
         return object()
 
@@ -148,6 +151,24 @@ def test_a_failure_is_explained_in_plain_words(installer: Installer, said: str, 
         Dependencies.install()
     assert told in str(caught.value)
     assert "Install" in str(caught.value)
+
+
+def test_an_old_slicer_is_refused_before_anything_large_is_downloaded(
+    installer: Installer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    with pytest.raises(InputError, match=r"5\.11 or newer"):
+        Dependencies.install()
+    assert installer.asked == {}
+
+
+def test_slicers_own_packages_are_pinned_while_pytorch_is_installed_too(
+    installer: Installer,
+) -> None:
+    Dependencies.install()
+    assert "numpy==" in installer.torchConstraints
+    assert "SimpleITK==" in installer.torchConstraints
+    assert "PIP_CONSTRAINT" not in os.environ
 
 
 def test_without_the_pytorch_extension_the_user_hears_where_it_is(

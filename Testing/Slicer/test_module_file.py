@@ -87,6 +87,25 @@ print("research" in parent.helpText)
     assert bare(code) == ["MyoPS_Segmenter", "Cardiac", "startupCompleted()", "True"]
 
 
+def test_what_happens_at_every_start_of_slicer_imports_no_library() -> None:
+    code = """
+import types
+slicer.vtkMRMLScene = object
+import MyoPSSegmenterLib.Scene.Layouts
+from MyoPSSegmenterLib import SampleData
+offered = []
+logic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **one: offered.append(one))
+SampleData.registerSampleData(logic, None)
+print(len(offered), *sorted({name.split('.')[0] for name in sys.modules}))
+MyoPSSegmenter.MyoPSSegmenter(types.SimpleNamespace())
+print(*(function.__name__ for _, function in slicer.app.connected))
+"""
+    count, *loaded = bare(code)
+    assert count == "1"
+    assert set(loaded).isdisjoint({"vtk", "numpy", "SimpleITK", "scipy", "torch", "PySide6"})
+    assert loaded[-2:] == ["registerLayouts", "registerSampleData"]
+
+
 def test_the_module_file_only_names_and_delegates() -> None:
     source = (MODULE / "MyoPSSegmenter.py").read_text(encoding="utf-8")
     longest = max(

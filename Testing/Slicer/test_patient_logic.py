@@ -403,3 +403,14 @@ def test_no_observer_and_no_listener_is_left_after_close(scene: Any) -> None:
     logic.close()
     work.close()
     assert (observers(node), scene.HasObserver(slicer.vtkMRMLScene.EndImportEvent)) == before
+
+
+def test_a_folder_that_is_still_read_when_the_scene_is_closed_does_not_come_into_the_next_one(
+    patient: SimpleNamespace, scene: Any, phantomFolder: Path
+) -> None:
+    task = patient.logic.beginFolder(phantomFolder)
+    scene.Clear(0)
+    patient.work.waitForAll(60)
+    assert task.state == "cancelled"
+    assert patient.logic.volumes == {}
+    assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0

@@ -342,6 +342,100 @@ def test_stopping_leaves_the_placing_of_other_tools_alone(scene: Any, prompts: P
     assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).Place
 
 
+def active(scene: Any) -> str | None:
+    """ID of the list that the mouse adds to in Place mode, in whatever module."""
+    found = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID()
+    return None if found is None else str(found)
+
+
+def test_nodes_that_we_make_do_not_take_the_mouse_from_the_tool_in_hand(
+    scene: Any, prompts: PromptNodes
+) -> None:
+    from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle
+
+    prompts.startPlacing("positive")
+    prompts.showBox([(0, 0, 0), (0, 5, 0), (5, 5, 0), (5, 0, 0)])
+    assert prompts.placing == "positive"
+    RemoteHandle(scene, print).show((1.0, 2.0, 3.0))
+    assert (prompts.placing, active(scene)) == ("positive", prompts.positiveNode.GetID())
+    prompts.stopPlacing()
+    assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).ViewTransform
+
+
+@pytest.mark.parametrize("kind", ["positive", "negative", "box"])
+@pytest.mark.parametrize("byEscape", [False, True])
+def test_the_list_that_was_active_before_a_tool_is_active_after_it(
+    scene: Any, prompts: PromptNodes, kind: str, byEscape: bool
+) -> None:
+    other = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    assert active(scene) == other.GetID()  # the Markups logic of Slicer does so
+    prompts.startPlacing("negative")
+    prompts.startPlacing(kind)
+    assert active(scene) != other.GetID()
+    if byEscape:
+        interaction(scene).SwitchToViewTransformMode()
+    else:
+        prompts.stopPlacing()
+    assert active(scene) == other.GetID()
+
+
+def test_without_a_list_before_none_is_active_after_a_tool(
+    scene: Any, prompts: PromptNodes
+) -> None:
+    other = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    prompts.startPlacing("positive")
+    scene.RemoveNode(other)
+    prompts.stopPlacing()
+    assert active(scene) is None
+
+
+def test_another_tool_that_takes_the_mouse_meanwhile_keeps_it(
+    scene: Any, prompts: PromptNodes
+) -> None:
+    prompts.startPlacing("positive")
+    other = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode")
+    assert prompts.placing is None
+    prompts.stopPlacing()
+    assert active(scene) == other.GetID()
+    assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).Place
+
+
+def test_a_list_that_the_user_deletes_while_its_tool_is_in_hand_leaves_no_place_mode(
+    scene: Any, prompts: PromptNodes
+) -> None:
+    prompts.startPlacing("positive")
+    scene.RemoveNode(prompts.positiveNode)
+    assert prompts.placing is None
+    assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).ViewTransform
+    prompts.startPlacing("negative")
+    scene.RemoveNode(prompts.positiveNode)  # another list than that in hand
+    assert prompts.placing == "negative"
+
+
+def test_a_remote_point_or_an_insertion_that_the_user_deletes_can_be_shown_again(
+    scene: Any,
+) -> None:
+    from MyoPSSegmenterLib.Scene.InsertionPoint import InsertionPoint
+    from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle
+
+    placed: list[Any] = []
+    handle, insertion = RemoteHandle(scene, print), InsertionPoint(scene, placed.append, list)
+    handle.show((1.0, 2.0, 3.0))
+    insertion.start()
+    for node in (handle.node, insertion.node):
+        scene.RemoveNode(node)
+    assert not insertion.isPlacing
+    insertion.stop()
+    assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).ViewTransform
+    handle.show((4.0, 5.0, 6.0))
+    insertion.start()
+    place(insertion.node, (7.0, 8.0, 9.0))
+    assert placed == [[7.0, 8.0, 9.0]]
+    insertion.stop()
+    assert interaction(scene).GetCurrentInteractionMode() == interaction(scene).ViewTransform
+    assert handle.node.GetScene() is scene
+
+
 def test_a_scene_without_the_singletons_gets_them() -> None:
     scene = slicer.vtkMRMLScene()
     made = PromptNodes(scene, print, print, print)

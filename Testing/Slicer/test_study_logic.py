@@ -252,6 +252,26 @@ def test_results_that_cannot_be_written_are_told_once(logic, folder, segmentedCa
 
 
 @pytest.mark.slow
+def test_a_case_that_cannot_be_saved_stays_open_with_all_that_was_done_to_it(
+    logic, folder, segmentedCase, said, tmp_path
+):
+    openFirst(logic, folder, segmentedCase)
+    settle(logic)
+    study = logic.study.studyFolder
+    shutil.move(study, tmp_path / "gone")  # a disk that was pulled out
+    study.write_bytes(b"")  # nothing can be made there
+    click(logic)
+    labels = logic.correction.labels
+    logic.study.next()
+    assert logic.study.index == 0
+    assert logic.correction.labels is labels
+    assert "stays open" in said[-1]
+    study.unlink()
+    shutil.move(tmp_path / "gone", study)
+    logic.study.next()
+    assert logic.study.index == 1
+
+
 def test_saving_on_request_counts_to_its_own_stage(logic, folder, segmentedCase):
     openFirst(logic, folder, segmentedCase)
     click(logic)

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from made_scene import Scene
 from offscreen import OffscreenViews, sliceNodeNamed
 from scipy.spatial.transform import Rotation
 
 from myops.report.colors import rgb
+from MyoPSSegmenterLib.Scene.Layouts import LAYOUT_ID, VIEWS, layoutId, layoutNode, registerLayout
 from MyoPSSegmenterLib.Scene.SceneBridge import (
     caseFromVolumes,
     volumeFromImage,
@@ -18,12 +20,11 @@ from MyoPSSegmenterLib.Scene.SceneBridge import (
 )
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, publishLabels
 from MyoPSSegmenterLib.Scene.Views import (
-    LAYOUT_ID,
-    VIEWS,
     currentSlice,
-    registerLayout,
+    isShown,
     setSlice,
     showSequences,
+    sliceShownIn,
 )
 
 SHAPE = (6, 40, 50)
@@ -143,6 +144,7 @@ def test_the_segmentation_is_drawn_on_top_in_its_color_and_hidden_on_other_slice
     volumes, case = patient(scene, ("lge",))
     node = segmented(scene, volumes, case)
     node.GetDisplayNode().SetOpacity2DFill(1.0)
+    node.GetDisplayNode().SetVisibility2DFill(True)
     showSequences(scene, volumes, node, case)
     (view,) = views.shown()
     scar = np.array(rgb("scar")) * 255
@@ -233,6 +235,7 @@ def test_a_volume_under_a_transform_is_shown_where_it_stands(views, scene):
     case = caseFromVolumes(volumes, "moved")
     node = segmented(scene, volumes, case)
     node.GetDisplayNode().SetOpacity2DFill(1.0)
+    node.GetDisplayNode().SetVisibility2DFill(True)
     showSequences(scene, volumes, node, case)
     (view,) = views.shown()
     picture = view.render()
@@ -251,3 +254,73 @@ def test_views_of_a_closed_scene_are_made_again(views, scene):
     volumes, case = patient(scene, ("lge",))
     showSequences(scene, volumes, case=case)
     assert currentSlice(scene, case) is not None
+
+
+@pytest.mark.parametrize("registeredFirst", [True, False])
+def test_a_scene_saved_with_our_layout_shows_its_views_in_a_fresh_slicer(
+    views, scene, tmp_path, registeredFirst
+):
+    registerLayout(scene)
+    layoutNode(scene).SetViewArrangement(layoutId(["lge", "t2"]))
+    path = str(tmp_path / "saved.mrml")
+    assert scene.Commit(path)
+    fresh = Scene(tmp_path / "fresh")
+    logic = slicer.vtkMRMLLayoutLogic()
+    logic.SetMRMLScene(fresh.scene)
+    if registeredFirst:  # at the start of Slicer
+        registerLayout(fresh.scene)
+    fresh.scene.SetURL(path)
+    if not registeredFirst:  # Slicer warns that it does not know the layout
+        slicer.vtkMRMLLayoutNode.GlobalWarningDisplayOff()
+    assert fresh.scene.Import()
+    slicer.vtkMRMLLayoutNode.GlobalWarningDisplayOn()
+    registerLayout(fresh.scene)  # when the panel is opened
+    assert layoutNode(fresh.scene).GetViewArrangement() == layoutId(["lge", "t2"])
+    nodes = logic.GetViewNodes()
+    found = [nodes.GetItemAsObject(index).GetLayoutName() for index in range(2)]
+    assert found == [VIEWS["lge"], VIEWS["t2"]]
+    logic.SetMRMLScene(None)
+    fresh.close()
+
+
+def test_the_whole_width_is_seen_in_views_that_get_their_size_after_the_layout(sceneWithLogics):
+    views, scene = OffscreenViews(sceneWithLogics, (120, 300)), sceneWithLogics.scene
+    volumes, case = patient(scene)
+    fit = showSequences(scene, volumes, case=case)
+    for view in views.shown():  # as in the desktop, the windows get their size now
+        assert view.node.GetFieldOfView()[0] < SHAPE[2] * 1.5
+    fit.settle()
+    for view in views.shown():
+        width, height = view.node.GetFieldOfView()[:2]
+        assert (width, height) == pytest.approx((SHAPE[2] * 1.5, SHAPE[2] * 1.5 * 300 / 120))
+    views.close()
+
+
+def test_structures_are_outlined_and_not_filled_at_first(views, scene):
+    volumes, case = patient(scene)
+    node = segmented(scene, volumes, case)
+    assert not node.GetDisplayNode().GetVisibility2DFill()
+    assert node.GetDisplayNode().GetVisibility2DOutline()
+
+
+def test_a_view_says_which_slice_it_shows_and_where_it_lies(views, scene):
+    volumes, case = patient(scene)
+    assert sliceShownIn(scene, case, VIEWS["lge"]) is None
+    showSequences(scene, volumes, case=case)
+    setSlice(scene, case, 4)
+    index, offset = sliceShownIn(scene, case, VIEWS["lge"])
+    assert index == 4
+    setSlice(scene, case, 5)
+    assert sliceShownIn(scene, case, VIEWS["lge"]) == (5, pytest.approx(offset + SPACING[2]))
+    node = sliceNodeNamed(scene, VIEWS["lge"])
+    node.SetSliceOffset(node.GetSliceOffset() + 5 * SPACING[2])
+    assert sliceShownIn(scene, case, VIEWS["lge"]) is None
+
+
+def test_views_are_known_to_show_volumes_or_not(views, scene):
+    volumes, case = patient(scene)
+    assert not isShown(scene, volumes)
+    showSequences(scene, volumes, case=case)
+    assert isShown(scene, volumes)
+    assert not isShown(scene, {"lge": volumes["lge"]})
+    assert not isShown(scene, volumes | {"lge": volumes["t2"], "t2": volumes["lge"]})

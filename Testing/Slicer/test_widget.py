@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install PyS
 
 import slicer
 import vtk
+from made_scene import ourActiveList
 from PySide6 import QtCore, QtGui, QtWidgets
 from standins.desktop import closePanel, desktop, openPanel, renderPanel
 from standins.widgets import forgetObservers
@@ -59,6 +61,8 @@ def panel(windows: Any) -> Iterator[Any]:
     yield made
     failures = made.logic.myops.events.failures
     if made.workflow is not None:
+        made.exit()
+        assert ourActiveList(slicer.mrmlScene) is None
         closePanel(made)
     assert failures == []
     assert windows.errors == []
@@ -67,7 +71,7 @@ def panel(windows: Any) -> Iterator[Any]:
 @pytest.fixture
 def loaded(panel: Any, phantomFolder: Path) -> Any:
     """Give the widget with a patient."""
-    panel.workflow.panels["patient"].loadFolder(str(phantomFolder))
+    load(panel, phantomFolder)
     return panel
 
 
@@ -82,7 +86,13 @@ def segmented(loaded: Any, segmentedCase: tuple[Any, Any]) -> Any:
     return loaded
 
 
-def pump(panel: Any, until: Callable[[], bool], seconds: float = 30) -> None:
+def load(panel: Any, folder: Path) -> None:
+    """Load a patient's folder, and wait until the background has read it."""
+    panel.workflow.panels["patient"].loadFolder(str(folder))
+    pump(panel, lambda: not panel.logic.myops.work.isBusy)
+
+
+def pump(panel: Any, until: Callable[[], bool], seconds: float = 120) -> None:
     """Let the panel's timer work until something is so."""
     end = time.monotonic() + seconds
     while not until():
@@ -106,7 +116,7 @@ def enabledSteps(panel: Any) -> set[str]:
 
 
 def shortcutsOf(panel: Any) -> list[QtGui.QShortcut]:
-    return panel.workflow.root.findChildren(QtGui.QShortcut)
+    return slicer.util.mainWindow().findChildren(QtGui.QShortcut)
 
 
 def press(panel: Any, key: str) -> None:
@@ -205,7 +215,7 @@ def test_a_patient_can_be_loaded_after_the_scene_was_closed(
     segmented: Any, phantomFolder: Path
 ) -> None:
     slicer.mrmlScene.Clear(0)
-    segmented.workflow.panels["patient"].loadFolder(str(phantomFolder))
+    load(segmented, phantomFolder)
     assert enabledSteps(segmented) == {"patient", "automatic", "study"}
 
 
@@ -261,8 +271,45 @@ def test_a_folder_without_images_is_explained_on_the_status_line(
 
     monkeypatch.setattr(qt.QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
     panel.ui.loadFolderButton.click()
+    pump(panel, lambda: not panel.logic.myops.work.isBusy)
     assert "expected" in panel.ui.statusLabel.text
-    assert "c62828" in panel.ui.statusLabel.styleSheet
+    assert panel.ui.statusLabel.styleSheet.startswith("color: #")
+
+
+def test_a_folder_is_read_off_the_main_thread_and_can_be_canceled(
+    panel: Any, phantomFolder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import myops.patients.find as find
+
+    gate, read, threads = threading.Event(), find.read_sequence, []
+
+    def slow(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        gate.wait(30)
+        return read(*arguments)
+
+    monkeypatch.setattr(find, "read_sequence", slow)
+    panel.workflow.panels["patient"].loadFolder(str(phantomFolder))
+    button, root = panel.ui.loadFolderButton, panel.workflow.root
+    assert button.text == "Cancel"
+    assert not panel.ui.sampleButton.enabled
+    pump(panel, lambda: bool(threads))
+    assert panel.ui.loadProgress.isVisibleTo(root)
+    assert threads[0] is not threading.main_thread()
+    button.click()
+    assert button.text == "Load a patient folder…"
+    gate.set()
+    pump(panel, lambda: not panel.logic.myops.work.isBusy)
+    assert panel.logic.myops.patient.volumes == {}
+    assert len(threads) == 1  # the other files were not read any more
+    assert not panel.ui.loadProgress.isVisibleTo(root)
+
+
+def test_volumes_chosen_by_hand_are_shown_at_once(loaded: Any) -> None:
+    from MyoPSSegmenterLib.Scene.Views import isShown
+
+    loaded.ui.t2Selector.setCurrentNode(None)
+    assert isShown(slicer.mrmlScene, loaded.logic.myops.patient.volumes)
 
 
 def test_canceling_the_folder_dialog_changes_nothing(
@@ -408,9 +455,53 @@ def test_rules_and_opacity_reach_the_logic(segmented: Any) -> None:
     assert display.GetOpacity() == pytest.approx(0.2)
 
 
+def test_structures_are_filled_only_where_the_user_asks_for_it(segmented: Any) -> None:
+    display = segmented.logic.myops.correction.node.GetDisplayNode()
+    assert not display.GetVisibility2DFill()
+    segmented.ui.fillCheckBox.click()
+    assert display.GetVisibility2DFill()
+
+
+def test_both_steps_call_a_tissue_by_the_same_name(segmented: Any) -> None:
+    model = segmented.ui.massTable.model()
+    titles = {model.data(model.index(row, 0)) for row in range(model.rowCount())}
+    shown = re.findall(r"([A-Z][a-z ()]+?) [\d.]+ g", segmented.ui.massLabel.text)
+    assert len(shown) == 2
+    assert set(shown) <= titles
+
+
+def test_every_view_says_its_slice_and_position_from_the_patient_on(loaded: Any) -> None:
+    from MyoPSSegmenterLib.Panels.SliceNumbers import PLACE
+    from MyoPSSegmenterLib.Scene.Views import setSlice
+
+    patient = loaded.logic.myops.patient
+    count = patient.case.geometry.array_shape[0]
+    setSlice(slicer.mrmlScene, patient.case, 2)
+    loaded.workflow._tick()
+    annotations = slicer.app.layouts.annotations
+    assert len(annotations) == 3
+    for annotation in annotations.values():
+        assert re.match(rf"Slice 3 of {count} · -?\d+\.\d mm", annotation.GetText(PLACE))
+    slicer.mrmlScene.Clear(0)
+    loaded.workflow._tick()
+    assert {annotation.GetText(PLACE) for annotation in annotations.values()} == {""}
+
+
+def test_what_is_said_stands_beside_the_tools_too(panel: Any) -> None:
+    panel.logic.myops.events.message("The disk is full.", "error")
+    for label in (panel.ui.statusLabel, panel.ui.correctStatusLabel, panel.ui.quantifyStatusLabel):
+        assert label.text == "The disk is full."
+
+
+def test_what_is_said_about_a_click_stands_beside_the_tools_once(segmented: Any) -> None:
+    segmented.logic.myops.correction.addClick((5e3, 5e3, 5e3))
+    assert segmented.ui.hintLabel.text == "The click lies outside the images."
+    assert not segmented.ui.correctStatusLabel.isVisibleTo(segmented.workflow.root)
+
+
 def test_expanding_changes_the_mass_at_once_and_undo_brings_it_back(segmented: Any) -> None:
     before = segmented.ui.massLabel.text
-    assert re.match(r"Scar \d+\.\d g \(\d+\.\d %\) +Edema \d+\.\d g", before)
+    assert re.match(r"Scar \d+\.\d g \(\d+\.\d %\) +Edema \(outside scar\) \d+\.\d g", before)
     assert not segmented.ui.undoButton.enabled
     segmented.ui.expandButton.click()
     assert segmented.ui.massLabel.text != before
@@ -430,6 +521,23 @@ def test_the_threshold_goes_back_to_the_middle_with_another_structure(segmented:
     assert segmented.logic.myops.correction.undoName == "scar threshold 0.30"
 
 
+def test_manual_work_is_replaced_by_the_slider_only_after_a_yes(
+    segmented: Any, windows: Any
+) -> None:
+    correction, slider = segmented.logic.myops.correction, segmented.ui.thresholdSlider
+    segmented.ui.expandButton.click()
+    byHand = correction.labels
+    windows.answer = False
+    slider.setValue(0.3)
+    assert correction.labels is byHand
+    assert slider.value == pytest.approx(0.5)
+    windows.answer = True
+    slider.setValue(0.3)
+    assert correction.labels is not byHand
+    slider.setValue(0.35)
+    assert len(windows.questions) == 2
+
+
 def test_accept_and_refuse_are_there_only_with_a_proposal(
     segmented: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -442,7 +550,10 @@ def test_accept_and_refuse_are_there_only_with_a_proposal(
     monkeypatch.setattr(correction, "refuseProposal", proposals.clear)
     segmented.workflow.update()
     assert frame.isVisibleTo(root)
-    assert "3, 5" in segmented.ui.proposalLabel.text
+    assert "on slices 3, 5." in segmented.ui.proposalLabel.text
+    carried.pop()
+    segmented.workflow.update()
+    assert "on slice 3." in segmented.ui.proposalLabel.text
     segmented.ui.refuseButton.click()
     assert proposals == []
     segmented.workflow.update()
@@ -467,16 +578,32 @@ def test_the_segment_editor_gets_the_same_segmentation(segmented: Any, windows: 
 
 
 def test_the_keys_are_listed_in_the_panel(panel: Any) -> None:
-    listed = re.findall(r"<b>(\w+)</b>", panel.ui.shortcutsLabel.text)
+    listed = re.findall(r"<b>([\w+]+)</b>", panel.ui.shortcutsLabel.text)
     active = [shortcut.property("key").toString() for shortcut in shortcutsOf(panel)]
     assert sorted(listed) == sorted(active)
-    assert len(listed) == len(set(listed)) == 15
+    assert len(listed) == len(set(listed)) == 17
 
 
-def test_keys_live_in_the_panel_only(panel: Any) -> None:
-    scope = QtCore.Qt.ShortcutContext.WidgetWithChildrenShortcut
+def test_keys_live_in_slicers_window_as_those_of_the_segment_editor(panel: Any) -> None:
+    scope = QtCore.Qt.ShortcutContext.WindowShortcut
     assert {shortcut.property("context") for shortcut in shortcutsOf(panel)} == {scope}
-    assert {shortcut.parent() for shortcut in shortcutsOf(panel)} == {panel.workflow.root}
+    keys = {shortcut.property("key").toString() for shortcut in shortcutsOf(panel)}
+    assert {"Ctrl+Z", "Ctrl+Y"} < keys
+
+
+def test_the_enter_key_is_taken_only_while_there_is_a_proposal(
+    segmented: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = next(s for s in shortcutsOf(segmented) if s.property("key").toString() == "Return")
+    assert not key.isEnabled()
+    correction = segmented.logic.myops.correction
+    proposals = [SimpleNamespace(slices=[], structure="scar")]
+    monkeypatch.setattr(type(correction), "proposal", property(lambda _: (proposals or [None])[0]))
+    segmented.logic.myops.events.emit("proposal")
+    assert key.isEnabled()
+    proposals.clear()
+    segmented.logic.myops.events.emit("proposal")
+    assert not key.isEnabled()
 
 
 def test_leaving_the_module_removes_its_keys_and_tools(segmented: Any) -> None:
@@ -488,7 +615,7 @@ def test_leaving_the_module_removes_its_keys_and_tools(segmented: Any) -> None:
     assert segmented.logic.myops.correction.placing is None
     segmented.enter()
     segmented.enter()
-    assert len(shortcutsOf(segmented)) == 15
+    assert len(shortcutsOf(segmented)) == 17
 
 
 def test_keys_choose_structures_and_tools(segmented: Any) -> None:
@@ -515,17 +642,22 @@ def test_keys_do_nothing_while_their_step_waits(panel: Any) -> None:
     assert panel.ui.statusLabel.text == "Load a patient to begin."
 
 
-def test_a_key_reaches_the_panel_when_it_has_the_focus_but_not_a_line_of_text(
-    segmented: Any,
+def test_keys_work_after_a_click_in_a_view_but_not_in_a_line_of_text(
+    segmented: Any, windows: Any
 ) -> None:
     correction = segmented.logic.myops.correction
-    whole = segmented.parent
-    QtWidgets.QWidget.show(whole)
-    QtWidgets.QWidget.activateWindow(whole)
-    segmented.workflow.root.setFocus()
+    both, view = QtWidgets.QSplitter(), QtWidgets.QWidget()
+    view.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+    both.addWidget(segmented.parent)
+    both.addWidget(view)
+    windows.main.setCentralWidget(both)
+    QtWidgets.QWidget.show(windows.main)
+    QtWidgets.QWidget.activateWindow(windows.main)
+    view.setFocus()  # what a click in it does
     QtWidgets.QApplication.processEvents()
-    sendKey(segmented.workflow.root, QtCore.Qt.Key.Key_R, "r")
+    sendKey(view, QtCore.Qt.Key.Key_R, "r")
     assert correction.placing == "negative"
+    assert QtWidgets.QApplication.focusWidget() is view
     segmented.ui.studySection.collapsed = False
     segmented.ui.readerEdit.setFocus()
     QtWidgets.QApplication.processEvents()
@@ -588,10 +720,91 @@ def test_the_remote_region_is_moved_by_hand_and_given_back(segmented: Any) -> No
     assert quantify.remoteNode is None
 
 
+def test_the_rv_insertion_is_clicked_and_found_automatically_again(
+    segmented: Any, segmentedCase: tuple[Any, Any]
+) -> None:
+    from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
+
+    quantify, correction = segmented.logic.myops.quantify, segmented.logic.myops.correction
+    interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    segmented.ui.addButton.click()
+    segmented.ui.insertionButton.click()
+    assert (correction.placing, quantify.isPlacingInsertion) == (None, True)
+    shape = correction.case.geometry.array_shape
+    place = worldFromVoxel(correction.case, shape[0] // 2, 10.0, 12.0)
+    quantify._insertion.node.AddControlPointWorld(vtk.vtkVector3d(*place))
+    interaction.SwitchToViewTransformMode()  # as the views do after the point
+    landmark = quantify.landmarks.anterior_insertion
+    assert (landmark.slice_index, landmark.row, landmark.column) == pytest.approx(
+        (shape[0] // 2, 10.0, 12.0)
+    )
+    assert not segmented.ui.insertionButton.checked
+    assert segmented.ui.insertionAutomaticButton.enabled
+    segmented.ui.insertionAutomaticButton.click()
+    assert quantify.landmarks is None
+    assert quantify._insertion.node is None
+
+
+def test_leaving_the_module_ends_the_click_for_the_insertion(segmented: Any) -> None:
+    interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    segmented.ui.insertionButton.click()
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
+    segmented.exit()
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
+
+
 def test_the_bulls_eye_shows_another_quantity(segmented: Any) -> None:
     box = segmented.ui.bullsEyeSelector
     box.setCurrentIndex(box.findData("transmurality"))
     assert segmented.logic.myops.quantify.bullsEyeQuantity == "transmurality"
+
+
+def test_a_chart_that_another_module_shows_does_not_replace_the_bulls_eye(
+    panel: Any, sceneWithLogics: Any
+) -> None:
+    from MyoPSSegmenterLib.Panels.QuantifyPanel import VIEWS
+
+    scene, step = sceneWithLogics.scene, panel.workflow.panels["quantify"]
+    parents: list[Any] = []
+
+    def added(_scene: Any, _event: Any, node: Any) -> None:
+        if node.IsA("vtkMRMLPlotViewNode"):
+            parents.append(node.GetParentLayoutNode())
+
+    added.CallDataType = vtk.VTK_OBJECT  # type: ignore[attr-defined]
+    tag = scene.AddObserver(scene.NodeAddedEvent, added)
+    ours = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "ours")
+    step._showChart("bullsEyeView", ours)
+    scene.RemoveObserver(tag)
+    assert len(parents) == 1
+    assert parents[0] is not None  # else Slicer makes a second widget for the view
+    foreign = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "foreign")
+    selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    selection.SetActivePlotChartID(foreign.GetID())
+    sceneWithLogics.applicationLogic.PropagatePlotChartSelection()
+    view = scene.GetSingletonNode(VIEWS["bullsEyeView"], "vtkMRMLPlotViewNode")
+    assert view.GetPlotChartNodeID() == ours.GetID()
+
+
+def test_the_tables_show_all_of_their_first_column_and_no_row_numbers(segmented: Any) -> None:
+    pump(segmented, lambda: segmented.logic.myops.quantify.measurements is not None)
+    for name in ("massTable", "methodsTable"):
+        table = getattr(segmented.ui, name)
+        assert table.columnWidth(0) >= table.sizeHintForColumn(0) > 0
+        assert table.verticalHeader().isHidden()
+    rows = segmented.ui.massTable.model().rowCount()
+    assert rows * 24 + 30 <= segmented.ui.massTable.minimumHeight
+
+
+def test_the_bulls_eye_stays_round_when_the_panel_is_made_wider(
+    panel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, fitted = panel.workflow.panels["quantify"], []
+    monkeypatch.setattr(step, "_fit", lambda: fitted.append(panel.ui.bullsEyeView.width))
+    panel.ui.bullsEyeView.resize(500, 300)
+    panel.workflow._tick()
+    panel.workflow._tick()
+    assert fitted == [500]
 
 
 # Step 5
@@ -638,6 +851,42 @@ def test_the_case_list_is_walked_through(panel: Any, patients: Path) -> None:
     panel.ui.previousButton.click()
     assert panel.logic.myops.study.index == 0
     assert "Waits for a segmentation" in panel.ui.approveButton.toolTip
+
+
+def test_a_row_that_the_user_marks_stays_marked_when_the_case_is_saved(
+    panel: Any, patients: Path
+) -> None:
+    openStudy(panel, patients)
+    panel.ui.nextButton.click()
+    table = panel.ui.caseTable
+    assert table.currentRow() == 0
+    table.selectRow(1)
+    panel.logic.myops.events.emit("study")  # as every autosave does
+    assert table.currentRow() == 1
+
+
+def test_the_cursor_says_that_a_patient_is_being_opened(
+    panel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[bool] = []
+
+    def note(_row: int) -> None:
+        shown.append(bool(slicer.app.cursors))
+
+    monkeypatch.setattr(panel.logic.myops.study, "open", note)
+    panel.ui.caseTable.cellDoubleClicked.emit(0, 0)
+    assert shown == [True]
+    assert slicer.app.cursors == []
+
+
+def test_the_case_list_stands_first_while_a_study_is_open(panel: Any, patients: Path) -> None:
+    layout, ui = panel.workflow.root.layout(), panel.ui
+    assert layout.indexOf(ui.studySection) > layout.indexOf(ui.quantifySection)
+    openStudy(panel, patients)
+    assert layout.indexOf(ui.studySection) < layout.indexOf(ui.patientSection)
+    panel.logic.myops.study.clear()
+    assert layout.indexOf(ui.studySection) > layout.indexOf(ui.quantifySection)
+    assert layout.indexOf(ui.studySection) < layout.indexOf(ui.exportSection)
 
 
 def test_the_time_on_a_patient_is_shown(panel: Any, patients: Path) -> None:
@@ -711,15 +960,22 @@ def test_an_unexpected_error_is_a_window_and_the_panel_goes_on(panel: Any, windo
 # Beginning and ending
 
 
-def test_the_timer_polls_every_30_ms_and_lets_the_worker_work(
+def test_the_worker_gets_four_fifths_of_the_time_while_it_works_and_the_timer_rests_after(
     panel: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[float] = []
-    monkeypatch.setattr(panel.logic.myops, "poll", lambda giveMs=0: given.append(giveMs))
-    assert panel.workflow._timer.interval == 30
-    assert panel.workflow._timer.active
+    pump(panel, lambda: not panel.logic.myops.work.isBusy)
     panel.workflow._tick()
-    assert given == [5]
+    timer, given = panel.workflow._timer, []
+    assert (timer.interval, timer.active) == (30, True)
+    gate, poll = threading.Event(), panel.logic.myops.poll
+    monkeypatch.setattr(panel.logic.myops, "poll", lambda giveMs=0: given.append(giveMs))
+    panel.logic.myops.work.submit("long", lambda progress, cancelled: gate.wait(30))
+    panel.workflow._tick()
+    assert (timer.interval, given) == (10, [8])
+    gate.set()
+    monkeypatch.setattr(panel.logic.myops, "poll", poll)
+    pump(panel, lambda: not panel.logic.myops.work.isBusy)
+    assert timer.interval == 30
 
 
 def test_a_failure_in_the_background_is_said_once_and_the_panel_goes_on(
@@ -788,6 +1044,32 @@ def test_a_reload_reads_our_own_packages_again(panel: Any, monkeypatch: pytest.M
         sys.modules.update(kept)
 
 
+def test_a_module_that_is_reloaded_while_it_is_open_is_ready_at_once(
+    windows: Any, phantomFolder: Path
+) -> None:
+    import MyoPSSegmenter
+
+    parent = MyoPSSegmenter.ScriptedLoadableModuleWidget().parent
+    parent.isEntered = True  # what Slicer knows; `reloadScriptedModule` calls `setup` alone
+    made = MyoPSSegmenter.MyoPSSegmenterWidget(parent)
+    made.setup()
+    made.logic.myops.patient.loadFolder(phantomFolder)
+    made.ui.t2Selector.setCurrentNode(None)
+    assert set(made.logic.myops.patient.volumes) == {"lge", "bssfp"}
+    assert len(shortcutsOf(made)) == 17
+    closePanel(made)
+
+
+def test_visits_of_the_module_share_one_wrapper_of_the_parameters(panel: Any) -> None:
+    first = panel.workflow.panels["patient"].parameters
+    panel.exit()
+    panel.enter()
+    assert panel.workflow.panels["patient"].parameters is first
+    slicer.mrmlScene.Clear(0)
+    second = panel.workflow.panels["patient"].parameters
+    assert second.parameterNode.GetScene() is slicer.mrmlScene
+
+
 def test_setup_and_cleanup_without_ever_entering(windows: Any) -> None:
     made = openPanel(enter=False)
     assert shortcutsOf(made) == []
@@ -818,12 +1100,46 @@ def test_the_sample_patient_is_offered_and_chosen_in_the_open_panel(
     assert "automatic" in enabledSteps(panel)
 
 
+def test_a_sample_patient_loaded_before_the_panel_is_chosen_and_shown_when_it_opens(
+    windows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from MyoPSSegmenterLib import SampleData
+    from MyoPSSegmenterLib.Scene.Views import isShown
+
+    monkeypatch.setattr(SampleData, "cacheFolder", lambda scene: tmp_path)
+    nodes = SampleData.loadSamplePatient(slicer.mrmlScene, tmp_path)
+    made = openPanel()
+    assert made.logic.myops.patient.volumes == nodes
+    assert isShown(slicer.mrmlScene, nodes)
+    assert "chosen" in made.ui.statusLabel.text
+    made.ui.sampleButton.click()
+    pump(made, lambda: not made.logic.myops.work.isBusy)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 3
+    closePanel(made)
+
+
 @pytest.mark.slow
-def test_the_modules_own_test_passes(windows: Any, tmp_path: Path) -> None:
+def test_the_modules_own_test_passes(
+    panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import MyoPSSegmenter
 
     slicer.app.temporaryPath = str(tmp_path)
+    monkeypatch.setattr(slicer.util, "getModuleWidget", lambda name: panel, raising=False)
     MyoPSSegmenter.MyoPSSegmenterTest().runTest()
+
+
+def test_the_modules_own_test_says_that_it_was_skipped_without_torch(
+    panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import MyoPSSegmenter
+    from MyoPSSegmenterLib.Runtime import Dependencies
+
+    slicer.app.temporaryPath = str(tmp_path)
+    monkeypatch.setattr(slicer.util, "getModuleWidget", lambda name: panel, raising=False)
+    monkeypatch.setattr(Dependencies, "isInstalled", lambda name: False)
+    with pytest.raises(unittest.SkipTest, match="PyTorch"):
+        MyoPSSegmenter.MyoPSSegmenterTest().runTest()
 
 
 # Packages that are missing
@@ -850,7 +1166,7 @@ from standins.desktop import closePanel, desktop, openPanel
 holder = Scene({str(tmp_path)!r})
 with desktop(holder.scene) as windows:
     panel = openPanel()
-    panel.workflow.panels["patient"].loadFolder({str(phantomFolder)!r})
+    panel.logic.myops.patient.loadFolder({str(phantomFolder)!r})
     ui, root = panel.ui, panel.workflow.root
     print(ui.installFrame.isVisibleTo(root), ui.automaticSection.enabled)
     print(ui.installLabel.text)
@@ -921,6 +1237,35 @@ def test_a_failed_installation_is_said_in_plain_words(
     assert panel.ui.installButton.enabled
     assert not panel.ui.installProgress.isVisibleTo(panel.workflow.root)
     assert windows.errors == []
+
+
+@pytest.mark.parametrize(
+    ("theme", "backgrounds"), [("light", ("#ffffff", "#ececec")), ("dark", ("#353535", "#2a2a2a"))]
+)
+def test_sentences_can_be_read_on_both_themes_of_slicer(
+    panel: Any, theme: str, backgrounds: tuple[str, ...]
+) -> None:
+    from MyoPSSegmenterLib.Panels.Panel import INK, inkOn
+
+    palette = QtGui.QPalette(QtGui.QColor(backgrounds[-1]))
+    widget = panel.workflow.root
+    widget.setPalette(palette)
+    for mood in set(INK) - {"plain"}:
+        ink = inkOn(widget, mood)
+        assert ink == INK[mood][theme == "dark"]
+        assert min(contrast(ink, background) for background in backgrounds) >= 4.5, mood
+
+
+def contrast(ink: str, background: str) -> float:
+    """Contrast of two colors as WCAG 2.1 defines it."""
+
+    def luminance(color: str) -> float:
+        shares = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [s / 12.92 if s <= 0.03928 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(ink), luminance(background)))
+    return (high + 0.05) / (low + 0.05)
 
 
 # Pictures

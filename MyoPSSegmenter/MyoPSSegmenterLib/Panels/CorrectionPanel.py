@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from myops.structures import ASSESSABLE, CORRECTED, STRUCTURES
+from myops.structures import ASSESSABLE, CORRECTED, MEASURED, STRUCTURES
 from MyoPSSegmenterLib.Panels.Panel import Panel, offer
 from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 from MyoPSSegmenterLib.Panels.Waiting import prompts
@@ -17,6 +17,7 @@ from MyoPSSegmenterLib.Panels.Waiting import prompts
 BUTTONS = {name: name[0] + name.title().replace("_", "")[1:] + "Button" for name in CORRECTED}
 TOOLS = {"positive": "addButton", "negative": "removeButton", "box": "boxButton"}
 PLAIN_THRESHOLD = 0.5
+FRAME = "#606060"
 # Tools whose tooltip changes with what they wait for.
 OFFERED = (
     *BUTTONS.values(),
@@ -56,7 +57,7 @@ class CorrectionPanel(Panel):
 
     def _connectEdits(self) -> None:
         ui, correction = self.ui, self.logic.correction
-        self.connect(ui.thresholdSlider, "valueChanged(double)", correction.threshold)
+        self.connect(ui.thresholdSlider, "valueChanged(double)", self.setThreshold)
         self.connect(ui.expandButton, "clicked()", lambda: correction.expand(self._step))
         self.connect(ui.shrinkButton, "clicked()", lambda: correction.shrink(self._step))
         self.connect(ui.smoothButton, "clicked()", lambda: correction.smooth(self._step))
@@ -90,6 +91,7 @@ class CorrectionPanel(Panel):
             correction.setRules(*asked)
         if correction.node is not None:
             correction.setOpacity(wanted.overlayOpacity)
+        correction.setFilled(wanted.fillColors)
 
     def chooseStructure(self, structure: str) -> None:
         """What the next clicks are about; the tool falls back to + where one is in hand."""
@@ -114,9 +116,18 @@ class CorrectionPanel(Panel):
     def showMasses(self, **_values: object) -> None:
         """Scar and edema in grams, where the eye is while clicking; all else is in step 4."""
         masses = self.logic.quantify.masses
-        shown = [(_(STRUCTURES[name].title), masses.get(name)) for name in ASSESSABLE]
+        # Named as in the table of step 4.
+        shown = [(_(MEASURED[name].amount_title), masses.get(name)) for name in ASSESSABLE]
         texts = [f"{title} {massText(mass)}" for title, mass in shown if massText(mass)]
         self.ui.massLabel.text = "     ".join(texts)
+
+    def setThreshold(self, value: float) -> None:
+        """Make the structure what is at least so certain; ask before manual work is replaced."""
+        question = self.logic.correction.thresholdQuestion()
+        if question is None or slicer.util.confirmYesNoDisplay(question):
+            self.logic.correction.threshold(value)
+        else:
+            self._resetThreshold()
 
     def undo(self) -> None:
         """Take the last change back."""
@@ -205,9 +216,11 @@ class CorrectionPanel(Panel):
         proposal = self.logic.correction.proposal
         self.ui.proposalFrame.visible = proposal is not None
         if proposal is not None:
-            slices = ", ".join(str(carried.slice_index + 1) for carried in proposal.slices)
-            text = _("Shown in the images: the same correction on slices {slices}.")
-            self.ui.proposalLabel.text = text.format(slices=slices)
+            numbers = [str(carried.slice_index + 1) for carried in proposal.slices]
+            one = _("Shown in the images: the same correction on slice {slices}.")
+            several = _("Shown in the images: the same correction on slices {slices}.")
+            text = one if len(numbers) == 1 else several
+            self.ui.proposalLabel.text = text.format(slices=", ".join(numbers))
 
     def _hint(self) -> str:
         correction = self.logic.correction
@@ -229,9 +242,12 @@ class CorrectionPanel(Panel):
 
 
 def colorIcon(color: str) -> Any:
-    """A colored square for a structure's button."""
+    """A colored square for a structure's button, framed: one color is that of the button."""
     picture = qt.QPixmap(14, 14)
-    picture.fill(qt.QColor(color))
+    picture.fill(qt.QColor(FRAME))
+    painter = qt.QPainter(picture)
+    painter.fillRect(1, 1, 12, 12, qt.QColor(color))
+    painter.end()
     return qt.QIcon(picture)
 
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -13,6 +14,18 @@ from myops.errors import InputError
 
 if TYPE_CHECKING:
     from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
+
+
+# Ink of sentences on Slicer's light and its dark theme: contrast of at least 4.5 to 1 (WCAG 2.1).
+INK = {
+    "plain": ("", ""),
+    "good": ("#1b6e20", "#81c784"),
+    "attention": ("#8a5000", "#ffb74d"),
+    "wrong": ("#b71c1c", "#ff8a80"),
+    "begun": ("#01579b", "#81d4fa"),
+    "idle": ("#5f5f5f", "#b0b0b0"),
+}
+MIDDLE_LIGHTNESS = 128
 
 
 class Panel:
@@ -31,7 +44,9 @@ class Panel:
         self._ties: list[tuple[Any, str, Callable[..., None]]] = []
         self._listeners: list[Callable[[], None]] = []
 
-    def connect(self, widget: Any, signal: str, action: Callable[..., object]) -> None:
+    def connect(
+        self, widget: Any, signal: str, action: Callable[..., object], busy: bool = False
+    ) -> None:
         """Call a function when the user does something.
 
         A wrong input becomes a message, anything unexpected an error window; both leave the panel
@@ -41,9 +56,10 @@ class Panel:
             widget: of this step.
             signal: in the form of Qt, such as "clicked()".
             action: takes as many of the signal's values as it has arguments.
+            busy: it can take longer than 0.3 s: the cursor says so.
         """
         given = 0 if signal.endswith("()") else signal.count(",") + 1
-        receiver = _receiver(self._guarded(action), min(given, _taken(action)))
+        receiver = _receiver(self._guarded(action, busy), min(given, _taken(action)))
         widget.connect(signal, receiver)
         self._ties.append((widget, signal, receiver))
 
@@ -69,10 +85,11 @@ class Panel:
             disconnect()
         self._ties, self._listeners, self.parameters = [], [], None
 
-    def _guarded(self, action: Callable[..., object]) -> Callable[..., None]:
+    def _guarded(self, action: Callable[..., object], busy: bool = False) -> Callable[..., None]:
         def run(*values: object) -> None:
             self.logic.study.activity()
-            with slicer.util.tryWithErrorDisplay(_("This did not work.")):
+            words = _("This did not work.")
+            with slicer.util.tryWithErrorDisplay(words, waitCursor=busy):
                 try:
                     action(*values)
                 except InputError as error:
@@ -94,6 +111,23 @@ def _receiver(run: Callable[..., None], count: int) -> Callable[..., None]:
     if count == 1:
         return lambda value: run(value)
     return lambda first, second: run(first, second)
+
+
+def inkOn(widget: Any, mood: str) -> str:
+    """Color of a sentence that can be read on a widget's background: "#rrggbb", "" for the usual.
+
+    Args:
+        widget: whose theme counts.
+        mood: one of `INK`.
+    """
+    window = widget.palette.color(qt.QPalette.Window)
+    return INK[mood][window.lightness() < MIDDLE_LIGHTNESS]
+
+
+def styleOn(widget: Any, mood: str) -> str:
+    """Style sheet of a sentence; see `inkOn`."""
+    ink = inkOn(widget, mood)
+    return f"color: {ink};" if ink else ""
 
 
 def offer(widget: Any, reason: str | None, tip: str) -> None:

@@ -10,10 +10,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from myops.sequences import ASKED_SEQUENCES, SEQUENCE_TITLES, SEQUENCES
-from MyoPSSegmenterLib.Panels.Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.Panel import Panel, offer, styleOn
 from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 
-COLORS = {"good": "color: #2e7d32;", "attention": "color: #b26a00;", "plain": ""}
+PERCENT = 100
 
 
 class PatientPanel(Panel):
@@ -26,7 +26,10 @@ class PatientPanel(Panel):
         self._shown: Any = None
         # The selectors are being set from the logic, not by the user.
         self._filling = False
-        self._laidOut: set[str] = set()
+        self._laidOut: dict[str, str] = {}
+        self._fit: Any = None
+        self._loading: Any = None
+        self._loadText = ui.loadFolderButton.text
         self._zoomed: Any = None
         # Selectors of sequences that Patient.ui and the parameter node do not know.
         self._added = [name for name in ASKED_SEQUENCES if not hasattr(ui, f"{name}Selector")]
@@ -38,6 +41,7 @@ class PatientPanel(Panel):
         self.connect(ui.sampleButton, "clicked()", self.loadSample)
         self.connect(ui.layoutButton, "clicked()", self.showSideBySide)
         self._menu = self._swapMenu()
+        self.listen("work", self._showLoading)
         self.listen("patient", self._patientChanged)
         self.listen("clear", self._patientChanged)
         for topic in ("automatic", "study"):
@@ -51,6 +55,7 @@ class PatientPanel(Panel):
         reason = None if volumes else _("Waits for a patient: load a folder, or choose volumes.")
         offer(self.ui.layoutButton, reason, self.ui.layoutButton.whatsThis)
         self._showChecks()
+        self._showLoading()
 
     def parametersChanged(self) -> None:
         """The user chose a volume: a volume chosen twice changes places with the other one."""
@@ -68,7 +73,12 @@ class PatientPanel(Panel):
         self.logic.patient.setVolumes(**chosen)
 
     def chooseFolder(self) -> None:
-        """Ask for a patient's folder and load it."""
+        """Ask for a patient's folder and load it; while one is loaded, give that up."""
+        if self._isLoading:
+            self.logic.work.cancel(self._loading)
+            self.say(_("Loading was canceled; nothing was changed."))
+            self._showLoading()
+            return
         title = _("Choose the folder of one patient")
         folder = qt.QFileDialog.getExistingDirectory(self.root, title)
         if folder:
@@ -76,17 +86,36 @@ class PatientPanel(Panel):
 
     def loadFolder(self, folder: str) -> None:
         """Load a patient's folder; it is shown when the logic tells of it."""
-        self.logic.patient.loadFolder(folder)
+        self._load(folder)
 
     def loadSample(self) -> None:
         """Make the sample patient, or take the one made before, and show it."""
         from MyoPSSegmenterLib.SampleData import cacheFolder, makeSamplePatient, sampleFolder
 
         self.say(_("Preparing the sample patient…"))
-        slicer.app.processEvents()
         folder = sampleFolder(cacheFolder(self.logic.scene))
-        makeSamplePatient(folder)
-        self.loadFolder(str(folder))
+        self._load(str(folder), lambda: makeSamplePatient(folder))
+
+    @property
+    def _isLoading(self) -> bool:
+        return self._loading is not None and not self._loading.isOver
+
+    def _load(self, folder: str, prepare: Any = lambda: None) -> None:
+        if not self._isLoading:
+            self._loading = self.logic.patient.beginFolder(folder, prepare)
+            self._showLoading()
+
+    def _showLoading(self, **_values: object) -> None:
+        """Progress, and a button that cancels, while images are read."""
+        loading = self._isLoading
+        self.ui.loadFolderButton.text = _("Cancel") if loading else self._loadText
+        self.ui.sampleButton.enabled = not loading
+        self.ui.loadProgress.visible = loading
+        if loading and self._loading.fraction > 0:
+            self.ui.loadProgress.maximum = PERCENT
+            self.ui.loadProgress.value = round(PERCENT * self._loading.fraction)
+        elif loading:  # moves to and fro
+            self.ui.loadProgress.maximum = 0
 
     def showSideBySide(self) -> None:
         """Lay the sequences out side by side, linked, with the segmentation on top."""
@@ -95,7 +124,12 @@ class PatientPanel(Panel):
         patient = self.logic.patient
         if patient.volumes:
             node = self.logic.correction.node
-            showSequences(self.logic.scene, patient.volumes, node, patient.case)
+            self._fit = showSequences(self.logic.scene, patient.volumes, node, patient.case)
+
+    def settle(self) -> None:
+        """Fit the images into views that have just got their size; called by the panel's timer."""
+        if self._fit is not None:
+            self._fit.settle()
 
     def _selector(self, name: str) -> Any:
         return getattr(self.ui, f"{name}Selector")
@@ -143,17 +177,29 @@ class PatientPanel(Panel):
     def _patientChanged(self, **_values: object) -> None:
         """The logic has other volumes: show them in the selectors and, if new, in the views."""
         self.fillSelectors()
-        patient = self.logic.patient
-        shown = {node.GetID() for node in patient.volumes.values()}
-        if patient.files is not None and shown and not shown & self._laidOut:
-            present = (name for name in ASKED_SEQUENCES if name in patient.volumes)
-            names = ", ".join(SEQUENCE_TITLES[name] for name in present)
-            self.say(_("{patient}: {names} loaded.").format(patient=patient.caseName, names=names))
-            self.showSideBySide()
-        self._laidOut = shown
+        volumes = self.logic.patient.volumes
+        shown = {name: node.GetID() for name, node in volumes.items()}
+        if shown != self._laidOut:
+            self._laidOut = shown
+            self._showNew()
         if self.logic.correction.session is None:
             self._zoomed = None
         self.update()
+
+    def _showNew(self) -> None:
+        """Other volumes: say which, and show them, unless a saved scene brought its views along."""
+        from MyoPSSegmenterLib.Scene.Views import isShown
+
+        patient = self.logic.patient
+        if not patient.volumes:
+            self._fit = None
+            return
+        present = (name for name in ASKED_SEQUENCES if name in patient.volumes)
+        names = ", ".join(SEQUENCE_TITLES[name] for name in present)
+        said = _("{patient}: {names} loaded.") if patient.files else _("{patient}: {names} chosen.")
+        self.say(said.format(patient=patient.caseName, names=names))
+        if not isShown(self.logic.scene, patient.volumes):
+            self.showSideBySide()
 
     def _showHeart(self, **_values: object) -> None:
         """A new segmentation: zoom in on it, once."""
@@ -194,7 +240,7 @@ class PatientPanel(Panel):
         for check in checks:
             self._addCheck(check)
         if not checks and not problem and len(patient.volumes) > 1:
-            self._addRow(_("The sequences lie on top of each other."), "good")
+            self._addRow(_("The sequences are aligned."), "good")
 
     def _addCheck(self, check: Any) -> None:
         mood = "attention" if check.isWarning else "plain"
@@ -212,7 +258,7 @@ class PatientPanel(Panel):
         layout.setContentsMargins(0, 0, 0, 0)
         label = qt.QLabel(text)
         label.setWordWrap(True)
-        label.setStyleSheet(COLORS[mood])
+        label.setStyleSheet(styleOn(self.root, mood))
         layout.addWidget(label, 1)
         if action is not None:
             button = qt.QPushButton(title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -14,7 +15,9 @@ from MyoPSSegmenterLib.Scene.MeasurementTables import massTable, methodsTable
 from MyoPSSegmenterLib.Scene.SlicePlot import slicePlot
 
 NONE = ""
+ROW_HEIGHT = 24
 OF_MOVED_REMOTE = ("remoteAutomaticButton", "remoteWidthSpinBox")
+OF_CLICKED_INSERTION = ("insertionAutomaticButton",)
 VIEWS = {"bullsEyeView": "MyoPSBullsEye", "slicePlotView": "MyoPSSlicePlot"}
 
 
@@ -24,15 +27,25 @@ class QuantifyPanel(Panel):
     def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._views: dict[str, Any] = {}
-        self._tips = {name: getattr(ui, name).toolTip for name in OF_MOVED_REMOTE}
+        self._tips = {
+            name: getattr(ui, name).toolTip for name in (*OF_MOVED_REMOTE, *OF_CLICKED_INSERTION)
+        }
         self.connect(ui.methodSelector, "currentIndexChanged(int)", self.showMethod)
         self.connect(ui.remoteButton, "clicked()", self.showRemote)
         self.connect(ui.remoteWidthSpinBox, "valueChanged(int)", self.setRemoteWidth)
         self.connect(ui.remoteAutomaticButton, "clicked()", self.logic.quantify.clearRemote)
+        self.connect(ui.insertionButton, "clicked()", self.placeInsertion)
+        self.connect(ui.insertionAutomaticButton, "clicked()", logic.quantify.clearLandmarks)
         self.connect(ui.bullsEyeSelector, "currentIndexChanged(int)", self.setBullsEye)
         self.connect(ui.plotTabs, "currentChanged(int)", self._fit)
+        self._size: tuple[int, int] | None = None
+        for table in (ui.massTable, ui.methodsTable):
+            # Slicer numbers the rows, which means nothing here and takes the room of a row.
+            table.verticalHeader().hide()
+            table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         quantities = [(name, _(one.short)) for name, one in QUANTITIES.items()]
         fillChoices(ui.bullsEyeSelector, quantities, logic.quantify.bullsEyeQuantity)
+        self.listen("prompts", self._showInsertion)
         for topic in ("numbers", "measurements", "labels", "clear"):
             self.listen(topic, self.update)
 
@@ -68,9 +81,21 @@ class QuantifyPanel(Panel):
         self.ui.staleLabel.visible = bool(self.ui.staleLabel.text)
         self._offerMethods()
         automatic = _("The remote region is automatic: show it, and drag its point.")
-        for name, tip in self._tips.items():
-            offer(getattr(self.ui, name), automatic if quantify.sector is None else None, tip)
+        for name in OF_MOVED_REMOTE:
+            reason = automatic if quantify.sector is None else None
+            offer(getattr(self.ui, name), reason, self._tips[name])
+        self._showInsertion()
+        for table in (self.ui.massTable, self.ui.methodsTable):
+            # The view does so once, when it gets its table: that is empty then.
+            table.resizeColumnsToContents()
         self._fit()
+
+    def followSize(self) -> None:
+        """Keep the bull's-eye round when the panel is made wider; called by the panel's timer."""
+        size = (self.ui.bullsEyeView.width, self.ui.bullsEyeView.height)
+        if size != self._size:
+            self._size = size
+            self._fit()
 
     def showMethod(self) -> None:
         """Show the chosen method's mask, and only that one."""
@@ -82,7 +107,23 @@ class QuantifyPanel(Panel):
 
     def showRemote(self) -> None:
         """Show the remote region and the point that moves it, or hide them."""
+        # With a tool in hand the point could not be dragged.
+        self.logic.correction.stopPlacing()
         self.logic.quantify.showRemote(self.ui.remoteButton.checked)
+
+    def placeInsertion(self) -> None:
+        """Let the next click in an image say where the right ventricle begins; or not, again."""
+        wanted = self.ui.insertionButton.checked  # what stops the other tool shows it anew
+        self.logic.correction.stopPlacing()
+        self.logic.quantify.placeInsertion(wanted)
+
+    def _showInsertion(self, **_values: object) -> None:
+        quantify = self.logic.quantify
+        self.ui.insertionButton.checked = quantify.isPlacingInsertion
+        found = _("The insertion is found automatically: click it in an image to choose it.")
+        for name in OF_CLICKED_INSERTION:
+            reason = found if quantify.landmarks is None else None
+            offer(getattr(self.ui, name), reason, self._tips[name])
 
     def setRemoteWidth(self, width: int) -> None:
         """Widen or narrow a remote region that was moved by hand."""
@@ -105,11 +146,17 @@ class QuantifyPanel(Panel):
     def _showChart(self, view: str, chart: Any) -> None:
         """Show a chart in a view of the panel."""
         scene, widget = self.logic.scene, getattr(self.ui, view)
-        node = singleton(scene, "vtkMRMLPlotViewNode", VIEWS[view])
-        node.SetLayoutName(VIEWS[view])
-        # A view with an owner is not the layout's: Slicer makes no second widget for it.
         owner = singleton(scene, "vtkMRMLScriptedModuleNode", "MyoPSPlotViews")
-        node.SetAndObserveParentLayoutNodeID(owner.GetID())
+
+        def prepare(node: Any) -> None:
+            node.SetLayoutName(VIEWS[view])
+            # A view that has an owner when it is added is not the layout's: Slicer makes no second
+            # widget for it.
+            node.SetAndObserveParentLayoutNodeID(owner.GetID())
+            # What other modules show in "the" plot view does not come here.
+            node.SetDoPropagatePlotChartSelection(False)
+
+        node = singleton(scene, "vtkMRMLPlotViewNode", VIEWS[view], prepare)
         node.SetPlotChartNodeID(chart.GetID())
         widget.setMRMLScene(scene)
         widget.setMRMLPlotViewNode(node)
@@ -122,8 +169,10 @@ class QuantifyPanel(Panel):
             fitToView(chart, view.width, view.height)
 
 
-def singleton(scene: Any, className: str, tag: str) -> Any:
-    """The one node of a tag, which is not saved; made when it is not there."""
+def singleton(
+    scene: Any, className: str, tag: str, prepare: Callable[[Any], object] = lambda _node: None
+) -> Any:
+    """The one node of a tag, which is not saved; made, and prepared, when it is not there."""
     node = scene.GetSingletonNode(tag, className)
     if node is None:
         made = scene.CreateNodeByClass(className)
@@ -132,5 +181,6 @@ def singleton(scene: Any, className: str, tag: str) -> Any:
         made.SetName(tag)
         made.SetSaveWithScene(False)
         made.SetHideFromEditors(True)
+        prepare(made)
         node = scene.AddNode(made)
     return node

@@ -9,14 +9,14 @@ import qt
 from slicer.i18n import tr as _
 
 from MyoPSSegmenterLib.Panels.AutomaticPanel import duration
-from MyoPSSegmenterLib.Panels.Panel import Panel, offer
+from MyoPSSegmenterLib.Panels.Panel import Panel, inkOn, offer
 from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 
 STATUS = {
-    "new": ("○", "#808080"),
-    "automatic": ("◔", "#0277bd"),
-    "corrected": ("◑", "#b26a00"),
-    "approved": ("●", "#2e7d32"),
+    "new": ("○", "idle"),
+    "automatic": ("◔", "begun"),
+    "corrected": ("◑", "attention"),
+    "approved": ("●", "good"),
 }
 
 
@@ -26,6 +26,7 @@ class StudyPanel(Panel):
     def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._shown: list[tuple[str, str]] = []
+        self._marked: int | None = None
         self._tips = {
             name: getattr(ui, name).toolTip
             for name in ("openStudyButton", "previousButton", "nextButton", "approveButton")
@@ -36,9 +37,9 @@ class StudyPanel(Panel):
         self.connect(ui.readingSpinBox, "valueChanged(int)", self.update)
         self.connect(ui.studyFolderEdit, "currentPathChanged(QString)", self.update)
         self.connect(ui.openStudyButton, "clicked()", self.openStudy)
-        self.connect(ui.caseTable, "cellDoubleClicked(int,int)", self.openCase)
-        self.connect(ui.previousButton, "clicked()", self.logic.study.previous)
-        self.connect(ui.nextButton, "clicked()", self.logic.study.next)
+        self.connect(ui.caseTable, "cellDoubleClicked(int,int)", self.openCase, busy=True)
+        self.connect(ui.previousButton, "clicked()", self.logic.study.previous, busy=True)
+        self.connect(ui.nextButton, "clicked()", self.logic.study.next, busy=True)
         self.connect(ui.approveButton, "clicked()", self.logic.study.approve)
         for topic in ("study", "automatic", "clear"):
             self.listen(topic, self.update)
@@ -122,10 +123,13 @@ class StudyPanel(Panel):
             self._shown = entries
             table.setRowCount(len(entries))
             for row, (name, status) in enumerate(entries):
-                sign, color = STATUS[status]
+                sign, mood = STATUS[status]
                 table.setItem(row, 0, qt.QTableWidgetItem(name))
                 item = qt.QTableWidgetItem(f"{sign}  {status}")
-                item.setForeground(qt.QBrush(qt.QColor(color)))
+                item.setForeground(qt.QBrush(qt.QColor(inkOn(table, mood))))
                 table.setItem(row, 1, item)
-        if self.logic.study.index is not None:
-            table.selectRow(self.logic.study.index)
+        # Only when another case was opened: a row that the user marks meanwhile stays marked.
+        if self.logic.study.index != self._marked:
+            self._marked = self.logic.study.index
+            if self._marked is not None:
+                table.selectRow(self._marked)

@@ -15,19 +15,22 @@ from MyoPSSegmenterLib.Panels.AutomaticPanel import AutomaticPanel, progressText
 from MyoPSSegmenterLib.Panels.CorrectionPanel import CorrectionPanel
 from MyoPSSegmenterLib.Panels.ExportPanel import ExportPanel
 from MyoPSSegmenterLib.Panels.InstallPanel import InstallPanel
-from MyoPSSegmenterLib.Panels.Panel import Panel
+from MyoPSSegmenterLib.Panels.Panel import Panel, styleOn
 from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 from MyoPSSegmenterLib.Panels.PatientPanel import PatientPanel
 from MyoPSSegmenterLib.Panels.QuantifyPanel import QuantifyPanel
 from MyoPSSegmenterLib.Panels.Shortcuts import Shortcuts, listed
+from MyoPSSegmenterLib.Panels.SliceNumbers import SliceNumbers
 from MyoPSSegmenterLib.Panels.StudyPanel import StudyPanel
 from MyoPSSegmenterLib.Panels.Waiting import STEPS, waitsFor
 from MyoPSSegmenterLib.Scene.Views import currentSlice
 
 logger = logging.getLogger(__name__)
 POLL_MS = 30
-# The main thread hands the interpreter over for so long while work runs, see `BackgroundWork.poll`.
-GIVE_MS = 5
+# While work runs the main thread hands the interpreter over for so long, and so often: Slicer keeps
+# it while its event loop waits, so that the rest of the time is lost to the work.
+BUSY_POLL_MS, GIVE_MS = 10, 8
+LOOK_S = 0.03
 CLOCK_S = 1.0
 STATUS_MS = 5000
 STEP_PANELS: dict[str, tuple[str, type[Panel]]] = {
@@ -40,7 +43,7 @@ STEP_PANELS: dict[str, tuple[str, type[Panel]]] = {
 }
 OPENED_BY_HAND = ("export",)
 DONE_BEFORE = {"correct": ("patient", "automatic")}
-COLORS = {"info": "", "warning": "color: #b26a00;", "error": "color: #c62828;"}
+MOODS = {"info": "plain", "warning": "attention", "error": "wrong"}
 
 
 class Workflow:
@@ -82,13 +85,14 @@ class Workflow:
     def enter(self) -> None:
         """The user came: keys work, what changed meanwhile is shown."""
         self.shortcuts.install()
+        self.logic.patient.adopt()
         self.update()
 
     def exit(self) -> None:
         """The user left: no keys, no tool in hand. Background work goes on."""
         self.shortcuts.remove()
-        if self.panels["correct"].tool is not None:
-            self.panels["correct"].stopTool()
+        self.panels["correct"].stopTool()
+        self.logic.quantify.placeInsertion(False)
 
     def setParameters(self, parameters: Any) -> None:
         """Take the parameter node into use; None while there is none."""
@@ -114,6 +118,7 @@ class Workflow:
     def cleanup(self) -> None:
         """End: timer, keys, connections and listeners are gone."""
         self._timer.stop()
+        self._numbers.follow(self.logic.scene, None)
         self._timer.disconnect("timeout()", self._tick)
         self.shortcuts.remove()
         for panel in (*self.panels.values(), self.install):
@@ -138,12 +143,13 @@ class Workflow:
         self._listeners = [events.connect(topic, self._offerSteps) for topic in steps]
         self._listeners += [
             events.connect("message", self._showMessage),
-            events.connect("prompts", self._keepKeys),
+            events.connect("proposal", self.shortcuts.follow),
             events.connect("work", self._showWork),
         ]
 
     def _startTimer(self) -> None:
-        self._ticked = 0.0
+        self._ticked = self._looked = 0.0
+        self._numbers = SliceNumbers()
         self._cursor: tuple[int, int] | None = None
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
@@ -151,13 +157,14 @@ class Workflow:
         self._timer.start()
 
     def _tick(self) -> None:
-        """Every 30 ms: take over what the background found; once a second, look at the clock."""
+        """Take over what the background found; once a second, look at the clock."""
         try:
             self.logic.poll(giveMs=GIVE_MS)
-            self._followSlice()
-        except Exception as error:  # a window every 30 ms would bury the user
+            self._lookAtViews()
+        except Exception as error:  # a window with every tick would bury the user
             logger.exception("The background work failed")
             self._showMessage(_("Something failed: {error}").format(error=error), "error")
+        self._keepPace()
         now = time.monotonic()
         if now - self._ticked < CLOCK_S:
             return
@@ -167,6 +174,24 @@ class Workflow:
             self._cursor = (place.x(), place.y())
             self.logic.study.activity()
         self.panels["study"].showTime()
+
+    def _lookAtViews(self) -> None:
+        """Follow what the views show; not with every tick while these are many."""
+        now = time.monotonic()
+        if self.logic.work.isBusy and now - self._looked < LOOK_S:
+            return
+        self._looked = now
+        self._followSlice()
+        case = self.logic.correction.case or self.logic.patient.case
+        self._numbers.follow(self.logic.scene, case)
+        self.panels["patient"].settle()
+        self.panels["quantify"].followSize()
+
+    def _keepPace(self) -> None:
+        """Tick faster while there is work for the other thread."""
+        wanted = BUSY_POLL_MS if self.logic.work.isBusy else POLL_MS
+        if self._timer.interval != wanted:
+            self._timer.setInterval(wanted)
 
     def _followSlice(self) -> None:
         """Tell the logic which slice the views show: it is prepared for clicks first."""
@@ -190,6 +215,7 @@ class Workflow:
 
     def _offerSteps(self, **_values: object) -> None:
         """Enable the steps that can go on, and open what comes next."""
+        self._placeCaseList()
         waiting = waitsFor(self.logic)
         for name, reason in waiting.items():
             section, ready = self._section(name), reason is None
@@ -203,6 +229,14 @@ class Workflow:
                 self._openStep(name)
             self._ready[name] = ready
 
+    def _placeCaseList(self) -> None:
+        """Where a study is open the reader begins with the case list: it stands first then."""
+        before = self.ui.patientSection if self.logic.study.entries else self.ui.exportSection
+        layout, list_ = self.root.layout(), self.ui.studySection
+        if layout.indexOf(list_) != layout.indexOf(before) - 1:
+            layout.removeWidget(list_)
+            layout.insertWidget(layout.indexOf(before), list_)
+
     def _openStep(self, name: str) -> None:
         """A step became ready: open it, and close those before that are done."""
         self._section(name).collapsed = name in OPENED_BY_HAND
@@ -210,8 +244,17 @@ class Workflow:
             self._section(done).collapsed = True
 
     def _showMessage(self, text: str, level: str = "info") -> None:
-        self.ui.statusLabel.text = text
-        self.ui.statusLabel.setStyleSheet(COLORS[level])
+        # Also beside the tools: the top of the panel is out of sight while they are used. What is
+        # said about a click is the hint there already.
+        beside = "" if text == self.logic.correction.status else text
+        for label, shown in (
+            (self.ui.statusLabel, text),
+            (self.ui.correctStatusLabel, beside),
+            (self.ui.quantifyStatusLabel, text),
+        ):
+            label.text = shown
+            label.setStyleSheet(styleOn(self.root, MOODS[level]))
+        self.ui.correctStatusLabel.visible = bool(beside)
         slicer.util.showStatusMessage(text, STATUS_MS)
 
     def _showWork(self, **_values: object) -> None:
@@ -219,11 +262,3 @@ class Workflow:
         task = self.logic.work.running
         if task is not None and task is not self.logic.automatic.task:
             slicer.util.showStatusMessage(f"{task.title} · {progressText(task)}", STATUS_MS)
-
-    def _keepKeys(self, **_values: object) -> None:
-        """After a click in a view the keys shall go on working: the panel takes the focus back."""
-        if not self.shortcuts.installed or self.panels["correct"].tool is None:
-            return
-        focused = qt.QApplication.focusWidget()
-        if focused is None or not self.root.isAncestorOf(focused):
-            self.root.setFocus()

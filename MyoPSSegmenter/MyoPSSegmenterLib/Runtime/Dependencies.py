@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +21,7 @@ from myops.errors import InputError
 from myops.progress import Progress
 
 REQUIREMENTS = Path(__file__).parents[2] / "Resources" / "requirements.txt"
+PIP_VARIABLE = "PIP_CONSTRAINT"
 REQUESTER = "MyoPS Segmenter"
 TORCH_REQUIREMENT = ">=2.4"
 # Part of Slicer; builds of its own that a wheel from PyPI must not replace.
@@ -89,12 +93,14 @@ def install(progress: Progress = lambda fraction, stage: None) -> None:
         InputError: in plain words, what did not work and what to do.
     """
     before = _versions()
-    if not isInstalled("torch"):
-        progress(0.05, "PyTorch (large: this can take several minutes)")
-        _installTorch()
-    if missing():
-        progress(0.7, "smaller packages")
-        _installOthers()
+    _requirePackaging()  # before anything large is downloaded
+    with _pinned() as constraints:
+        if not isInstalled("torch"):
+            progress(0.05, "PyTorch (large: this can take several minutes)")
+            _installTorch()
+        if missing():
+            progress(0.7, "smaller packages")
+            _installOthers(constraints)
     importlib.invalidate_caches()
     progress(1.0, "done")
     _check(before)
@@ -120,27 +126,46 @@ def _installTorch() -> None:
         )
 
 
-def _installOthers() -> None:
+def _requirePackaging() -> None:
     try:
-        import slicer.packaging
+        import slicer.packaging  # noqa: F401
     except ImportError as error:
         raise InputError(
             "expected 3D Slicer 5.11 or newer, found an older one; install the stable Slicer"
         ) from error
+
+
+@contextmanager
+def _pinned() -> Iterator[Path]:
+    """A file that pins Slicer's own packages; pip reads it, whoever calls pip meanwhile."""
+    was = os.environ.get(PIP_VARIABLE)
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text(
             "".join(f"{n}=={v}\n" for n, v in _versions().items()), encoding="utf-8"
         )
+        os.environ[PIP_VARIABLE] = str(constraints)
         try:
-            slicer.packaging.pip_ensure(
-                slicer.packaging.load_requirements(str(REQUIREMENTS)),
-                constraints=str(constraints),
-                prompt_install=False,  # the user has just pressed Install
-                requester=REQUESTER,
-            )
-        except Exception as error:
-            raise InputError(inPlainWords("The packages", error)) from error
+            yield constraints
+        finally:
+            if was is None:
+                del os.environ[PIP_VARIABLE]
+            else:
+                os.environ[PIP_VARIABLE] = was
+
+
+def _installOthers(constraints: Path) -> None:
+    import slicer.packaging
+
+    try:
+        slicer.packaging.pip_ensure(
+            slicer.packaging.load_requirements(str(REQUIREMENTS)),
+            constraints=str(constraints),
+            prompt_install=False,  # the user has just pressed Install
+            requester=REQUESTER,
+        )
+    except Exception as error:
+        raise InputError(inPlainWords("The packages", error)) from error
 
 
 def _versions() -> dict[str, str]:

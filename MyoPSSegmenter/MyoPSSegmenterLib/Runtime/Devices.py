@@ -7,6 +7,7 @@ is listed.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,19 +26,25 @@ def hasTorch() -> bool:
         return False
 
 
-def knownDevices() -> list[tuple[str, str]]:
-    """Id and title of each device: "auto", the CPU, each GPU by name; empty without torch.
+def knownDevices(gpus: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+    """Id and title of each device: "auto", the CPU, then those of `findGpus`; empty without torch.
 
-    Answers at once. GPUs are known when torch has been imported, which `importTorch` does.
+    Answers at once.
     """
-    if not hasTorch():
-        return []
-    devices = [(AUTO, "Automatic"), (CPU, "CPU")]
-    torch = sys.modules.get("torch")
-    # A module that another thread is importing is there already, but not complete.
-    if torch is None or not hasattr(torch, "cuda") or not hasattr(torch, "backends"):
-        return devices
-    return [*devices, *_accelerators(torch)]
+    return [(AUTO, "Automatic"), (CPU, "CPU"), *gpus] if hasTorch() else []
+
+
+def findGpus() -> list[tuple[str, str]]:
+    """Id and name of each GPU: seconds, for the background.
+
+    Torch is imported, and the name of a GPU starts its driver.
+
+    Raises:
+        ImportError: torch is not there, or cannot be loaded.
+    """
+    import torch
+
+    return _accelerators(torch)
 
 
 def _accelerators(torch: Any) -> list[tuple[str, str]]:
@@ -51,15 +58,6 @@ def _accelerators(torch: Any) -> list[tuple[str, str]]:
     except (AttributeError, AssertionError, RuntimeError):  # a build or driver without its parts
         return []
     return found
-
-
-def importTorch() -> None:
-    """Import torch: seconds, for the background.
-
-    Raises:
-        ImportError: it is not there, or cannot be loaded.
-    """
-    import torch  # noqa: F401
 
 
 def usableDevice(name: str) -> tuple[str, str | None]:

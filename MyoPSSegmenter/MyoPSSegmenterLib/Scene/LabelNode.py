@@ -15,6 +15,7 @@ from MyoPSSegmenterLib.Scene.SegmentationNodes import (
     hideMask,
     publishLabels,
     readLabels,
+    setFilled,
     setOpacity,
     showMask,
 )
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from myops.case import Case
 
 PROPOSAL_ID = "proposal"
-PROPOSAL_COLOR = (1.0, 0.85, 0.2)
+# No structure, method or tool has it, and every color blindness leaves it.
+PROPOSAL_COLOR = (1.0, 1.0, 1.0)
 # A brush stroke of the Segment Editor ends in several events: taken over when it is quiet.
 EDIT_QUIET_S = 0.2
 
@@ -94,6 +96,11 @@ class LabelNode:
         """Fade the segmentation, 0..1."""
         with self._writing():
             setOpacity(self.node, value)
+
+    def setFilled(self, filled: bool) -> None:
+        """Fill the structures, or show outlines alone."""
+        with self._writing():
+            setFilled(self.node, filled)
 
     def close(self) -> None:
         """Stop watching; the node stays as it is."""

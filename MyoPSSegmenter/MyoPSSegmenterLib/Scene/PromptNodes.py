@@ -20,12 +20,15 @@ import slicer
 import vtk
 
 from MyoPSSegmenterLib.Scene.Observations import Observations
+from MyoPSSegmenterLib.Scene.PlaceMode import PlaceMode, activePlaceKept
 
 Ras = tuple[float, float, float]
 
 # Tells our nodes from other markups, also in a scene that was loaded.
 ROLE = "MyoPS.prompts"
 POSITIVE, NEGATIVE, BOX, OUTLINE = "positive", "negative", "box", "outline"
+# The outline is only shown: no tool adds to it.
+PLACED = (POSITIVE, NEGATIVE, BOX)
 CLASSES = {
     POSITIVE: "vtkMRMLMarkupsFiducialNode",
     NEGATIVE: "vtkMRMLMarkupsFiducialNode",
@@ -90,6 +93,7 @@ class PromptNodes:
         self._dragged: set[str] = set()
         self._isQuiet = False
         self._observations = Observations()
+        self._mouse = PlaceMode(scene, self._observations)
         self._observations.add(scene, scene.EndCloseEvent, self._forgetRemoved)
         self._observations.add(scene, scene.NodeRemovedEvent, self._forgetRemoved)
         self._observations.add(scene, scene.EndImportEvent, self._adoptAll)
@@ -113,12 +117,9 @@ class PromptNodes:
     @property
     def placing(self) -> str | None:
         """What the next click in a view places: "positive", "negative", "box" or None."""
-        interaction = _singleton(self._scene, "vtkMRMLInteractionNode")
-        if interaction.GetCurrentInteractionMode() != interaction.Place:
-            return None
-        placed = _singleton(self._scene, "vtkMRMLSelectionNode").GetActivePlaceNodeID()
-        found = [kind for kind, node in self._nodes.items() if node.GetID() == placed]
-        return found[0] if found else None
+        placed = self._mouse.placed
+        found = [kind for kind in PLACED if kind in self._nodes]
+        return next((kind for kind in found if self._nodes[kind].GetID() == placed), None)
 
     def startPlacing(self, kind: str) -> None:
         """Let clicks in the views place points, or boxes, one after another until stopped.
@@ -129,32 +130,21 @@ class PromptNodes:
         Raises:
             ValueError: another kind.
         """
-        if kind not in (POSITIVE, NEGATIVE, BOX):
+        if kind not in PLACED:
             raise ValueError(f"expected positive, negative or box, found {kind!r}")
         node = self._node(kind)
         if kind == BOX:
             self._clearBox()
-        selection = _singleton(self._scene, "vtkMRMLSelectionNode")
-        selection.SetReferenceActivePlaceNodeClassName(CLASSES[kind])
-        selection.SetActivePlaceNodeID(node.GetID())
-        interaction = _singleton(self._scene, "vtkMRMLInteractionNode")
         # Slicer still asks for the second corner after it was placed: the line goes afterwards.
-        self._observations.removeAll(interaction)
-        self._observations.add(
-            interaction, interaction.InteractionModeChangedEvent, self._placingChanged
-        )
         # A line is full after two points. Not persistent, or Slicer would go on with a line of its
         # own; ours is emptied in time to be drawn again.
-        interaction.SetPlaceModePersistence(0 if kind == BOX else 1)
-        interaction.SetCurrentInteractionMode(interaction.Place)
+        self._mouse.take(node, persistent=kind != BOX, changed=self._placingChanged)
 
     def stopPlacing(self) -> None:
         """Let the mouse do what it does in Slicer, unless another tool is placing something."""
-        if self.placing is None:
-            return
-        interaction = _singleton(self._scene, "vtkMRMLInteractionNode")
-        interaction.SetPlaceModePersistence(0)
-        interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+        if self.placing is not None:
+            self._mouse.end()
+        self._giveBack()
         self._clearBox()
 
     def show(self, prompts: Sequence[tuple[str, bool, Sequence[float]]]) -> None:
@@ -210,7 +200,8 @@ class PromptNodes:
 
     def _node(self, kind: str) -> slicer.vtkMRMLMarkupsNode:
         if kind not in self._nodes:
-            node = self._scene.AddNewNodeByClass(CLASSES[kind], TITLES[kind])
+            with activePlaceKept(self._scene):
+                node = self._scene.AddNewNodeByClass(CLASSES[kind], TITLES[kind])
             node.SetAttribute(ROLE, kind)
             node.CreateDefaultDisplayNodes()
             self._watch(kind, node)
@@ -254,6 +245,7 @@ class PromptNodes:
                 self._dragged.discard(kind)
                 if kind in self._known:
                     self._known[kind] = {}
+        self._mouse.endIfDeleted()
 
     # Points
 
@@ -319,6 +311,12 @@ class PromptNodes:
     def _placingChanged(self) -> None:
         if self.placing != BOX:
             self._clearBox()
+        if self._mouse.placed is None:  # Escape, or a box that is complete
+            self._giveBack()
+
+    def _giveBack(self) -> None:
+        """Else points that are placed elsewhere in Slicer would go on being prompts."""
+        self._mouse.giveBack({node.GetID() for node in self._nodes.values()})
 
     def _clearBox(self) -> None:
         if BOX in self._nodes:
@@ -379,17 +377,6 @@ def _style(kind: str, node: slicer.vtkMRMLMarkupsNode) -> None:
         # Else the width follows the size of the points, which are hidden.
         display.SetCurveLineSizeMode(display.UseLineDiameter)
         display.SetLineDiameter(OUTLINE_WIDTH_MM)
-
-
-def _singleton(scene: slicer.vtkMRMLScene, className: str) -> slicer.vtkMRMLNode:
-    """The one selection or interaction node; every application logic makes them."""
-    node = scene.GetSingletonNode("Singleton", className)
-    if node is None:
-        node = scene.CreateNodeByClass(className)
-        node.UnRegister(None)
-        node.SetSingletonTag("Singleton")
-        node = scene.AddNode(node)
-    return node
 
 
 def _placeOf(node: slicer.vtkMRMLMarkupsNode, index: int) -> np.ndarray:

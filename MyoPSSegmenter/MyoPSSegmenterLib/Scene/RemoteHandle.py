@@ -11,6 +11,7 @@ import slicer
 from myops import labels as regions
 from myops.report.colors import rgb
 from MyoPSSegmenterLib.Scene.Observations import Observations
+from MyoPSSegmenterLib.Scene.PlaceMode import activePlaceKept
 from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld, worldFromVoxel
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class RemoteHandle:
             found = self._scene.GetNthNodeByClass(index, MARKUPS)
             if found.GetAttribute(ROLE_ATTRIBUTE) == ROLE:
                 self._scene.RemoveNode(found)
-        node = self._scene.AddNewNodeByClass(MARKUPS, "Remote region")
+        with activePlaceKept(self._scene):
+            node = self._scene.AddNewNodeByClass(MARKUPS, "Remote region")
         node.SetAttribute(ROLE_ATTRIBUTE, ROLE)
         node.SetMaximumNumberOfControlPoints(1)
         node.CreateDefaultDisplayNodes()

@@ -44,6 +44,8 @@ OVERLAP_ORDER = tuple(sorted(LABEL_VALUES, key=lambda name: name != "right_ventr
 # Beyond this, in voxels, a labelmap lies on another grid and must be resampled.
 GRID_TOLERANCE_VOXELS = 1e-3
 FILL_OPACITY = 0.35
+# Thick enough to be told apart by its color.
+LINE_PIXELS = 2
 
 
 def createSegmentationNode(
@@ -66,6 +68,8 @@ def createSegmentationNode(
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+    node.GetDisplayNode().SetSliceIntersectionThickness(LINE_PIXELS)
+    setFilled(node, False)
     node.SetReferenceImageGeometryParameterFromVolumeNode(referenceNode)
     layer = _newLayer(node, case)
     for segment in SEGMENTS:
@@ -221,6 +225,11 @@ def hideMask(node: slicer.vtkMRMLSegmentationNode, segmentId: str) -> None:
 def setOpacity(node: slicer.vtkMRMLSegmentationNode, opacity: float) -> None:
     """Fade the whole segmentation, fill and outline: 0 is invisible, 1 as it was made."""
     node.GetDisplayNode().SetOpacity(min(1.0, max(0.0, float(opacity))))
+
+
+def setFilled(node: slicer.vtkMRMLSegmentationNode, filled: bool) -> None:
+    """Fill the structures on the images, or show their outlines alone: the image lies open then."""
+    node.GetDisplayNode().SetVisibility2DFill(bool(filled))
 
 
 def _writableLayer(

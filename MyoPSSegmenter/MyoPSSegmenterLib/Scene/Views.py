@@ -6,13 +6,15 @@ layout manager makes the widgets, in a browser the front end does, in tests `off
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import slicer
 
-from myops.sequences import SEQUENCE_TITLES, SEQUENCES
+from myops.sequences import SEQUENCE_TITLES
+from MyoPSSegmenterLib.Scene.Layouts import VIEWS, layoutId, layoutNode, registerLayout
 from MyoPSSegmenterLib.Scene.SceneBridge import (
     arrayOfMatrix,
     sliceAxes,
@@ -26,25 +28,12 @@ from MyoPSSegmenterLib.Scene.SegmentationNodes import readLabels
 if TYPE_CHECKING:
     from myops.case import Case
 
-# Name of each sequence's view; in this order from left to right.
-VIEWS = {name: row.view for name, row in SEQUENCES.items()}
-# Layouts of Slicer have numbers below 1000, those of other modules are up to 1000 more or less: one
-# number per set of sequences, this one plus a bit for each of them.
-LAYOUT_ID = 52030
 # What is visible around the heart, on each side, as a share of the heart's size.
 MARGIN = 0.35
 # Beyond this angle a view shows something between the slices, not a slice.
 PARALLEL_COSINE = np.cos(np.radians(1.0))
-
-
-def registerLayout(scene: slicer.vtkMRMLScene) -> None:
-    """Make the layouts known: one for each set of sequences. Harmless when called again."""
-    layouts = _layoutNode(scene)
-    names = list(VIEWS)
-    for bits in range(1, 2 ** len(names)):
-        shown = [name for index, name in enumerate(names) if bits >> index & 1]
-        if not layouts.IsLayoutDescription(_layoutId(shown)):
-            layouts.AddLayoutDescription(_layoutId(shown), _description(shown))
+# Views get their size from the event loop after the layout changed; later the user changes it.
+SETTLING_S = 2.0
 
 
 def showSequences(
@@ -52,7 +41,7 @@ def showSequences(
     volumes: Mapping[str, slicer.vtkMRMLScalarVolumeNode],
     segmentationNode: slicer.vtkMRMLSegmentationNode | None = None,
     case: Case | None = None,
-) -> None:
+) -> ViewFit | None:
     """Lay the sequences out side by side, linked: the same slice, place and zoom in all of them.
 
     Args:
@@ -61,20 +50,68 @@ def showSequences(
         segmentationNode: shown on all images; the views zoom in on what it covers.
         case: the views show its slices, beginning in the middle of the heart. Without it (the
             sequences do not fit together yet) each view shows its volume from the feet.
+
+    Returns:
+        What fits the slices into the views again while these get their size on the screen; None
+        without a volume or a case.
     """
     shown = [name for name in VIEWS if volumes.get(name) is not None]
     if not shown:
-        return
+        return None
     registerLayout(scene)
-    _layoutNode(scene).SetViewArrangement(_layoutId(shown))
+    layoutNode(scene).SetViewArrangement(layoutId(shown))
     for name in shown:
         _showVolume(scene, name, volumes[name])
     if segmentationNode is not None:
         _showSegmentation(segmentationNode)
-    if case is not None:
-        center, size_mm = _heart(case, segmentationNode)
-        for name in shown:
-            _orient(_sliceNode(scene, name), case, center, size_mm)
+    if case is None:
+        return None
+    return ViewFit([_sliceNode(scene, n) for n in shown], case, *_heart(case, segmentationNode))
+
+
+class ViewFit:
+    """Views turned to the case's slices, with a place in their middle and a size fitted in.
+
+    A layout manager gives new views their size from the event loop. Slicer then keeps the height of
+    what is seen and cuts its width: `settle` brings it back.
+    """
+
+    def __init__(
+        self,
+        nodes: list[slicer.vtkMRMLSliceNode],
+        case: Case,
+        center: np.ndarray,
+        size_mm: np.ndarray,
+    ) -> None:
+        """Turn the views; arguments as for `_orient`."""
+        self._case, self._center, self._size_mm = case, center, size_mm
+        self._end = time.monotonic() + SETTLING_S
+        self._sizes: dict[slicer.vtkMRMLSliceNode, tuple[int, int]] = {}
+        for node in nodes:
+            self._fit(node)
+
+    def settle(self) -> None:
+        """Fit those views again that have got another size; for a timer. Ends by itself."""
+        for node, size in list(self._sizes.items()):
+            if node.GetDimensions()[:2] != size:
+                self._fit(node)
+        if time.monotonic() > self._end:  # from now on it is the user who changes sizes
+            self._sizes.clear()
+
+    def _fit(self, node: slicer.vtkMRMLSliceNode) -> None:
+        _orient(node, self._case, self._center, self._size_mm)
+        self._sizes[node] = node.GetDimensions()[:2]
+
+
+def isShown(
+    scene: slicer.vtkMRMLScene, volumes: Mapping[str, slicer.vtkMRMLScalarVolumeNode]
+) -> bool:
+    """Whether the present layout shows each volume in the view of its sequence, and no other."""
+    shown = [name for name in VIEWS if volumes.get(name) is not None]
+    if layoutNode(scene).GetViewArrangement() != layoutId(shown):
+        return False
+    found = [_compositeNode(scene, name).GetBackgroundVolumeID() for name in shown]
+    return found == [volumes[name].GetID() for name in shown]
 
 
 def setSlice(scene: slicer.vtkMRMLScene, case: Case, index: int) -> None:
@@ -102,36 +139,22 @@ def currentSlice(scene: slicer.vtkMRMLScene, case: Case) -> int | None:
         nodes,
         key=lambda n: (n is under, bool(n.IsMappedInLayout()), n.GetLayoutName() in own),
     )
-    origin = arrayOfMatrix(node.GetSliceToRAS())[:3, 3]
-    index = round(voxelFromWorld(case, origin)[0])
-    return index if 0 <= index < case.geometry.array_shape[0] else None
+    return _indexIn(node, case)
 
 
-# Layout
+def sliceShownIn(
+    scene: slicer.vtkMRMLScene, case: Case, layoutName: str
+) -> tuple[int, float] | None:
+    """The slice (z index) of the case that a view shows, and the view's offset in mm.
 
-
-def _layoutId(shown: Iterable[str]) -> int:
-    return LAYOUT_ID + sum(1 << list(VIEWS).index(name) for name in shown)
-
-
-def _description(shown: Iterable[str]) -> str:
-    """The layout as Slicer's layout manager reads it: views from left to right."""
-    items = "".join(
-        f'<item><view class="vtkMRMLSliceNode" singletontag="{VIEWS[name]}">'
-        f'<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{SEQUENCE_TITLES[name]}</property>'
-        f'<property name="viewcolor" action="default">{SEQUENCES[name].view_color}</property>'
-        "</view></item>"
-        for name in shown
-    )
-    return f'<layout type="horizontal">{items}</layout>'
-
-
-def _layoutNode(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLLayoutNode:
-    node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-    if node is None:
-        node = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
-    return node
+    Returns:
+        None if it shows none: see `currentSlice`.
+    """
+    node = _sliceNodeNamed(scene, layoutName)
+    if node is None or node not in list(_parallelNodes(scene, case)):
+        return None
+    index = _indexIn(node, case)
+    return None if index is None else (index, float(node.GetSliceOffset()))
 
 
 # Nodes of a view
@@ -242,6 +265,13 @@ def _parallelNodes(scene: slicer.vtkMRMLScene, case: Case) -> Iterator[slicer.vt
         axis = arrayOfMatrix(node.GetSliceToRAS())[:3, 2]
         if abs(axis @ normal) / np.linalg.norm(axis) >= PARALLEL_COSINE:
             yield node
+
+
+def _indexIn(node: slicer.vtkMRMLSliceNode, case: Case) -> int | None:
+    """The slice in which the view's plane lies; None beyond the stack."""
+    origin = arrayOfMatrix(node.GetSliceToRAS())[:3, 3]
+    index = round(voxelFromWorld(case, origin)[0])
+    return index if 0 <= index < case.geometry.array_shape[0] else None
 
 
 def _underMouse(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLSliceNode | None:

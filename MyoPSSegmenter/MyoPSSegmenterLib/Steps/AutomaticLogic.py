@@ -6,7 +6,6 @@ nothing). Manual work is never overwritten: it stays as a node of its own beside
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import slicer
 from myops.errors import InputError
 from myops.weights.packs import shipped_packs
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
-from MyoPSSegmenterLib.Runtime.Devices import CPU, hasTorch, importTorch, knownDevices, usableDevice
+from MyoPSSegmenterLib.Runtime.Devices import CPU, findGpus, hasTorch, knownDevices, usableDevice
 from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.SceneBridge import removeNode
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, readLabels
@@ -71,7 +70,8 @@ class AutomaticLogic:
         self._patient, self._correction = patient, correction
         # Networks stay loaded for the next patient: device and model to them.
         self._networks: dict[tuple[str, str], Any] = {}
-        self._import: Task | None = None
+        self._search: Task | None = None
+        self._gpus: list[tuple[str, str]] = []
         self.segmentation: Segmentation | None = None
         self.task: Task | None = None
         self.problem: str | None = None
@@ -140,16 +140,16 @@ class AutomaticLogic:
         Answers at once. GPUs are looked for in the background; "automatic" tells when they are
         known.
         """
-        if hasTorch() and "torch" not in sys.modules and self._import is None:
-            self._import = self._work.submit(
+        if hasTorch() and self._search is None:
+            self._search = self._work.submit(
                 "Looking for GPUs",
-                lambda progress, cancelled: importTorch(),
-                lambda _: self._events.emit("automatic"),
+                lambda progress, cancelled: findGpus(),
+                self._found,
                 lambda error: self._events.message(
                     f"PyTorch cannot be loaded: {inWords(error)}", "warning"
                 ),
             )
-        return knownDevices()
+        return knownDevices(self._gpus)
 
     def models(self) -> list[tuple[str, str]]:
         """Id and title of each set of networks: the one in use, then the packs with their terms."""
@@ -172,6 +172,10 @@ class AutomaticLogic:
         for end in self._ends:
             end()
         self._observations.removeAll()
+
+    def _found(self, gpus: list[tuple[str, str]]) -> None:
+        self._gpus = gpus
+        self._events.emit("automatic")
 
     # Prepare
 

@@ -40,7 +40,7 @@ class CorrectionLogic(CorrectionState):
         super().__init__(events, work)
         self._scene, self._events = scene, events
         self._model = ("auto", "default")
-        self._opacity = DEFAULT_OPACITY
+        self._opacity, self._filled = DEFAULT_OPACITY, False
         self._stopPolling = work.whenPolled(self._polled)
         self._observations = Observations()
         self._observations.add(scene, scene.NodeRemovedEvent, self._nodeRemoved)
@@ -82,6 +82,7 @@ class CorrectionLogic(CorrectionState):
         self._editor.open(session, case, shown, byHand)
         self._choice.currentSlice = len(session.labels) // 2
         shown.setOpacity(self._opacity)
+        shown.setFilled(self._filled)
         self._prompting = Prompting(self._scene, case, self._editor, self._queue, self._choice)
         self._choice.nodes = self._prompting.nodes
         self._redraw()
@@ -121,6 +122,7 @@ class CorrectionLogic(CorrectionState):
 
     def setStructure(self, name: str) -> None:
         """Choose what is corrected; see `PromptChoice.setStructure`."""
+        self._editor.status = ""
         self._choice.setStructure(name)
 
     def setPositive(self, positive: bool) -> None:
@@ -129,6 +131,7 @@ class CorrectionLogic(CorrectionState):
 
     def startPlacing(self, kind: str) -> None:
         """Let the mouse place prompts: "positive" or "negative" clicks in a row, or one "box"."""
+        self._editor.status = ""  # what was said about the tool before
         self._choice.startPlacing(kind)
 
     def stopPlacing(self) -> None:
@@ -153,6 +156,12 @@ class CorrectionLogic(CorrectionState):
         self._opacity = min(max(float(value), 0.0), 1.0)
         if self._editor.shown is not None:
             self._editor.shown.setOpacity(self._opacity)
+
+    def setFilled(self, filled: bool) -> None:
+        """Fill the structures on the images, or show their outlines alone, as at first."""
+        self._filled = bool(filled)
+        if self._editor.shown is not None:
+            self._editor.shown.setFilled(self._filled)
 
     # Prompts
 
@@ -196,6 +205,14 @@ class CorrectionLogic(CorrectionState):
         return self._prompting.delete(clickId)
 
     # Edits of a whole structure; all return as `addClick`
+
+    def thresholdQuestion(self) -> str | None:
+        """What to ask before `threshold`; None where it replaces no manual work."""
+        session = self._editor.session
+        if session is None:
+            return None
+        self.adoptIfEdited()
+        return self._edits.thresholdQuestion(session, self._editor.startedByHand)
 
     def threshold(self, value: float, allSlices: bool = True) -> str:
         """Make the structure what is at least this probable to the networks."""

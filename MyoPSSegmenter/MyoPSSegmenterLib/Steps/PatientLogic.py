@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import vtk
 from myops.case import UNNAMED, Case, restore
 from myops.errors import InputError
 from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES
+from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Scene.AlignmentNodes import (
     alignedByMm,
     moveInWorld,
@@ -21,6 +23,7 @@ from MyoPSSegmenterLib.Scene.AlignmentNodes import (
 from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.SceneBridge import caseFromVolumes, removeNode, volumeFromImage
 from MyoPSSegmenterLib.Scene.VolumeFingerprint import fingerprintOf
+from MyoPSSegmenterLib.Steps.FolderReading import readFolder, readImages
 from MyoPSSegmenterLib.Steps.ImageChecks import (
     ImageCheck,
     alignedCheck,
@@ -30,6 +33,8 @@ from MyoPSSegmenterLib.Steps.ImageChecks import (
 )
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from myops.patients.find import PatientFiles
     from myops.registration import Alignment
     from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
@@ -60,6 +65,7 @@ class PatientLogic:
         self.files: PatientFiles | None = None
         self._name = ""
         self._loaded: list[slicer.vtkMRMLNode] = []
+        self._loading: Task | None = None
         self._case: Case | None = None
         self._problem: str | None = None
         self._checks: list[ImageCheck] | None = None
@@ -120,11 +126,32 @@ class PatientLogic:
         self.loadFiles(files)
         return files
 
+    def beginFolder(self, folder: str | Path, prepare: Callable[[], object] = lambda: None) -> Task:
+        """Load a patient's images as `loadFolder`, read in the background.
+
+        Args:
+            folder: of the patient.
+            prepare: called in the background before the folder is read.
+
+        Returns:
+            The task; where it fails or is canceled nothing changes, and a message says why.
+        """
+        self._loading = self._work.submit(
+            "Loading images",
+            partial(readFolder, folder, prepare),
+            lambda found: self._takeRead(*found),
+            lambda error: self._events.message(inWords(error), "error"),
+            replaces="load folder",
+            first=True,
+        )
+        return self._loading
+
     def loadFiles(self, files: PatientFiles) -> None:
         """Load what was recognized, or assigned by hand; see `loadFolder`."""
-        from myops.patients.find import read_sequence
+        self._takeRead(files, readImages(files))
 
-        images = {key: read_sequence(files, key) for key in SEQUENCES if key in files.sequences}
+    def _takeRead(self, files: PatientFiles, images: Mapping[str, sitk.Image]) -> None:
+        """Show images that were read as the patient."""
         self._removeLoaded()
         nodes = {}
         for key, image in images.items():
@@ -300,7 +327,7 @@ class PatientLogic:
     def _observeScene(self) -> None:
         scene = slicer.vtkMRMLScene
         self._sceneObservations.add(self.scene, scene.EndCloseEvent, self._forget)
-        self._sceneObservations.add(self.scene, scene.EndImportEvent, self._adopt)
+        self._sceneObservations.add(self.scene, scene.EndImportEvent, self.adopt)
         self._sceneObservations.add(self.scene, scene.NodeRemovedEvent, self._dropRemoved)
 
     def _touch(self) -> None:
@@ -318,6 +345,9 @@ class PatientLogic:
         self._events.emit("patient")
 
     def _forget(self) -> None:
+        if self._loading is not None:  # images of another time do not come into this scene
+            self._work.cancel(self._loading)
+            self._loading = None
         self._volumeObservations.removeAll()
         self.volumes, self._loaded, self.files, self._name = {}, [], None, ""
         self._changed()
@@ -331,17 +361,28 @@ class PatientLogic:
             self._loaded = [node for node in self._loaded if self.scene.IsNodePresent(node)]
             self._choose(kept)
 
-    def _adopt(self) -> None:
-        """Take the volumes of a scene that was opened, if none are chosen."""
-        if self.volumes:
-            return
+    def _marked(self) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+        """The scene's volumes that were chosen as a sequence; the newest of each."""
         found = {}
         kind = "vtkMRMLScalarVolumeNode"
         for index in range(self.scene.GetNumberOfNodesByClass(kind)):
             node = self.scene.GetNthNodeByClass(index, kind)
             if node.GetAttribute(SEQUENCE_ATTRIBUTE) in SEQUENCES:
                 found[node.GetAttribute(SEQUENCE_ATTRIBUTE)] = node
+        return found
+
+    def adopt(self, volumes: Mapping[str, slicer.vtkMRMLScalarVolumeNode] | None = None) -> None:
+        """Take volumes that are in the scene already as the patient.
+
+        Args:
+            volumes: by sequence; those of a scene that was opened, or of the sample patient, if
+                None and none are chosen.
+        """
+        if volumes is None and self.volumes:
+            return
+        found = self._marked() if volumes is None else dict(volumes)
         if found:
+            self.files = None
             self._name = _caseNameOf(found.values())
             self._loaded = [node for node in found.values() if node.GetAttribute(SOURCE_ATTRIBUTE)]
             self._choose(found)

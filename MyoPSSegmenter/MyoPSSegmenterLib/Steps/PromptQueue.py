@@ -95,8 +95,9 @@ class PromptQueue:
         self._waiting.append(step)
         if step.sliceIndex is not None:
             self._loader.look(step.sliceIndex, first=True)
-            self._editor.tell("history")
         self._editor.say("The prompt waits until its slice is prepared.")
+        if step.sliceIndex is not None:
+            self._editor.tell("history")
         return QUEUED
 
     def answerReady(self) -> None:
@@ -153,7 +154,8 @@ class PromptQueue:
         self._editor.adoptIfEdited()
         if self._waiting:
             self.takeBack()
-            self._editor.tell("history")
+            self._editor.status = ""
+            self._editor.tell("prompts", "history")
             return DONE
         if self.undoName is None:
             return self._editor.ignored("there is nothing to undo")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # The view must show the slices: beyond this angle a click means a place between them.
 LARGEST_VIEW_ANGLE_DEG = 30.0
+NO_TOOL = "points correct only while Add or Remove is in hand"
 CLOSED = "this click is closed: something else changed its slice"
 
 
@@ -172,9 +173,15 @@ class Prompting:
     # What the mouse did
 
     def _added(self, kind: str, clickId: str, ras: Sequence[float], viewNormal: Any = None) -> None:
-        """The reader placed a point."""
-        positive = kind == "positive"
-        status = self._editor.guarded(lambda: self.click(ras, positive, viewNormal, clickId))
+        """The reader placed a point.
+
+        What other tools of Slicer put into our list, in another module say, corrects nothing.
+        """
+        if self._choice.placing not in ("positive", "negative"):
+            status = self._ignored(NO_TOOL)
+        else:
+            positive = kind == "positive"
+            status = self._editor.guarded(lambda: self.click(ras, positive, viewNormal, clickId))
         if status not in (DONE, QUEUED):
             self.nodes.remove(clickId)
 

@@ -25,8 +25,10 @@ from myops.quantify.thresholds.remote import SECTOR_WIDTH_DEG, Sector
 from myops.report.colors import NAMES, rgb
 from MyoPSSegmenterLib.Scene import MeasurementTables, SegmentationNodes
 from MyoPSSegmenterLib.Scene.BullsEye import bullsEyePlot, findChart
+from MyoPSSegmenterLib.Scene.InsertionPoint import InsertionPoint
 from MyoPSSegmenterLib.Scene.MeasurementTables import TABLES, emptyTables
 from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle, handlePlace, sectorAngle
+from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
 from MyoPSSegmenterLib.Scene.SlicePlot import emptySlicePlot, slicePlot
 from MyoPSSegmenterLib.Steps.MeasurementRequest import MeasurementRequest
 
@@ -89,6 +91,9 @@ class QuantifyLogic:
         self._scene, self._events, self._work = scene, events, work
         self._patient, self._correction = patient, correction
         self._handle = RemoteHandle(scene, self._onHandleMoved)
+        self._insertion = InsertionPoint(
+            scene, self._onInsertionPlaced, lambda: events.emit("prompts")
+        )
         self._disconnects: list[Callable[[], object]] = [
             events.connect("labels", self._onLabels),
             events.connect("clear", self.clear),
@@ -231,6 +236,25 @@ class QuantifyLogic:
         if self.measurements is not None:
             bullsEyePlot(self._scene, self.measurements.regional, quantity)
 
+    @property
+    def isPlacingInsertion(self) -> bool:
+        """Whether the next click in a view says where the right ventricle begins."""
+        return self._insertion.isPlacing
+
+    def placeInsertion(self, wanted: bool) -> None:
+        """Let the next click in a view place the anterior RV insertion, or give the mouse back."""
+        if wanted and self._correction.session is not None:
+            self._insertion.start()
+        else:
+            self._insertion.stop()
+        self._events.emit("prompts")
+
+    def clearLandmarks(self) -> None:
+        """Find the heart's orientation automatically again."""
+        self._insertion.hide()
+        self.setLandmarks(None)
+        self._events.emit("prompts")
+
     def setLandmarks(self, landmarks: Landmarks | None) -> None:
         """Say where the heart's segments begin, where the images do not tell it."""
         self.landmarks = landmarks
@@ -240,6 +264,7 @@ class QuantifyLogic:
         """Forget all numbers; tables that are still in the scene are emptied."""
         hadNumbers = bool(self.masses) or self.measurements is not None
         self._handle.hide()
+        self._insertion.hide()
         self._reset()
         self._emptyNodes(TABLES)
         if hadNumbers:
@@ -252,6 +277,7 @@ class QuantifyLogic:
             disconnect()
         self._disconnects.clear()
         self._handle.hide()
+        self._insertion.hide()
 
     def _reset(self) -> None:
         self.masses = {}
@@ -310,6 +336,8 @@ class QuantifyLogic:
         if isInput and asked != (None, None):
             self.sector, self.landmarks = (None, None) if asked == self._usable else self._usable
             self._usable = (self.sector, self.landmarks)
+            if self.landmarks is None:
+                self._insertion.hide()
             self._events.emit("message", text=words, level="warning")
             self.measureNow()
             return
@@ -384,6 +412,17 @@ class QuantifyLogic:
         place = handlePlace(session.case, session.labels, remote, depth)
         if place is not None:
             self._handle.show(place)
+
+    def _onInsertionPlaced(self, ras: Sequence[float]) -> None:
+        from myops.quantify.regional.orientation import Landmark, Landmarks
+
+        session = self._correction.session
+        if session is None:
+            return
+        depth, row, column = voxelFromWorld(session.case, ras)
+        before = self.landmarks or Landmarks()
+        place = Landmark(round(depth), row, column)
+        self.setLandmarks(replace(before, anterior_insertion=place, inferior_insertion=None))
 
     def _onHandleMoved(self, ras: Sequence[float]) -> None:
         session = self._correction.session

@@ -115,8 +115,8 @@ class SessionEditor:
             return self.ignored(inWords(error))
         times.append(time.perf_counter())
         self._write(session.labels, before)
+        self.status = ""  # before any listener reads it
         self._follow(times)
-        self.status = ""
         if record is not None:
             self._time(record, began, times)
         return DONE
@@ -133,6 +133,7 @@ class SessionEditor:
         if np.array_equal(labels, self.session.labels):
             return False
         self.session.accept_labels(labels, "edit in the Segment Editor")
+        self.status = ""
         self._follow()
         return True
 
@@ -169,6 +170,7 @@ class SessionEditor:
         """Show a sentence in the status line."""
         self.status = text
         self._events.message(text)
+        self.tell("prompts")
 
     def tell(self, *topics: str) -> None:
         """Tell the listeners of these topics."""

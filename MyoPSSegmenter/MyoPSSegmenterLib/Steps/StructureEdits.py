@@ -10,6 +10,7 @@ import numpy as np
 
 from myops.errors import InputError
 from myops.refine.prompts import STRUCTURES
+from myops.refine.rules import REGIONS
 from myops.structures import STRUCTURES as TABLE
 from myops.structures import missing_image
 from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue, QueuedStep
@@ -52,6 +53,17 @@ class StructureEdits:
             QueuedStep(self._thresholds.edit(self._choice.structure, value, slices))
         )
 
+    def thresholdQuestion(self, session: Session, startedByHand: bool) -> str | None:
+        """What to ask before the threshold replaces what the reader did to the structure."""
+        structure = self._choice.structure
+        if not self._thresholds.replacesWork(session, structure, startedByHand):
+            return None
+        return (
+            f"{TABLE[structure].title} was corrected by hand. Another certainty replaces it on all "
+            "slices by what the networks found, with your corrections of it; Undo brings them "
+            "back. Replace it?"
+        )
+
     def grow(self, mm: float, allSlices: bool) -> str:
         """Expand the structure within the slices (mm above 0), or shrink it."""
         edit = grownEdit(self._choice.structure, mm, self._slices(allSlices))
@@ -72,6 +84,16 @@ class ThresholdEdits:
     def __init__(self) -> None:
         self._lastAt = -SAME_DRAG_S
         self._lastSession: Session | None = None
+        # Structure to the mask that its last threshold made, of `_lastSession`.
+        self._made: dict[str, np.ndarray] = {}
+
+    def replacesWork(self, session: Session, structure: str, startedByHand: bool) -> bool:
+        """Whether the structure is other than the networks or the last threshold made it."""
+        mask = REGIONS[structure](session.labels)
+        made = self._made.get(structure) if session is self._lastSession else None
+        if made is not None and np.array_equal(mask, made):
+            return False
+        return startedByHand or not np.array_equal(mask, REGIONS[structure](session.start.labels))
 
     def edit(self, structure: str, value: float, slices: Sequence[int] | None) -> Edit:
         """Make a structure what is at least this probable to the networks; see `at_threshold`."""
@@ -88,7 +110,10 @@ class ThresholdEdits:
                 if joined:
                     session.redo()
                 raise
+            if session is not self._lastSession:
+                self._made = {}
             self._lastAt, self._lastSession = time.monotonic(), session
+            self._made[structure] = REGIONS[structure](session.labels)
 
         return act
 

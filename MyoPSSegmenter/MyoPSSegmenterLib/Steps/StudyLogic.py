@@ -136,12 +136,15 @@ class StudyLogic:
     def open(self, index: int) -> None:
         """Save the open case, and open another one with all that was done to it.
 
-        Where its images cannot be read a message says why, and the case that was open stays.
+        Where its images cannot be read, or the open case cannot be saved, a message says why, and
+        the case that was open stays.
         """
         if self.studyFolder is None or not 0 <= index < len(self.patients):
             self._events.message("Choose a patient of the list.", "warning")
             return
-        self._leave()
+        if not self._leave():
+            self._stay()
+            return
         clock = StageClock()
         clock.start("load")
         self._isSwitching = True
@@ -333,16 +336,28 @@ class StudyLogic:
         for node in nodes:
             removeNode(self._scene, node)
 
-    def _leave(self) -> None:
-        """Save the open case, if there is one."""
+    def _stay(self) -> None:
+        """The open case could not be saved: it would be lost if another one were opened."""
+        if self.clock is not None:
+            self.clock.start("review" if self._correction.session is not None else "load")
+        self._events.message(
+            "The open patient stays open, because it could not be saved: see that "
+            f"{self.studyFolder} is there and can be written to, then try again.",
+            "error",
+        )
+        self._events.emit("study")
+
+    def _leave(self) -> bool:
+        """Save the open case, if there is one; False where it could not be saved."""
         if self.clock is None:
-            return
+            return True
         if self._automatic.isRunning:
             self._automatic.cancel()
         self.clock.pause()
         task = self._save(complete=True)
         if task is not None:
             self._work.waitFor(task)
+        return task is None or task.state != "failed"
 
     def _markOpen(self) -> None:
         if self._openMark is None or self.index is None:

@@ -32,7 +32,7 @@ import segment as benchmark  # beside this file; puts the library on the path
 sys.path.insert(0, str(Path(__file__).parents[2] / "Slicer"))
 
 # As the panel does, see Panels/Workflow.py.
-TICK_S, GIVE_MS = 0.030, 5
+TICK_S, GIVE_MS = 0.010, 8
 LIMIT_STALL_MS, LIMIT_CLICK_MS = 100.0, 150.0
 TIMEOUT_S = 300.0
 PARTS = ("decode", "write", "measure", "total", "render")

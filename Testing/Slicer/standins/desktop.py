@@ -22,13 +22,22 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
+import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from . import parameters, scripted, widgets
-from .pythonqt import CtkModule, QtModule
+from .pythonqt import CtkModule, QtModule, pythonic
 
 MODULE_FOLDER = Path(__file__).parents[3] / "MyoPSSegmenter"
 PANEL_WIDTH = 480
+# Functions of `slicer.util` that need a screen: methods of `Windows`.
+WINDOWS = (
+    "errorDisplay",
+    "confirmYesNoDisplay",
+    "showStatusMessage",
+    "selectModule",
+    "mainWindow",
+)
 FAKED = ("app", "modules", "mrmlScene", "qMRMLNodeComboBox")
 
 
@@ -38,6 +47,7 @@ class Application:
     def __init__(self) -> None:
         self.cursors: list[Any] = []
         self.temporaryPath = ""
+        self.layouts = Layouts()
 
     def processEvents(self, *_: Any) -> None:
         QtWidgets.QApplication.processEvents()
@@ -51,8 +61,23 @@ class Application:
     def restoreOverrideCursor(self) -> None:
         self.cursors.pop()
 
+    def layoutManager(self) -> Any:
+        return self.layouts
+
     def connect(self, *_: Any) -> None:
         """`startupCompleted()` never comes: a test calls what it would call."""
+
+
+class Layouts:
+    """`slicer.app.layoutManager()`: the slice widgets that it was asked for, by layout name."""
+
+    def __init__(self) -> None:
+        self.annotations: dict[str, Any] = {}
+
+    def sliceWidget(self, name: str) -> Any:
+        annotation = self.annotations.setdefault(name, vtk.vtkCornerAnnotation())
+        view = SimpleNamespace(cornerAnnotation=lambda: annotation, scheduleRender=lambda: None)
+        return SimpleNamespace(sliceView=lambda: view)
 
 
 class Windows:
@@ -64,6 +89,11 @@ class Windows:
         self.answer = True
         self.status: list[str] = []
         self.modules: list[str] = []
+        # Holds the panel in the desktop; here only where a test puts it in.
+        self.main = pythonic(QtWidgets.QMainWindow)()
+
+    def mainWindow(self) -> Any:
+        return self.main
 
     def errorDisplay(self, text: str, **_: Any) -> None:
         self.errors.append(text)
@@ -105,8 +135,7 @@ def desktop(scene: Any) -> Iterator[Windows]:
     }
     was = {name: sys.modules.get(name) for name in modules}
     utilities = {
-        name: (getattr(slicer.util, name, None), getattr(windows, name))
-        for name in ("errorDisplay", "confirmYesNoDisplay", "showStatusMessage", "selectModule")
+        name: (getattr(slicer.util, name, None), getattr(windows, name)) for name in WINDOWS
     }
     sys.modules.update(modules)
     for name in ("ScriptedLoadableModule", "parameterNodeWrapper", "i18n"):
@@ -130,6 +159,7 @@ def desktop(scene: Any) -> Iterator[Windows]:
         for name in (*FAKED, "ScriptedLoadableModule", "parameterNodeWrapper", "i18n"):
             if hasattr(slicer, name):
                 delattr(slicer, name)
+        windows.main.deleteLater()
         _forgetModule()
         widgets.forgetObservers()
 

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QGroupBox,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QSlider,
     QTableView,
@@ -316,14 +315,12 @@ class _TableModel(QAbstractTableModel):
 
 
 class qMRMLTableView(pythonic(QTableView)):  # noqa: N801
-    """Shows a table node."""
+    """Shows a table node: numbers its rows, and fits its columns once, when it gets the table."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._node: Any = None
         self._tag = 0
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(24)
 
     def setMRMLScene(self, scene: Any) -> None:
         pass
@@ -338,12 +335,15 @@ class qMRMLTableView(pythonic(QTableView)):  # noqa: N801
         if node is not None:
             self._tag = observe(node, MODIFIED, self._fill)
         self._fill()
+        self.resizeColumnsToContents()
 
     def _fill(self, *_: Any) -> None:
         table = None if self._node is None else self._node.GetTable()
+        header = self.horizontalHeader()
+        widths = [header.sectionSize(column) for column in range(header.count())]
         self.setModel(None if table is None else _TableModel(table, self))
-        if table is not None:
-            self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        for column, width in enumerate(widths[: header.count()]):
+            header.resizeSection(column, width)
 
 
 class qMRMLPlotView(pythonic(QWidget)):  # noqa: N801
