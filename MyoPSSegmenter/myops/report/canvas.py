@@ -16,7 +16,7 @@ PAPER = "#ffffff"
 INK = "#1a2230"
 SOFT_INK = "#5b6677"
 RULE = "#d9dfe8"
-# Of diagrams; pictures of slices have `figures.DPI`, as their sizes are laid out in pixels.
+# Of diagrams; pictures of slices have `raster.DPI`, as their sizes are laid out in pixels.
 DPI = 130
 
 
