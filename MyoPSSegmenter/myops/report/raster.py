@@ -169,7 +169,7 @@ class Raster:
         from matplotlib.transforms import Affine2D
 
         letters = _outline(drawable(text), self.px(size), bold)
-        if not len(letters.vertices):
+        if not np.size(letters.vertices):
             return
         share = {"left": 0.0, "center": 0.5, "right": 1.0}[align]
         moved = Affine2D().translate(-share * self.px(width_of(text, size, bold)), 0)
@@ -203,7 +203,8 @@ class Raster:
             context.set_dashes(0, [width * share for share in DASHES[style]])
         if hatch:
             context.set_hatch(hatch)
-            context.set_hatch_color(tuple(v / 255 for v in rgb_bytes(color)))
+            red, green, blue = (v / 255 for v in rgb_bytes(color))
+            context.set_hatch_color((red, green, blue))
         # The renderer counts rows from the bottom.
         upright = Affine2D().scale(1, -1).translate(0, self.height)
         face = None if fill is None else tuple(v / 255 for v in rgb_bytes(fill))
@@ -224,7 +225,7 @@ def encoded_png(pixels: np.ndarray) -> bytes:
     filtered[:1, 1:] = rows[:1]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     head = struct.pack(">LLBBBBB", width, height, 8, RGB, 0, 0, 0)
-    packed = zlib.compress(filtered, PNG_LEVEL)
+    packed = zlib.compress(filtered.tobytes(), PNG_LEVEL)
     return PNG_START + _chunk(b"IHDR", head) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
 
 
