@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -121,7 +122,9 @@ def draw(raster: Raster, mosaic: Mosaic, scale: float = 1.0) -> None:
             raster.line(places, codes, COLORS[region], width * scale, style)
     for row, cells in enumerate(mosaic.grid):
         for column, cell in enumerate(cells):
-            for mark in () if cell is None else mosaic.tiles.columns[cell[1]].marks:
+            if cell is None:
+                continue
+            for mark in mosaic.tiles.columns[cell[1]].marks:
                 if mark.slice_index == cell[0]:
                     place = mosaic.place(row, column, mark.column + 0.5, mark.row + 0.5)
                     _mark(raster, place, mark.positive, scale)
@@ -141,7 +144,9 @@ def outline(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     rows, columns = bounding_box(mask, margin=1)
     found = contour_generator(z=mask[rows, columns].astype(float), line_type="SeparateCode")
-    lines, codes = found.lines(0.5)
+    # Of this line type a pair of lists: places (n, 2) and codes (n,) of every line.
+    pair: Any = found.lines(0.5)
+    lines, codes = pair
     if not lines:
         return np.empty((0, 2)), np.empty(0, np.uint8)
     corner = np.array([columns.start, rows.start])
