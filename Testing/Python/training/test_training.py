@@ -713,19 +713,26 @@ def test_the_cohort_s_numbers_are_those_counted_by_hand(evaluation):
 
 
 def test_the_evaluation_s_files_hold_every_patient(evaluation, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "_models", lambda *_: SimpleNamespace(checksums={"prsn": "ab"}))
+    models = SimpleNamespace(checksums={"prsn": "ab"}, pack=None, prsn_cine=None)
+    monkeypatch.setattr(evaluation, "_models", lambda *_: models)
     results = [
         result(evaluation, "acute", cubes(8), cubes(6)),
         result(evaluation, "none", cubes(0), cubes(0), error="no heart found"),
     ]
     options = argparse.Namespace(
-        model="default", runs=None, device="cpu", first_seed=900_000, count=2, complete=False
+        model="default",
+        runs=None,
+        device="cpu",
+        first_seed=900_000,
+        count=2,
+        complete=False,
+        sequences=frozenset({"lge"}),
     )
     summary = evaluation.summarize_cohort(results)
     evaluation.write_files(tmp_path, results, summary, options)
     content = json.loads((tmp_path / "phantoms.json").read_text("utf-8"))
     assert content["seeds"] == [900_000, 900_001]
-    assert content["weights"] == {"prsn": "ab"}
+    assert content["weights"] == {"prsn": "ab"} and content["sequences"] == ["lge"]
     with (tmp_path / "phantoms.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["region"] for row in rows].count("scar") == 1
