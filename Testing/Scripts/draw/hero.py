@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 HERE = Path(__file__).parents[2]
-sys.path[:0] = [str(HERE.parent / "MyoPSSegmenter"), str(HERE)]
+sys.path[:0] = [str(HERE.parent / "MyoPSSegmenter"), str(Path(__file__).parent)]
 
 import numpy as np  # noqa: E402 - the paths come first
-from draw_slicer_guide import largestError  # noqa: E402
+from slicer_guide import largestError  # noqa: E402
 
 import myops  # noqa: E402
 from myops import labels as regions  # noqa: E402
