@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 
 import slicer
 
-from myops.report.colors import rgb
 from MyoPSSegmenterLib.Scene.Observations import Observations
-from MyoPSSegmenterLib.Scene.PlaceMode import PlaceMode, activePlaceKept
-from MyoPSSegmenterLib.Scene.RemoteHandle import MARKUPS, ROLE_ATTRIBUTE
+from MyoPSSegmenterLib.Scene.PlaceMode import PlaceMode
+from MyoPSSegmenterLib.Scene.RemoteHandle import addPoint
 
-ROLE, TITLE, LABEL = "insertion", "RV insertion", "RV insertion"
+ROLE, TITLE = "insertion", "RV insertion"
 
 
 class InsertionPoint:
@@ -50,16 +49,8 @@ class InsertionPoint:
     def start(self) -> None:
         """Let the next click in a view place it; an earlier point goes."""
         self.hide()
-        with activePlaceKept(self._scene):
-            node = self._scene.AddNewNodeByClass(MARKUPS, TITLE)
-        node.SetAttribute(ROLE_ATTRIBUTE, ROLE)
-        node.SetMaximumNumberOfControlPoints(1)
-        node.SetControlPointLabelFormat(LABEL)
-        node.CreateDefaultDisplayNodes()
-        display = node.GetDisplayNode()
-        if display is not None:
-            display.SetColor(*rgb("right_ventricle"))
-            display.SetSelectedColor(*rgb("right_ventricle"))
+        node = addPoint(self._scene, TITLE, ROLE, "right_ventricle")
+        node.SetControlPointLabelFormat(TITLE)
         for event in (node.PointPositionDefinedEvent, node.PointEndInteractionEvent):
             self._observations.add(node, event, self._placed)
         self.node = node

@@ -82,15 +82,7 @@ class RemoteHandle:
             found = self._scene.GetNthNodeByClass(index, MARKUPS)
             if found.GetAttribute(ROLE_ATTRIBUTE) == ROLE:
                 self._scene.RemoveNode(found)
-        with activePlaceKept(self._scene):
-            node = self._scene.AddNewNodeByClass(MARKUPS, "Remote region")
-        node.SetAttribute(ROLE_ATTRIBUTE, ROLE)
-        node.SetMaximumNumberOfControlPoints(1)
-        node.CreateDefaultDisplayNodes()
-        display = node.GetDisplayNode()
-        if display is not None:
-            display.SetColor(*rgb("remote"))
-            display.SetSelectedColor(*rgb("remote"))
+        node = addPoint(self._scene, "Remote region", ROLE, "remote")
         self._observations.add(node, node.PointStartInteractionEvent, self._onStart)
         self._observations.add(node, node.PointEndInteractionEvent, self._onEnd)
         self._observations.add(node, node.PointModifiedEvent, self._onModified)
@@ -112,6 +104,29 @@ class RemoteHandle:
             ras = [0.0, 0.0, 0.0]
             self.node.GetNthControlPointPosition(0, ras)
             self._onMoved(ras)
+
+
+def addPoint(
+    scene: slicer.vtkMRMLScene, title: str, role: str, color: str
+) -> slicer.vtkMRMLMarkupsFiducialNode:
+    """A node for one point that is not there yet; the mouse adds to what it added to before.
+
+    Args:
+        scene: gets the node.
+        title: its name.
+        role: tells it from other markups, also in a scene that was loaded.
+        color: one of `report.colors.COLORS`.
+    """
+    with activePlaceKept(scene):
+        node = scene.AddNewNodeByClass(MARKUPS, title)
+    node.SetAttribute(ROLE_ATTRIBUTE, role)
+    node.SetMaximumNumberOfControlPoints(1)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    if display is not None:
+        display.SetColor(*rgb(color))
+        display.SetSelectedColor(*rgb(color))
+    return node
 
 
 def sectorAngle(case: Case, labels: np.ndarray, ras: Sequence[float]) -> float | None:

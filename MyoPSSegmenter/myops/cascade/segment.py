@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -148,16 +148,14 @@ def segment(
         lv = mean_border(lv, found.inside, run.config.prsn_border)
         region = clean_region(lv > 0.5)
     labels = make_labels(region, tissue, rv_coarse)
-    # Without a spacing nobody knows how many voxels 0.5 mL are.
-    smallest_ml = run.config.smallest_scar_ml if case.spacing_known else 0.0
-    voxel_ml = case.geometry.voxel_volume_ml
-    labels = remove_small_components(labels, tissue, voxel_ml, smallest_ml)
-    least_ml = run.config.least_scar_ml if case.spacing_known else 0.0
-    labels, doubtful_ml, doubted = remove_doubtful_scar(labels, tissue, voxel_ml, least_ml)
+    voxel_ml, sizes = case.geometry.voxel_volume_ml, _sizes(case, run.config)
+    labels = remove_small_components(labels, tissue, voxel_ml, sizes.smallest_scar_ml)
+    labels, doubtful_ml, doubted = remove_doubtful_scar(
+        labels, tissue, voxel_ml, sizes.least_scar_ml
+    )
     known = assessed_by(case.sequences) & frozenset(NETWORK_TISSUES)
     if obstruction is not None and "scar" in known:
-        smallest_ml = run.config.smallest_mvo_ml if case.spacing_known else 0.0
-        labels = mark_obstruction(labels, obstruction, voxel_ml, smallest_ml)
+        labels = mark_obstruction(labels, obstruction, voxel_ml, sizes.smallest_mvo_ml)
         known |= {"mvo"}
     unsure = uncertainty(lv, tissue)
     clock.append(time.perf_counter())
@@ -172,7 +170,7 @@ def segment(
         model=dict(models.checksums),
         seconds=dict(zip(PROGRESS, np.diff(clock).tolist(), strict=True)),
         warnings=_warnings(case, run.config)
-        + _doubts(doubtful_ml, doubted, run.config.least_scar_ml)
+        + _doubts(doubtful_ml, doubted, sizes.least_scar_ml)
         + plausibility_warnings(case, labels, lv),
         machine={
             "precision": " and ".join(sorted(run.precisions)),
@@ -182,6 +180,13 @@ def segment(
         },
         pack=_terms(models, asked),
     )
+
+
+def _sizes(case: Case, config: CascadeConfig) -> CascadeConfig:
+    """The limits on volumes; none without a spacing: nobody knows how many voxels 0.5 mL are."""
+    if case.spacing_known:
+        return config
+    return replace(config, smallest_scar_ml=0.0, least_scar_ml=0.0, smallest_mvo_ml=0.0)
 
 
 def _terms(used: Models, asked: Models) -> dict[str, str]:

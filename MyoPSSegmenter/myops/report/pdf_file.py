@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from myops.report.raster import PNG_START
+from myops.report.raster import DASHES, PNG_START
 from myops.report.typeface import Typeface, typeface
+from myops.structures import rgb_of
 
 # Color type of a PNG -> its channels; the others have a palette or transparency.
 CHANNELS = {0: 1, 2: 3}
 COLOR_SPACES = {1: "/DeviceGray", 3: "/DeviceRGB"}
-# Lengths of strokes and gaps in line widths, as in the pictures.
-DASHES: Mapping[str, tuple[float, ...]] = {"dashed": (3.7, 1.6), "dotted": (1.0, 1.65)}
 
 
 @dataclass(frozen=True)
@@ -270,8 +269,7 @@ def _letter_map(letters: Mapping[int, str]) -> bytes:
 
 
 def _rgb(color: str) -> str:
-    digits = color.lstrip("#")
-    return " ".join(f"{int(digits[k : k + 2], 16) / 255:.3f}" for k in (0, 2, 4))
+    return " ".join(f"{share:.3f}" for share in rgb_of(color))
 
 
 def _string(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from myops.report.lettering import drawable, width_of
+from myops.structures import rgb_of
 
 if TYPE_CHECKING:
     from matplotlib.path import Path
@@ -203,11 +204,10 @@ class Raster:
             context.set_dashes(0, [width * share for share in DASHES[style]])
         if hatch:
             context.set_hatch(hatch)
-            red, green, blue = (v / 255 for v in rgb_bytes(color))
-            context.set_hatch_color((red, green, blue))
+            context.set_hatch_color(rgb_of(color))
         # The renderer counts rows from the bottom.
         upright = Affine2D().scale(1, -1).translate(0, self.height)
-        face = None if fill is None else tuple(v / 255 for v in rgb_bytes(fill))
+        face = None if fill is None else rgb_of(fill)
         self._renderer.draw_path(context, path, upright, face)
         context.restore()
 

@@ -225,7 +225,7 @@ class RefinerConfig(TrainingConfig):
         dice_weight, cross_entropy_weight, kl_weight: of the composite loss, 0.6, 0.2 and 0.2 in
             the tools of Moafi et al.
         cascade: the weights whose errors are corrected: the name of a shipped pack, "default" for
-            the one in use, or a folder with a manifest.
+            the one in use, or a folder with a manifest; several, with commas between, take turns.
         floods: 1 = the head also sees what a flood from the newest click reaches.
         backbone: "embedded", or "vit_b", "vit_l", "vit_h" to adapt a SAM.
         checkpoint: of that SAM: a file, or the name of an added model.

@@ -37,7 +37,7 @@ from myops.training.data.click_dialogues import (
 )
 from myops.training.data.click_slices import changed_batch, stack_slices, taught_slices
 from myops.training.data.simulated_clicks import SCAR
-from myops.training.stages.refiner import load_cascade, on_grid, patient_case, to_classes
+from myops.training.stages.refiner import automatic_result, on_grid, patient_case, to_classes
 from myops.training.stages.stage import Batch, Loss, Slices, Stage, dice
 
 if TYPE_CHECKING:
@@ -57,17 +57,11 @@ def build(config: TrainingConfig) -> nn.Module:
 
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Segment the patient automatically and crop, with what the slices beside show."""
-    from myops.cascade.segment import CascadeConfig, segment
-    from myops.weights.files import suited_models
-
     assert isinstance(config, ClickHeadConfig)
     if "lge" in patient.images and rng.random() < config.lge_alone:
         patient = replace(patient, images={"lge": patient.images["lge"]})  # type: ignore[type-var]
     case = patient_case(patient)
-    names = config.cascade.split(",")
-    models = suited_models(load_cascade(names[rng.integers(len(names))]), case.sequences)
-    flips = replace(CascadeConfig.of(models), flips=bool(rng.random() < 0.3))
-    segmentation = segment(case, models, config=flips)
+    segmentation = automatic_result(case, config.cascade, rng, flips_share=0.3)
     box = refiner_box(segmentation)
     images, present, probabilities = refiner_input(case, segmentation, box, config.size)
     classes = to_classes(on_grid(patient.labels, case), on_grid(patient.mvo, case))

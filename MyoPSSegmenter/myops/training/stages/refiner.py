@@ -43,6 +43,7 @@ from myops.training.losses import kl_to_soft_label, slice_dice_loss, soft_label
 from myops.training.stages.stage import Batch, Loss, Slices, Stage, dice
 
 if TYPE_CHECKING:
+    from myops.segmentation import Segmentation
     from myops.training.stages.stage import Patient
 
 CLASS_OF = dict(zip(NETWORK_TISSUES, (BLOOD, NORMAL, EDEMA, SCAR), strict=True))
@@ -81,16 +82,31 @@ def load_cascade(name: str) -> Any:
     return load_models("cpu", name)
 
 
-def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
-    """Segment the patient automatically and crop; slices with a true or automatic LV."""
+def automatic_result(
+    case: Case, cascade: str, rng: np.random.Generator, flips_share: float
+) -> Segmentation:
+    """What a reader starts from: a cascade's answer, decided as its weights were measured.
+
+    Args:
+        case: the patient.
+        cascade: as `load_cascade` takes it; several, with commas between, take turns.
+        rng: draws the cascade, and whether it averages over flips.
+        flips_share: how often it does.
+    """
     from myops.cascade.segment import CascadeConfig, segment
     from myops.weights.files import suited_models
 
+    names = cascade.split(",")
+    models = suited_models(load_cascade(names[rng.integers(len(names))]), case.sequences)
+    flips = replace(CascadeConfig.of(models), flips=bool(rng.random() < flips_share))
+    return segment(case, models, config=flips)
+
+
+def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
+    """Segment the patient automatically and crop; slices with a true or automatic LV."""
     assert isinstance(config, RefinerConfig)
     case = patient_case(patient)
-    models = suited_models(load_cascade(config.cascade), case.sequences)
-    flips = replace(CascadeConfig.of(models), flips=bool(rng.random() < 0.5))
-    segmentation = segment(case, models, config=flips)
+    segmentation = automatic_result(case, config.cascade, rng, flips_share=0.5)
     box = refiner_box(segmentation)
     images, present, probabilities = refiner_input(case, segmentation, box, config.size)
     truth = crop_stack(to_classes(on_grid(patient.labels, case), on_grid(patient.mvo, case)), box,
