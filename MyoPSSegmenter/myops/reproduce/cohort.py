@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,9 @@ from myops.case import Case
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.geometry.square import SquareBox
+from myops.labels import scar
 from myops.progress import Progress
 from myops.reproduce.protocol import COHORT_SEED, OUTSIDE_SEED, TESTED, TRAINED
-from myops.sequences import NETWORK_SEQUENCES
 from myops.weights.learned import by_patient
 
 if TYPE_CHECKING:
@@ -77,12 +78,33 @@ def _write(
     return folder
 
 
-def split_cases(cases: list[LabeledCase], where: Path) -> Split:
-    """The first patients by name are trained on, the others tested: 25 of 45, or that share.
+def shared_sequences(cases: Sequence[LabeledCase], where: Path) -> frozenset[str]:
+    """The sequences that the patients have.
 
     Raises:
-        InputError: fewer than four patients, one without all three sequences, twice the same name,
-            or the same images under two names.
+        InputError: one has others than the rest; the rows could not be compared.
+    """
+    first, *others = cases
+    for case in others:
+        for name in sorted(set(first.images) ^ set(case.images)):
+            with_it, without = (first, case) if name in first.images else (case, first)
+            raise InputError(
+                f"{where}: expected the same sequences of every patient, found {name} of "
+                f"{with_it.name} and none of {without.name}; the rows of a paper's table are "
+                "compared on the same images: leave out one or the other"
+            )
+    return frozenset(first.images)
+
+
+def split_cases(cases: Sequence[LabeledCase], where: Path) -> Split:
+    """The first patients by name are trained on, the others tested: 25 of 45, or that share.
+
+    Where some have scar and others have none, both kinds are split in that share: data sets name
+    their healthy hearts apart, so the first by name would all be of one kind.
+
+    Raises:
+        InputError: fewer than four patients, twice the same name, or the same images under two
+            names.
     """
     # MyoPS 2020 calls its patients myops_training_101... and myops_test_201...
     names = sorted((case.name for case in cases), key=lambda name: ("test" in name.lower(), name))
@@ -93,21 +115,25 @@ def split_cases(cases: list[LabeledCase], where: Path) -> Split:
             f"{where}: expected at least 4 labeled patients (2 to train, 2 to test), found "
             f"{len(names)}; name the folder of the whole data set"
         )
-    for case in cases:
-        missing = [name for name in NETWORK_SEQUENCES if name not in case.images]
-        if missing:
-            raise InputError(
-                f"{where}: expected bSSFP, LGE and T2 of {case.name}, found no "
-                f"{', '.join(missing)}; the papers' tables need all three of every patient"
-            )
     for same in by_patient(cases):
         if len(same) > 1:
             raise InputError(
                 f"{where}: expected every patient once, found one (the same images, or frames of "
                 f"one cine) as {', '.join(case.name for case in same)}; leave out all but one"
             )
+    scarred = {case.name for case in cases if scar(case.labels).any()}
+    groups = [[name for name in names if (name in scarred) is kind] for kind in (True, False)]
+    if any("test" in name.lower() for name in names) or any(len(group) < 4 for group in groups):
+        groups = [names]  # the data set's own split, or too few of one kind for both parts
+    parts = [_first_share(group) for group in groups]
+    trained, tested = (tuple(chain.from_iterable(both)) for both in zip(*parts, strict=True))
+    return Split(trained, tested)
+
+
+def _first_share(names: list[str]) -> tuple[list[str], list[str]]:
+    """Names to train on and to test on, at least two of each."""
     trained = min(max(round(len(names) * TRAINED / (TRAINED + TESTED)), 2), len(names) - 2)
-    return Split(tuple(names[:trained]), tuple(names[trained:]))
+    return names[:trained], names[trained:]
 
 
 def read_cases(folder: Path, convention: str = "") -> list[LabeledCase]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from myops.errors import InputError
+from myops.sequences import NETWORK_SEQUENCES
+from myops.structures import SHOWN_BY
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Row:
         region: the row whose LV region it looks inside; "" = the whole square.
         measures: the structures of `compare` that it is measured on; none = not shown.
         published: structure to what the paper prints, as text.
+        fuses: whether it is about bringing sequences together: of no meaning with one alone.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Row:
     region: str = ""
     measures: tuple[str, ...] = ()
     published: Mapping[str, str] = field(default_factory=dict)
+    fuses: bool = False
 
     @property
     def folder(self) -> str:
@@ -144,6 +148,7 @@ CASCADE = PaperTable(
             region="ASSN",
             measures=(*SCAR, *EDEMA, BOTH),
             published={"scar": "0.575", BOTH: "0.666"},
+            fuses=True,
         ),
         Row(
             "MFB-PRSN",
@@ -153,6 +158,7 @@ CASCADE = PaperTable(
             region="ASSN",
             measures=(*SCAR, *EDEMA, BOTH),
             published={"scar": "0.596", BOTH: "0.686"},
+            fuses=True,
         ),
         Row(
             "PRSN",
@@ -161,8 +167,9 @@ CASCADE = PaperTable(
             region="ASSN",
             measures=(*SCAR, *EDEMA, BOTH),
             published={"scar": "0.641 ± 0.260", BOTH: "0.702 ± 0.130"},
+            fuses=True,
         ),
-        Row("nnU-Net", NNUNET, measures=(*LV, *SCAR, *EDEMA, BOTH)),
+        Row("nnU-Net", NNUNET, measures=(*LV, *SCAR, *EDEMA, BOTH), fuses=True),
     ),
     claims=(
         Claim("the DAE reduces HD", "ASSN", "ASSN without DAE", "lv_region", "hd_mm", lower=True),
@@ -181,7 +188,7 @@ TISSUES = ("myocardium", "scar", "edema", BOTH)
 
 
 def _dssnet(name: str, settings: Mapping[str, str], published: Mapping[str, str]) -> Row:
-    return Row(name, "dssnet", settings=settings, measures=TISSUES, published=published)
+    return Row(name, "dssnet", settings=settings, measures=TISSUES, published=published, fuses=True)
 
 
 # The design is ours (Docs/explanation/dssnet.md); we do not have the paper's table of ablations.
@@ -195,6 +202,7 @@ DSSNET = PaperTable(
             "unet",
             settings={"target": "tissues", "cross_entropy_weight": "1"},
             measures=TISSUES,
+            fuses=True,
         ),
         _dssnet("without MDFM", {"mdfm": "0"}, {}),
         _dssnet("without SFAM", {"sfam": "0"}, {}),
@@ -277,6 +285,39 @@ INTERACTIVE = PaperTable(
 )
 
 TABLES = {"cascade": CASCADE, "dssnet": DSSNET, "robust": ROBUST, "interactive": INTERACTIVE}
+
+
+def rows_for(table: PaperTable, sequences: frozenset[str]) -> PaperTable:
+    """The rows that patients with these sequences allow, measured on what these show.
+
+    Args:
+        table: all rows.
+        sequences: those that every patient has.
+
+    Returns:
+        The table itself where all three are there. Else without the rows that need another
+        sequence or that fuse several, and without edema where there is no T2, scar where no LGE.
+    """
+    if sequences >= set(NETWORK_SEQUENCES):
+        return table
+    kept = [row for row in table.rows if not row.fuses and _seen_by(row) <= sequences]
+    shown = {row.name: tuple(m for m in row.measures if _shown(m, sequences)) for row in kept}
+    names = [row.name for row in kept if shown[row.name] or not row.measures]
+    fewer = choose_rows(table, names)
+    rows = tuple(replace(row, measures=shown[row.name]) for row in fewer.rows)
+    claims = tuple(claim for claim in fewer.claims if claim.structure in shown[claim.better])
+    return replace(fewer, rows=rows, claims=claims)
+
+
+def _seen_by(row: Row) -> set[str]:
+    """Sequences that a row names as its own; none where it takes what there is."""
+    return {name for name in row.settings.get("sequences", "").split(",") if name}
+
+
+def _shown(structure: str, sequences: frozenset[str]) -> bool:
+    """Whether these sequences show a structure; the union of two needs those of both."""
+    parts = ("scar", "edema") if structure == BOTH else (structure,)
+    return all(SHOWN_BY[part] in sequences for part in parts if part in SHOWN_BY)
 
 
 def without_nnunet(table: PaperTable) -> PaperTable:

@@ -36,14 +36,16 @@ from myops.reproduce.cohort import (
     make_cohort,
     make_outside,
     read_cases,
+    shared_sequences,
     split_cases,
     test_case,
 )
 from myops.reproduce.evaluate import Regions, Reproduction, evaluate, label_map
 from myops.reproduce.nnunet import row as nnunet_row
 from myops.reproduce.picture import Answers, draw
-from myops.reproduce.rows import NNUNET, Row
+from myops.reproduce.rows import NNUNET, Row, rows_for
 from myops.reproduce.table import CaseScore, read_scores, write_scores, write_table
+from myops.sequences import SEQUENCE_TITLES
 from myops.training.checkpoint import git_commit, learned_by
 from myops.training.data.cases import CasePatient, choose_cases
 from myops.training.export import load_trained
@@ -95,7 +97,7 @@ def reproduce(wanted: Reproduction, say: Say) -> Path:
         say = _nothing
         while not (wanted.output / PROTOCOL_FILE).exists():  # until the first one has the data
             time.sleep(0.2)
-    patients = _read_patients(wanted, say)
+    wanted, patients = _read_patients(wanted, say)
     regions = Regions(wanted)
     jobs = [(seed, row) for seed in range(wanted.protocol.seeds) for row in wanted.table.rows]
     done: list[float] = []
@@ -120,8 +122,11 @@ def reproduce(wanted: Reproduction, say: Say) -> Path:
     return path
 
 
-def _read_patients(wanted: Reproduction, say: Say) -> Patients:
-    """Make or read the patients, and claim the folder for them."""
+def _read_patients(wanted: Reproduction, say: Say) -> tuple[Reproduction, Patients]:
+    """Make or read the patients, and claim the folder for them.
+
+    What is wanted comes back without the rows that these patients' sequences do not allow.
+    """
 
     def progress(share: float, name: str) -> None:
         say(f"phantom cohort {share:4.0%}  {name}")
@@ -129,6 +134,7 @@ def _read_patients(wanted: Reproduction, say: Say) -> Patients:
     folder = wanted.data or make_cohort(wanted.output / "cohort", wanted.patients, progress)
     cases = read_cases(folder, wanted.convention if wanted.data else "")
     split = split_cases(cases, folder)
+    wanted = _allowed(wanted, shared_sequences(cases, folder), say)
     _claim_folder(wanted, folder, split, {case.name: case_sha256(case) for case in cases})
     outside = wanted.outside
     if outside is None and wanted.table.outside and wanted.data is None:
@@ -140,7 +146,7 @@ def _read_patients(wanted: Reproduction, say: Say) -> Patients:
     learned = choose_cases(cases, list(split.train), str(folder))
     known = frozenset[str]().union(*(one.image_checksums for one in learned))
     refuse_learned([*tested, *others], known, "this reproduction")
-    return Patients(
+    return wanted, Patients(
         folder=folder,
         split=split,
         learned=learned,
@@ -150,10 +156,35 @@ def _read_patients(wanted: Reproduction, say: Say) -> Patients:
     )
 
 
+def _allowed(wanted: Reproduction, sequences: frozenset[str], say: Say) -> Reproduction:
+    """What these sequences allow, with a note that names the rows that they do not.
+
+    Raises:
+        InputError: none of the rows.
+    """
+    table = rows_for(wanted.table, sequences)
+    kept = {row.name for row in table.rows}
+    left = [row.name for row in wanted.table.rows if row.name not in kept]
+    found = ", ".join(SEQUENCE_TITLES[name] for name in sorted(sequences))
+    if wanted.table.rows and not any(row.measures for row in table.rows) and left:
+        raise InputError(
+            f"{wanted.data}: expected bSSFP, LGE and T2 of every patient, found {found}, which "
+            f"allows no row of {wanted.name}: {', '.join(left)}; name a data set with all three, "
+            "or another table (robust and cascade have rows for LGE alone)"
+        )
+    if not left:
+        return replace(wanted, table=table)
+    note = f"Left out, for the patients have {found} alone: {', '.join(left)}"
+    say(note)
+    return replace(wanted, table=table, notes=(*wanted.notes, note))
+
+
 def _test_cases(labeled: Sequence[LabeledCase]) -> list[TestCase]:
     from myops.weights.files import load_models
+    from myops.weights.packs import FREE_PACK
 
-    models = load_models("cpu")
+    # The heart is found by a network that has seen no patient, whatever pack is the default.
+    models = load_models("cpu", FREE_PACK)
     return [test_case(case, models) for case in labeled]
 
 

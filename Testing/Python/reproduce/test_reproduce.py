@@ -38,6 +38,7 @@ from myops.reproduce.cohort import (
     make_cohort,
     make_outside,
     read_cases,
+    shared_sequences,
     split_cases,
 )
 from myops.reproduce.evaluate import Regions, Reproduction, label_map
@@ -50,6 +51,7 @@ from myops.reproduce.rows import (
     PaperTable,
     Row,
     choose_rows,
+    rows_for,
     without_nnunet,
 )
 from myops.reproduce.table import (
@@ -107,8 +109,10 @@ def test_bad_data_is_refused_with_what_is_expected():
     with pytest.raises(InputError, match=r"at least 4 labeled patients .* found 1"):
         split_cases([named("a")], Path("here"))
     some = [named(name) for name in "abcd"]
-    with pytest.raises(InputError, match="expected bSSFP, LGE and T2 of e, found no t2"):
-        split_cases([*some, named("e", ("bssfp", "lge"))], Path("here"))
+    with pytest.raises(InputError, match="same sequences .* found t2 of a and none of e"):
+        shared_sequences([*some, named("e", ("bssfp", "lge"))], Path("here"))
+    with pytest.raises(InputError, match="found t2 of e and none of a"):
+        shared_sequences([named("a", ("lge",)), named("e", ("lge", "t2"))], Path("here"))
     with pytest.raises(InputError, match="a name twice"):
         split_cases([*some, named("a")], Path("here"))
 
@@ -118,6 +122,52 @@ def test_a_patient_under_two_names_is_refused():
     again = replace(some[1], name="z", images=named("z").images | {"lge": some[1].images["lge"]})
     with pytest.raises(InputError, match=r"found one \(.*\) as b, z; leave out all but one"):
         split_cases([*some, again], Path("here"))
+
+
+def test_healthy_hearts_and_infarcts_are_split_alike():
+    # By name alone all healthy ones, which come first, would be trained on.
+    infarct = np.full((1, 2, 2), MYOPS["scar"], np.uint16)
+    cases = [named(f"N{k}", ("lge",)) for k in range(4)]
+    cases += [replace(named(f"P{k}", ("lge",)), labels=infarct) for k in range(5)]
+    split = split_cases(cases, Path("here"))
+    assert split == Split(("P0", "P1", "P2", "N0", "N1"), ("P3", "P4", "N2", "N3"))
+
+
+def test_too_few_healthy_hearts_to_split_stay_where_their_names_are():
+    infarct = np.full((1, 2, 2), MYOPS["scar"], np.uint16)
+    cases = [replace(named(f"P{k}"), labels=infarct) for k in range(4)] + [named("Q")]
+    assert split_cases(cases, Path("here")) == Split(("P0", "P1", "P2"), ("P3", "Q"))
+
+
+def test_lge_alone_allows_the_rows_that_see_lge_and_measures_no_edema():
+    table = rows_for(CASCADE, frozenset({"lge"}))
+    names = ["DAE", "ASSN without DAE", "ASSN", "U-Net scar (LGE)", "PRSN branch LGE"]
+    assert [row.name for row in table.rows] == names
+    assert [claim.words for claim in table.claims] == ["the DAE reduces HD"]
+    soft = next(row for row in rows_for(TABLES["robust"], frozenset({"lge"})).rows if row.region)
+    assert soft.measures == ("scar",)
+    claims = rows_for(TABLES["robust"], frozenset({"lge"})).claims
+    assert {claim.structure for claim in claims} == {"scar"}
+
+
+def test_lge_and_t2_measure_both_but_not_what_needs_three():
+    table = rows_for(CASCADE, frozenset({"lge", "t2"}))
+    assert [row.name for row in table.rows if "edema" in row.measures] == [
+        "U-Net edema (T2)",
+        "PRSN branch T2",
+    ]
+    assert rows_for(CASCADE, frozenset({"bssfp", "lge", "t2"})) is CASCADE
+
+
+def test_a_table_of_fusion_is_refused_where_there_is_nothing_to_fuse(tmp_path):
+    write_cohort(11, 4, tmp_path / "data", PhantomConfig(dropout=False))
+    for image in (*tmp_path.rglob("*_C0.nii.gz"), *tmp_path.rglob("*_T2.nii.gz")):
+        image.unlink()
+    command = ["reproduce", "dssnet", "--data", str(tmp_path / "data"), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, command)
+    assert result.exit_code == 2
+    assert "expected bSSFP, LGE and T2 of every patient, found LGE" in result.output
+    assert not (tmp_path / "out" / "protocol.json").exists()
 
 
 @pytest.mark.parametrize("name", TABLES)
