@@ -35,6 +35,7 @@ OBJECTS_PER_COLLECTION = 50_000
 # Name of a command -> its module in `myops.commands`, its name there, and its first sentence; the
 # module is imported when the command is called, not when all of them are listed.
 COMMANDS = {
+    "batch": ("batch", "batch", "Segment every patient of a cohort; one table and page of all."),
     # Under the name that a reader looks for.
     "compare": ("evaluate", "masks", "Compare a label map with the truth."),
     "demo": ("demo", "demo", "Correct a synthetic patient by three simulated clicks."),

@@ -117,6 +117,11 @@ def find_inputs(folder: Path | None, named: Mapping[str, Path | None]) -> Inputs
     return Inputs(found, warnings=_phase_notes(found), notes=notes)
 
 
+def inputs_of(sources: Mapping[str, Source]) -> Inputs:
+    """Images that were found before, with what is doubtful about them; see `find_inputs`."""
+    return _checked(Inputs(dict(sources)))
+
+
 def find_files(folder: Path | None, named: Mapping[str, Path | None]) -> dict[str, Source]:
     """Sequence name to its image; see `find_inputs`, which also says what is doubtful."""
     return dict(find_inputs(folder, named).files)
