@@ -7,6 +7,7 @@ commands that run a network import torch. The other commands are in `commands/`.
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from myops import __version__
-from myops.commands.options import PATH, device_option, image_options, landmark_options
+from myops.commands.options import (
+    PATH,
+    device_option,
+    image_options,
+    landmark_options,
+    register_option,
+)
 from myops.commands.terminal import print_measurements, progress_bar, show_every_letter
 from myops.errors import InputError
 from myops.io.readable import visible
@@ -140,6 +147,7 @@ def cli() -> None:
 @click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
+@register_option
 @device_option
 def segment(
     inputs: Inputs,
@@ -147,6 +155,7 @@ def segment(
     output: Path,
     probabilities: bool,
     model: str,
+    register: str,
     device: str,
 ) -> None:
     """Segment one patient, measure the scar, write a report.
@@ -162,6 +171,7 @@ def segment(
     from myops.quantify.measure import measure
     from myops.weights.files import load_models
 
+    inputs = replace(inputs, register=register)
     case = read_case(inputs)
     check_writable(output)
     check_same_images(output, images_sha256(case))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ class BatchOptions:
     """
 
     model: str = "default"
-    register: str = "auto"
+    register: str = "off"
     probabilities: bool = False
 
 
@@ -80,7 +80,7 @@ def run_job(job: Job, output: Path, options: BatchOptions, device: str) -> Outco
     if stop := reason_to_stop(output):
         return Outcome(job.name, STOPPED, stop)
     try:
-        inputs = job.inputs()
+        inputs = replace(job.inputs(), register=options.register)
         resumed = is_finished(folder, inputs, options)
         if not resumed:
             _segment(inputs, folder, options, device)

@@ -106,6 +106,8 @@ def _masses(found: Mapping[str, Any]) -> dict[str, Any]:
 def _quality(found: Mapping[str, Any]) -> dict[str, Any]:
     quality = found["image_quality"] or {}
     row = {name: value for name, value in quality.items() if name != "reasons"}
+    for sequence, one in found.get("registration", {}).items():
+        row |= {f"{sequence}_{name}": one[name] for name in ("mean_shift_mm", "largest_shift_mm")}
     return {**row, "mean_uncertainty": found["mean_uncertainty_in_myocardium"]}
 
 

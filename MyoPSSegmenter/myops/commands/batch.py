@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from myops.commands.options import PATH, device_option
+from myops.commands.options import PATH, device_option, register_option
 from myops.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ INCOMPLETE, STOPPED = 1, 2
 @click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
+@register_option
 @device_option
 @click.pass_context
 def batch(
@@ -41,6 +42,7 @@ def batch(
     scheduler: str | None,
     probabilities: bool,
     model: str,
+    register: str,
     device: str,
 ) -> None:
     """Segment every patient of a cohort, and write one table and one page of all.
@@ -53,7 +55,7 @@ def batch(
     from myops.batch.patient import BatchOptions
     from myops.batch.run import find_jobs, run_cohort, start_cohort
 
-    options = BatchOptions(model, probabilities=probabilities)
+    options = BatchOptions(model, register, probabilities)
     start_cohort(source, output, options)
     with progress_bar("Searching") as progress:
         jobs = find_jobs(source, output, lambda name: progress(0.0, name))

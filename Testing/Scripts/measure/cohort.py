@@ -44,7 +44,10 @@ def main() -> None:
     arguments = parse()
     work = arguments.work.absolute()
     source = work / "patients"
-    spoiled = make_cohort(source, arguments.patients)
+    note = work / "spoiled.json"
+    if not note.exists():
+        note.write_text(json.dumps(make_cohort(source, arguments.patients)), "utf-8")
+    spoiled = json.loads(note.read_text("utf-8"))
     found: dict[str, Any] = {"patients": arguments.patients, "spoiled": spoiled}
     found["killed"] = kill_and_finish(source, work / "killed")
     if arguments.dask:
