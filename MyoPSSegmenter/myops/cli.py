@@ -45,6 +45,11 @@ COMMANDS = {
     "batch": ("batch", "batch", "Segment every patient of a cohort; one table and page of all."),
     # Under the name that a reader looks for.
     "compare": ("evaluate", "masks", "Compare a label map with the truth."),
+    "dataset": (
+        "dataset",
+        "dataset",
+        "Check a folder of labeled hearts, or write it in nnU-Net's raw format.",
+    ),
     "demo": ("demo", "demo", "Correct a synthetic patient by three simulated clicks."),
     "evaluate": (
         "evaluate",

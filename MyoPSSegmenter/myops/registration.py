@@ -6,7 +6,7 @@ sought is one shift in the slice plane for the whole stack: the one with the lar
 information (Viola and Wells, IJCV 1997;24:137) in a disc around the heart, since the chest wall
 does not move with it.
 
-All shifts up to 15 mm are tried on a coarse grid, and those around the best few pixel by pixel; a
+All shifts up to 18 mm are tried on a coarse grid, and those around the best few pixel by pixel; a
 parabola finds the peak between pixels. Mutual information has several peaks: gradient descent
 (ITK's, Mattes) left the right one even when it began there (Docs/results.md). A shift is proposed
 only if it is clearly better than none, so nothing gets worse in its own measure.
@@ -27,8 +27,8 @@ from myops.case import Case
 from myops.errors import InputError
 from myops.geometry.masks import bounding_box
 
-# More than breathing and motion do.
-MAX_SHIFT_MM = 15.0
+# 15 mm, more than breathing and motion do, and what single slices add to it.
+MAX_SHIFT_MM = 18.0
 # Radius of the disc that is compared: a heart with its surroundings.
 RADIUS_MM = 65.0
 # Noise is averaged over this length (standard deviation), less than a wall is thick.
@@ -94,16 +94,11 @@ class Pair:
     covered: np.ndarray
     pixel_mm: tuple[float, float]
 
-    def slice(self, k: int, bins: int) -> Pair:
-        """One slice alone, with fewer gray values for its fewer voxels."""
-        merge = BINS // bins
-        return Pair(
-            self.fixed[k : k + 1] // merge,
-            self.moving[k : k + 1] // merge,
-            self.disc[k : k + 1],
-            self.covered[k : k + 1],
-            self.pixel_mm,
-        )
+    def slice(self, k: int) -> Pair:
+        """One slice alone."""
+        one = np.s_[k : k + 1]
+        parts = (self.fixed[one], self.moving[one], self.disc[one], self.covered[one])
+        return Pair(*parts, self.pixel_mm)
 
 
 def find_alignment(

@@ -30,9 +30,6 @@ from myops.registration import (
 
 # What is left of a slice's shift when the stack's is known; breath-holds differ by less.
 SLICE_REACH_MM = 5.0
-# One slice has too few voxels for the stack's 24 x 24 pairs of gray values.
-SLICE_BINS = 12
-LEAST_SLICE_GAIN_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ def find_shifts(case: Case, sequence: str) -> tuple[np.ndarray, str]:
     shifts = np.tile(stack_xy_mm, (case.geometry.array_shape[0], 1))
     pair = make_pair(case, sequence, reach_mm=np.hypot(*stack_xy_mm) + SLICE_REACH_MM)
     for k in range(len(shifts)):
-        shifts[k] += _left_over(pair.slice(k, SLICE_BINS), stack_xy_mm)
+        shifts[k] += _left_over(pair.slice(k), stack_xy_mm)
     return shifts, "" if found.worthwhile else found.note
 
 
@@ -147,7 +144,7 @@ def _left_over(pair: Pair, stack_xy_mm: np.ndarray) -> np.ndarray:
     similarity = similarity_map(pair, start, SLICE_REACH_MM)
     here = float(similarity[tuple(count // 2 for count in similarity.shape)])
     after, shift_yx_mm, inside = peak_of(similarity, pair.pixel_mm)
-    if not inside or after - here < LEAST_SLICE_GAIN_SHARE * here:
+    if not inside or after - here < LEAST_GAIN_SHARE * here:
         return np.zeros(2)
     place_yx_mm = start * pair.pixel_mm + np.array(shift_yx_mm)
     return place_yx_mm[::-1] - stack_xy_mm

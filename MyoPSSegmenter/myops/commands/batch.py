@@ -86,6 +86,9 @@ def _run(job: Job, device: str, output: Path, options: BatchOptions) -> Outcome:
 def _devices(asked: str, workers: int | None, jobs: int) -> list[str]:
     """The device of each process: all GPUs in turn, or the one that was asked for."""
     from myops.batch.local import sized_workers
+
+    if asked == "cpu":  # known without torch
+        return [asked] * (workers or sized_workers(jobs))
     from myops.networks.device import available_devices, resolve_device
 
     resolved = str(resolve_device(asked))
