@@ -47,7 +47,7 @@ LEAST_COMMON_SHARE = 0.3
 PEAK_REACH = 1
 # The first search takes every second shift and pixel; so many of its best are looked at closely.
 STEP = 2
-PEAKS = 4
+PEAKS = 3
 
 
 @dataclass(frozen=True)
@@ -250,8 +250,8 @@ def _binned(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def _similarities(pair: Pair) -> np.ndarray:
     """Mutual information for shifts (rows, columns), no shift in the middle; -inf where not tried.
 
-    Every second shift is tried with every fourth pixel, then all shifts around the best of them,
-    around none and every neighbor that the peak's parabola needs, with all pixels.
+    Every second shift is tried with every fourth pixel, then, with all pixels, no shift, all shifts
+    around the best of them, and every neighbor that the peak's parabola needs.
     """
     reach = [int(MAX_SHIFT_MM / length) + PEAK_REACH for length in pair.pixel_mm]
     shifts = np.array(list(np.ndindex(*(2 * count + 1 for count in reach)))) - reach
@@ -259,9 +259,13 @@ def _similarities(pair: Pair) -> np.ndarray:
     shifts = shifts[length_mm <= MAX_SHIFT_MM + max(pair.pixel_mm)]
     even = shifts[(shifts % STEP == 0).all(axis=1)]
     best = even[np.argsort(_tried(pair, even, STEP))[::-1][:PEAKS]]
-    near = np.abs(shifts[:, None] - np.vstack([best, [(0, 0)]])).max(axis=2).min(axis=1) <= STEP + 1
+    near = np.abs(shifts[:, None] - best).max(axis=2).min(axis=1) <= STEP
+    near |= (shifts == 0).all(axis=1)
     found = np.full([2 * count + 1 for count in reach], -np.inf)
     found[tuple((shifts[near] + reach).T)] = _tried(pair, shifts[near])
+    peak = np.array(np.unravel_index(np.argmax(found), found.shape)) - reach
+    beside = np.abs(shifts - peak).max(axis=1) <= PEAK_REACH
+    found[tuple((shifts[beside] + reach).T)] = _tried(pair, shifts[beside])
     return found
 
 
