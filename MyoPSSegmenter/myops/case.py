@@ -38,6 +38,8 @@ from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENC
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from myops.slice_registration import Registration
+
 # Name of a case that was given none.
 UNNAMED = "case"
 MIN_OVERLAP_SHARE = 0.02
@@ -60,6 +62,7 @@ class Case:
         spacing_reason: why the spacing is not known, so that no volume, mass or length is given;
             "" where it is known.
         placed: False where no header says where the images lie in the patient.
+        registrations: what was done to lay sequences on the reference, where that was asked for.
     """
 
     name: str
@@ -72,6 +75,12 @@ class Case:
     own_grids: Mapping[str, Geometry] = field(default_factory=dict)
     spacing_reason: str = ""
     placed: bool = True
+    registrations: tuple[Registration, ...] = ()
+
+    def covered_by(self, sequence: str) -> np.ndarray:
+        """Bool (z, y, x), True inside a sequence's field of view; everywhere if none is known."""
+        known = self.covered.get(sequence)
+        return np.ones(self.geometry.array_shape, bool) if known is None else known
 
     @property
     def spacing_known(self) -> bool:

@@ -7,6 +7,7 @@ commands that run a network import torch. The other commands are in `commands/`.
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from myops import __version__
-from myops.commands.options import PATH, device_option, image_options, landmark_options
+from myops.commands.options import (
+    PATH,
+    device_option,
+    image_options,
+    landmark_options,
+    register_option,
+)
 from myops.commands.terminal import print_measurements, progress_bar, show_every_letter
 from myops.errors import InputError
 from myops.io.readable import visible
@@ -35,8 +42,14 @@ OBJECTS_PER_COLLECTION = 50_000
 # Name of a command -> its module in `myops.commands`, its name there, and its first sentence; the
 # module is imported when the command is called, not when all of them are listed.
 COMMANDS = {
+    "batch": ("batch", "batch", "Segment every patient of a cohort; one table and page of all."),
     # Under the name that a reader looks for.
     "compare": ("evaluate", "masks", "Compare a label map with the truth."),
+    "dataset": (
+        "dataset",
+        "dataset",
+        "Check a folder of labeled hearts, or write it in nnU-Net's raw format.",
+    ),
     "demo": ("demo", "demo", "Correct a synthetic patient by three simulated clicks."),
     "evaluate": (
         "evaluate",
@@ -139,6 +152,7 @@ def cli() -> None:
 @click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
+@register_option
 @device_option
 def segment(
     inputs: Inputs,
@@ -146,6 +160,7 @@ def segment(
     output: Path,
     probabilities: bool,
     model: str,
+    register: str,
     device: str,
 ) -> None:
     """Segment one patient, measure the scar, write a report.
@@ -161,6 +176,7 @@ def segment(
     from myops.quantify.measure import measure
     from myops.weights.files import load_models
 
+    inputs = replace(inputs, register=register)
     case = read_case(inputs)
     check_writable(output)
     check_same_images(output, images_sha256(case))

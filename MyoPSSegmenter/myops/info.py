@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from myops.case import Case
+from myops.errors import InputError
 from myops.geometry.canonical import canonical_grid
 from myops.geometry.grid import Geometry
-from myops.registration import estimate_shift_mm
+from myops.registration import find_alignment
 
 # Published misregistration of the LV center between sequences is 3.3 mm (PMC8285264): more than
 # this is worth a look before scar and edema are compared.
@@ -46,7 +47,7 @@ def as_text(description: dict[str, Any]) -> str:
     for name, sequence in description["sequences"].items():
         lines.append(f"  {name}: {_grid_text(sequence)}")
         if name != description["reference"]:
-            lines.append(f"    {_alignment_text(sequence, description['reference'])}")
+            lines.append(f"    {_alignment_text(sequence, description)}")
         low, middle, high = sequence["intensity"]
         lines.append(f"    intensity {low:g} to {high:g}, median {middle:g}")
     lines.append("  spacing counts from slice center to slice center, gaps included")
@@ -81,13 +82,20 @@ def _describe_sequence(case: Case, name: str) -> dict[str, Any]:
 
 
 def _shift_mm(case: Case, name: str) -> list[float] | None:
-    """Shift (x, y) of a sequence against the reference in mm; None when the spacing is unknown."""
+    """Shift (x, y) of a sequence against the reference in mm, 0 where none is clearly better.
+
+    None when the spacing is unknown, or when the two share too little to tell.
+    """
     if not case.spacing_known:
         return None
     if name == case.reference:
         return [0.0, 0.0]
-    images = case.images[case.reference], case.images[name]
-    return [round(value, 1) for value in estimate_shift_mm(*images, case.geometry.spacing_mm)]
+    try:
+        translation = np.array(find_alignment(case, name).translation_mm)
+    except InputError:
+        return None
+    # Adding 0 makes a 0 of what would be written as -0.
+    return [round(float(-translation @ axis), 1) + 0.0 for axis in case.geometry.axes[:2]]
 
 
 def _hints(case: Case, sequences: dict[str, dict[str, Any]]) -> list[str]:
@@ -105,10 +113,10 @@ def _hints(case: Case, sequences: dict[str, dict[str, Any]]) -> list[str]:
                 f"{name}: slices lie up to {found['slice_offset_mm']:.1f} mm from those of "
                 f"{case.reference}: values between its slices are interpolated"
             )
-        shift_mm = float(np.hypot(*found["shift_mm"]))
+        shift_mm = float(np.hypot(*(found["shift_mm"] or (0.0, 0.0))))
         if shift_mm > SHIFT_HINT_MM:
             hints.append(
-                f"{name}: edges lie about {shift_mm:.0f} mm from those of {case.reference}: "
+                f"{name}: lies about {shift_mm:.0f} mm beside {case.reference}: "
                 "the patient may have moved or breathed differently"
             )
     return hints
@@ -153,12 +161,13 @@ def _grid_text(found: dict[str, Any]) -> str:
     )
 
 
-def _alignment_text(found: dict[str, Any], reference: str) -> str:
+def _alignment_text(found: dict[str, Any], description: dict[str, Any]) -> str:
+    reference = description["reference"]
     grid = "same grid as" if found["same_grid"] else "resampled to"
     covers = f"{grid} {reference}; covers {found['covered_percent']:g} %, slices tilted "
-    if found["shift_mm"] is None:
+    if not description["spacing_known"]:
         return f"{covers}{found['tilt_degrees']:.1f} degrees; no distances: spacing unknown"
-    return (
-        f"{covers}{found['tilt_degrees']:.1f} degrees and {found['slice_offset_mm']:.1f} mm apart "
-        f"at most, edges shifted about {np.hypot(*found['shift_mm']):.0f} mm in-plane"
-    )
+    tilted = f"{covers}{found['tilt_degrees']:.1f} degrees and {found['slice_offset_mm']:.1f} mm "
+    if found["shift_mm"] is None:
+        return f"{tilted}apart at most, too little in common to tell a shift"
+    return f"{tilted}apart at most, shifted about {np.hypot(*found['shift_mm']):.0f} mm in-plane"

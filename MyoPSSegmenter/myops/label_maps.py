@@ -18,7 +18,7 @@ from myops.geometry.canonical import canonical_grid, from_canonical, to_canonica
 from myops.geometry.grid import GRID_TOLERANCE_MM, Geometry, from_sitk
 from myops.io.geometry_notes import MARK_KEY, geometry_notes
 from myops.io.images import read_image
-from myops.labels import CONVENTIONS, DEFAULT_CONVENTION, check_convention
+from myops.labels import CONVENTIONS, DEFAULT_CONVENTION, Convention, check_convention
 from myops.output.earlier_results import mark_warning
 
 if TYPE_CHECKING:
@@ -49,12 +49,15 @@ class LabelFile:
     mark: str = ""
 
 
-def read_label_file(path: str | Path, convention: str = DEFAULT_CONVENTION) -> LabelFile:
+def read_label_file(
+    path: str | Path, convention: str | Convention = DEFAULT_CONVENTION
+) -> LabelFile:
     """Read a label file of any format that images have.
 
     Args:
         path: the file.
-        convention: how it numbers the structures, out of `labels.CONVENTIONS`.
+        convention: how it numbers the structures: a name out of `labels.CONVENTIONS`, or a
+            data set's own.
 
     Raises:
         InputError: an unreadable file, an unknown convention, or values that are not labels of it
@@ -62,9 +65,11 @@ def read_label_file(path: str | Path, convention: str = DEFAULT_CONVENTION) -> L
     """
     path = Path(path)
     values, found = _read(path)
-    check_convention(convention)
+    if isinstance(convention, str):
+        check_convention(convention)
+        convention = CONVENTIONS[convention]
     try:
-        labels = CONVENTIONS[convention].to_myops(values)
+        labels = convention.to_myops(values)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
     return replace(found, labels=labels)

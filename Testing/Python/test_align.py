@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from myops.case import Case, case_from_images
 from myops.errors import InputError
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
-from myops.registration import MAX_SHIFT_MM, Alignment, estimate_shift_mm, find_alignment
+from myops.registration import MAX_SHIFT_MM, Alignment, find_alignment
 
 SEEDS = (503, 508)
 # An oblique short axis: x, y and z are columns.
@@ -71,19 +71,6 @@ def test_a_known_shift_is_found_within_a_millimeter(
     assert off_mm(found, other, *shift) < 1.0
     assert found.similarity_after > found.similarity_before
     assert found.moved_mm == pytest.approx(np.linalg.norm(found.translation_mm))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sequence", ["bssfp", "t2"])
-@pytest.mark.parametrize("shift", [(0.0, 0.0), (3.0, 0.0), (-4.0, 6.0), (0.0, -13.5)])
-def test_the_edges_alone_tell_the_shift_within_a_pixel(
-    patient: PhantomPatient, sequence: str, shift: tuple[float, float]
-) -> None:
-    lge = image_of(patient.images["lge"], patient.spacing_mm)
-    other = moved(image_of(patient.images[sequence], patient.spacing_mm), *shift)
-    images = case_from_images({"lge": lge, sequence: other}).images
-    found = estimate_shift_mm(images["lge"], images[sequence], patient.spacing_mm)
-    assert np.hypot(*np.subtract(found, shift)) < patient.spacing_mm[0]
 
 
 def test_a_shift_is_found_on_another_oblique_grid_and_lies_in_the_slice_plane(

@@ -280,7 +280,7 @@ def test_a_shifted_sequence_is_found_aligned_and_put_back(
     assert [f.sequence for f in found] == ["t2"]
     assert found[0].resolvable
     # `myops info` says the same of the same images.
-    hints = [text for text in describe(patient.logic.case)["hints"] if "edges lie" in text]
+    hints = [text for text in describe(patient.logic.case)["hints"] if "lies about" in text]
     assert [distance.findall(text) for text in hints] == [distance.findall(found[0].text)]
     patient.work.waitFor(patient.logic.resolve(found[0]))
     assert "T2: moved by" in patient.messages[-1]

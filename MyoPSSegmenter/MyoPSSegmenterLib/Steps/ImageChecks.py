@@ -79,9 +79,9 @@ def resampledCheck(sequence: str) -> ImageCheck:
 
 
 def shiftedMm(described: Mapping[str, Any]) -> float:
-    """How far a sequence's edges lie from the reference's, in mm, from `info.describe`.
+    """How far a sequence lies beside the reference, in mm, from `info.describe`.
 
-    0 where the spacing is unknown: then nobody can say how many mm that is.
+    0 where nobody can say it: the spacing is unknown, or the two share too little.
     """
     return 0.0 if described["shift_mm"] is None else float(np.hypot(*described["shift_mm"]))
 

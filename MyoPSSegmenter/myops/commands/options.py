@@ -22,6 +22,13 @@ Place = tuple[int, float, float]
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
 )
+register_option = click.option(
+    "--register",
+    type=click.Choice(["off", "auto"]),
+    default="off",
+    show_default=True,
+    help="auto: lay bSSFP and T2 on the LGE, slice by slice, where that is clearly better.",
+)
 
 
 class ConventionName(click.Choice):

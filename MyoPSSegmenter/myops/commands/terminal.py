@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from myops.io.readable import readable
-from myops.progress import Progress
+from myops.progress import Progress, clock_text
 from myops.structures import MEASURED
 
 if TYPE_CHECKING:
@@ -26,8 +27,13 @@ def show_every_letter() -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(title: str) -> Iterator[Progress]:
+def progress_bar(title: str, lines: bool = False) -> Iterator[Progress]:
     """Show a bar with the stage and the remaining time on stderr while the block runs.
+
+    Args:
+        title: of the work.
+        lines: where there is no terminal, print a line for each step instead: for long work whose
+            log is read while it runs.
 
     Yields:
         A function of the finished fraction (0 to 1) and the stage's name.
@@ -52,13 +58,24 @@ def progress_bar(title: str) -> Iterator[Progress]:
         transient=True,
         disable=not console.is_terminal,  # a log file needs no bar
     )
+    began = time.monotonic()
     with bar:
         task = bar.add_task(title, total=1.0)
 
         def report(fraction: float, stage: str) -> None:
             bar.update(task, completed=fraction, description=f"{title}: {readable(stage)}")
+            if lines and not console.is_terminal:
+                click.echo(f"{title}: {readable(stage)}{_left(began, fraction)}", err=True)
 
         yield report
+
+
+def _left(began: float, fraction: float) -> str:
+    """The remaining time in words, if the rest is as fast as what is done."""
+    if not 0 < fraction < 1:
+        return ""
+    seconds = (time.monotonic() - began) * (1 - fraction) / fraction
+    return f", about {clock_text(seconds)} left"
 
 
 def print_measurements(measurements: Measurements) -> None:

@@ -14,6 +14,8 @@ from myops.errors import InputError
 from myops.geometry.canonical import canonical_grid, to_canonical
 from myops.geometry.grid import from_sitk
 from myops.label_maps import LabelFile, anatomy_warnings, on_grid, read_label_file
+from myops.labels import Convention
+from myops.structures import ASSESSABLE, SHOWN_BY
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -38,7 +40,7 @@ def labeled(
     name: str,
     images: Mapping[str, sitk.Image],
     truth: Path,
-    convention: str,
+    convention: str | Convention,
     structures: frozenset[str],
 ) -> LabeledCase:
     """A heart whose label file covers all slices, brought to the image's places.
@@ -53,10 +55,21 @@ def labeled(
     if label_warnings:
         raise InputError(
             f"{dataset} {name}: expected labels whose blood pool lies inside the wall, found "
-            f"another convention than {convention} ({label_warnings[0]}); name the right one"
+            f"another convention than {_title(convention)} ({label_warnings[0]}); name the right "
+            "one"
         )
     drawn = np.ones(len(labels), bool)
     return replace(case, labels=labels, labeled=drawn, warnings=warnings)
+
+
+def without_disease(case: LabeledCase) -> LabeledCase:
+    """The same case, noting which diseases its images show and its labels do not tell."""
+    shown = (name for name in ASSESSABLE if SHOWN_BY[name] in case.images)
+    return replace(case, untold=frozenset(shown) - case.structures)
+
+
+def _title(convention: str | Convention) -> str:
+    return convention if isinstance(convention, str) else convention.title
 
 
 def on_image(found: LabelFile, case: LabeledCase) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from myops.datasets import acdc, emidec, myops, sunnybrook
+from myops.datasets import acdc, care, emidec, mscmrseg, myops, nnunet, sunnybrook
 from myops.datasets.labeled_case import CaseLoader, LabeledCase
 from myops.errors import InputError
 from myops.labels import check_convention
 
 # How many folders below the named one are looked into.
 DEPTHS = ("", "*/", "*/*/")
+# Title of a data set, its file, and what reads a heart of it.
+ADAPTERS: tuple[tuple[str, ModuleType, Callable[..., LabeledCase]], ...] = (
+    ("MyoPS *_gd", myops, myops.read_myops),
+    ("MyoPS++ *_LGE with *_gd", care, care.read_care),
+    ("EMIDEC *_LGE with *_gt", emidec, emidec.read_emidec),
+    ("ACDC *_gt", acdc, acdc.read_acdc),
+    ("MS-CMRSeg *_manual", mscmrseg, mscmrseg.read_mscmrseg),
+    ("nnU-Net labelsTr", nnunet, nnunet.read_nnunet),
+    ("Sunnybrook dicom/ with contours/", sunnybrook, sunnybrook.read_sunnybrook),
+)
 
 
 def find_cases(folder: Path, convention: str = "") -> Iterator[LabeledCase]:
@@ -39,16 +49,14 @@ def case_loaders(folder: Path, convention: str = "") -> list[CaseLoader]:
     if convention:
         check_convention(convention)
     labels = {"convention": convention} if convention else {}
-    loaders: list[CaseLoader] = [
-        *(partial(myops.read_myops, path, **labels) for path in _found(folder, myops)),
-        *(partial(emidec.read_emidec, path, **labels) for path in _found(folder, emidec)),
-        *(partial(acdc.read_acdc, path, **labels) for path in _found(folder, acdc)),
-        *(partial(sunnybrook.read_sunnybrook, path.parent) for path in _found(folder, sunnybrook)),
-    ]
+    loaders: list[CaseLoader] = []
+    for _, dataset, read in ADAPTERS:
+        given = {} if dataset is sunnybrook else labels  # contours have no numbers
+        loaders += [partial(read, path, **given) for path in _found(folder, dataset)]
     if not loaders:
+        known = ", ".join(title for title, *_ in ADAPTERS)
         raise InputError(
-            f"{folder}: expected labeled hearts (MyoPS *_gd, EMIDEC *_LGE with *_gt, ACDC *_gt, "
-            "Sunnybrook dicom/ with contours/), found none; check the folder"
+            f"{folder}: expected labeled hearts ({known}), found none; check the folder"
         )
     return loaders
 

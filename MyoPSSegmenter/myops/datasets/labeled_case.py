@@ -26,13 +26,14 @@ class LabeledCase:
     """One heart and the truth about it.
 
     Attributes:
-        dataset: "myops", "emidec", "acdc", "sunnybrook" or "phantom".
+        dataset: of which it is, such as "myops" or "emidec"; see `find.ADAPTERS`.
         name: of the patient, unique within its data set.
         images: sequence name to its image, ready for `case_from_images`.
         labels: uint16 MyoPS values (z, y, x) on the grid of `reference_image`, as in the file.
         labeled: bool (z,), slices that the expert has drawn; only they can be compared.
         structures: what the labels tell apart, names of `refine.prompts.STRUCTURES`.
         warnings: about where the labels lie, a sentence each.
+        untold: diseases that an image shows and the data set does not label: normal is no "none".
     """
 
     dataset: str
@@ -42,6 +43,7 @@ class LabeledCase:
     labeled: np.ndarray
     structures: frozenset[str]
     warnings: tuple[str, ...] = ()
+    untold: frozenset[str] = frozenset()
 
     @property
     def sequence(self) -> str:

@@ -24,7 +24,8 @@ PATTERN = f"*_gd{SUFFIX}"
 
 def is_labeled(path: Path) -> bool:
     """Whether a `*_gd` file has images."""
-    return not _images(path).keys().isdisjoint(GRID_SEQUENCES)
+    named_as_care = beside(path, "_gd", "_LGE").exists()
+    return not named_as_care and not _images(path).keys().isdisjoint(GRID_SEQUENCES)
 
 
 def read_myops(path: Path, convention: str = DEFAULT_CONVENTION) -> LabeledCase:

@@ -19,10 +19,15 @@ def is_labeled(path: Path) -> bool:
     return (path.parent / "contours").is_dir()
 
 
-def read_sunnybrook(folder: Path) -> LabeledCase:
-    """End-diastolic volume and labels from the manual contours (pixel coordinates as text)."""
+def read_sunnybrook(path: Path) -> LabeledCase:
+    """End-diastolic volume and labels from the manual contours (pixel coordinates as text).
+
+    Args:
+        path: the folder `dicom`.
+    """
     import SimpleITK as sitk
 
+    folder = path.parent
     count = len(list((folder / "dicom").glob("*.dcm")))
     numbers = range(END_DIASTOLE + 1, count + 1, PHASES)
     image = sitk.ReadImage([str(folder / "dicom" / f"{number}.dcm") for number in numbers])

@@ -46,6 +46,7 @@ class Inputs:
         frame: frame of a 4D file or phase of a DICOM cine, counted from 0.
         spacing_mm: true spacing (x, y, z) where the header holds none.
         model: the cascade's weights, the name of a pack or an absolute folder.
+        register: "auto" lays the other sequences on the reference, "off" takes them as they lie.
         sha256: sequence name to the checksum of its file or files; not verified where missing.
         warnings: what is doubtful about the choice of images, a sentence each without names.
         notes: what was chosen and left out with the reasons, for the terminal: it may hold names.
@@ -56,6 +57,7 @@ class Inputs:
     frame: int | None = None
     spacing_mm: tuple[float, float, float] | None = None
     model: str = "default"
+    register: str = "off"
     sha256: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -85,6 +87,7 @@ class Inputs:
             "frame": self.frame,
             "spacing_mm": self.spacing_mm,
             "model": self.model,
+            "register": self.register,
         }
 
 
@@ -115,6 +118,11 @@ def find_inputs(folder: Path | None, named: Mapping[str, Path | None]) -> Inputs
 
     found, notes = find_in_folder(folder)
     return Inputs(found, warnings=_phase_notes(found), notes=notes)
+
+
+def inputs_of(sources: Mapping[str, Source]) -> Inputs:
+    """Images that were found before, with what is doubtful about them; see `find_inputs`."""
+    return _checked(Inputs(dict(sources)))
 
 
 def find_files(folder: Path | None, named: Mapping[str, Path | None]) -> dict[str, Source]:
@@ -182,6 +190,10 @@ def read_case(inputs: Inputs) -> Case:
     if inputs.spacing_mm is None:
         refuse_conflict(images[reference], inputs.files[reference].name)
     case = case_from_images(images, inputs.name or UNNAMED, inputs.spacing_mm)
+    if inputs.register != "off":
+        from myops.slice_registration import register_case
+
+        case = register_case(case)
     return replace(case, warnings=(*inputs.warnings, *case.warnings))
 
 
@@ -262,6 +274,7 @@ def read_inputs(out_dir: Path) -> Inputs:
             values["frame"],
             None if spacing is None else (spacing[0], spacing[1], spacing[2]),
             values["model"],
+            str(values.get("register", "off")),  # results of 0.2.0 do not say
             {sequence: str(image["sha256"]) for sequence, image in images.items()},
         )
     except OSError as error:

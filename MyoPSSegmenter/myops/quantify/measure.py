@@ -117,6 +117,7 @@ def measure(
         images_sha256=images_sha256(case),
         labels_sha256=array_sha256(labels),
         papillary_in_lv_mass=papillary_in_lv_mass,
+        registrations=case.registrations,
     )
 
 

@@ -10,6 +10,7 @@ from myops.quantify.quality.image_quality import ImageQuality
 from myops.quantify.regional.analysis import Regional
 from myops.quantify.thresholds.base import ThresholdResult
 from myops.quantify.thresholds.remote import RemoteRegion
+from myops.slice_registration import Registration
 
 # Of every table of measurements: one row per number.
 COLUMNS = ("case", "slice", "structure", "quantity", "value", "unit", "note")
@@ -87,6 +88,7 @@ class Measurements:
         conventional: the other conventional rules that were asked for, such as "sd5_volume".
         quality: image quality of the LGE; None without one.
         regional: segments, transmurality, endocardial surface and salvage.
+        registrations: how sequences were laid on the reference; empty where that was not asked for.
         papillary_in_lv_mass: whether LV mass and its shares count papillary muscles; `regional`
             never does.
         images_sha256: sequence name to the checksum of the voxels that were measured.
@@ -110,6 +112,7 @@ class Measurements:
     images_sha256: Mapping[str, str] = field(default_factory=dict)
     labels_sha256: str = ""
     papillary_in_lv_mass: bool = False
+    registrations: tuple[Registration, ...] = ()
 
     @property
     def all_warnings(self) -> tuple[str, ...]:

@@ -71,6 +71,8 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "conventions": dict(CONVENTIONS),
         "images_sha256": dict(measurements.images_sha256),
         "labels_sha256": measurements.labels_sha256,
+        # Only where it was asked for: other files stay as they are.
+        **({"registration": found} if (found := _registrations(measurements)) else {}),
         "papillary_muscles_in_lv_mass": measurements.papillary_in_lv_mass,
         "tissues": {name: dict(vars(m)) for name, m in measurements.tissues.items()},
         "remote": _remote(measurements.remote, measurements.remote_reason),
@@ -125,10 +127,19 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
             value = getattr(measurements.quality, quantity)
             note = "" if value is not None else measurements.quality.reasons.get(quantity)
             add("all", "image_quality", quantity, value, unit, note)
+    for one in measurements.registrations:
+        for quantity, value in one.to_dict().items():
+            unit = {"mean_shift_mm": "mm", "largest_shift_mm": "mm"}.get(quantity, "nats")
+            if quantity not in ("moved", "note"):
+                add("all", f"registration_{one.sequence}", quantity, value, unit, one.note)
     for one in measurements.slices:
         for name, mass in {**one.tissues, **one.fwhm, **one.conventional}.items():
             add_mass(str(one.number), name, mass)
     return found
+
+
+def _registrations(measurements: Measurements) -> dict[str, Any]:
+    return {one.sequence: one.to_dict() for one in measurements.registrations}
 
 
 def _remote(remote: RemoteRegion | None, reason: str | None) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def read_table(path: str | Path) -> Study:
             one, a mask that cannot be measured, the same reading twice, or two spellings of a name.
     """
     path = Path(path)
-    header, rows, delimiter = _cells(path)
+    header, rows, delimiter = table_cells(path)
     _check_header(path.name, header)
     # Where commas part the cells, a comma in a number is hardly a decimal mark.
     numbers = _numbers(path.name, rows, "." if delimiter == "," else None)
@@ -103,7 +103,7 @@ def read_table(path: str | Path) -> Study:
 Rows = list[tuple[int, dict[str, str]]]
 
 
-def _cells(path: Path) -> tuple[list[str], Rows, str]:
+def table_cells(path: Path) -> tuple[list[str], Rows, str]:
     """Header, the rows with their number in the file, and what parts the cells."""
     text, delimiter = _text(path)
     rows: Rows = []

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from myops.errors import InputError
 from myops.io.readable import is_utf8
+from myops.progress import clock_text
 from myops.training.checkpoint import TrainingProgress
 from myops.training.config import TrainingConfig
 
@@ -111,9 +112,3 @@ def remaining_s(config: TrainingConfig, progress: TrainingProgress, steps_per_s:
     if config.minutes > 0:
         return max(0.0, 60 * config.minutes - progress.elapsed_s)
     return (config.steps - progress.step) / max(steps_per_s, 1e-9)
-
-
-def clock_text(seconds: float) -> str:
-    """Seconds as hours, minutes and seconds: 1:02:03."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -7,7 +7,6 @@ from scipy.ndimage import gaussian_filter
 
 from myops.case import case_from_images, load_case_folder
 from myops.info import as_text, describe
-from myops.registration import estimate_shift_mm
 
 
 def heart(shift_px: tuple[int, int] = (0, 0), bright: bool = True) -> np.ndarray:
@@ -53,17 +52,11 @@ def test_the_slices_of_a_stack_stored_sideways_are_counted(make_image, texture) 
     assert described["grid"]["size_xyz"] == [24, 20, 6]
 
 
-@pytest.mark.parametrize("shift", [(0, 0), (3, 0), (-2, 4)])
-def test_a_shift_is_found_through_opposite_contrast(shift) -> None:
-    found = estimate_shift_mm(heart(), heart(shift, bright=False), (1.5, 2.0, 10.0))
-    assert found == pytest.approx((shift[0] * 1.5, shift[1] * 2.0))
-
-
 def test_a_shifted_sequence_gives_a_hint(make_image) -> None:
     images = {"lge": make_image(heart()), "t2": make_image(heart((5, 0), bright=False))}
     described = describe(case_from_images(images))
-    assert described["sequences"]["t2"]["shift_mm"] == [7.5, 0.0]
-    assert any("t2: edges lie about 8 mm" in hint for hint in described["hints"])
+    assert described["sequences"]["t2"]["shift_mm"] == pytest.approx([7.5, 0.0], abs=0.3)
+    assert any("t2: lies about 8 mm beside lge" in hint for hint in described["hints"])
 
 
 def test_slices_between_those_of_the_reference_give_a_hint(make_image) -> None:

@@ -123,3 +123,15 @@ def test_labels_on_another_grid_are_refused(noted, patient_folder, tmp_path):
     sitk.WriteImage(image, str(tmp_path / "segmentation.nii.gz"))
     with pytest.raises(InputError, match="on the grid of the lge image"):
         read_labels(tmp_path, read_case(Inputs(noted.files)))
+
+
+def test_sequences_are_laid_on_each_other_again_where_the_note_says_so(noted, tmp_path):
+    path = tmp_path / "out" / "inputs.json"
+    values = json.loads(path.read_text("utf-8"))
+    assert (values["register"], read_case(noted).registrations) == ("off", ())
+    path.write_text(json.dumps({**values, "register": "auto"}), "utf-8")
+    again = read_case(read_inputs(tmp_path / "out"))
+    assert [one.sequence for one in again.registrations] == ["bssfp", "t2"]
+    del values["register"]  # as version 0.2.0 noted it
+    path.write_text(json.dumps(values), "utf-8")
+    assert read_inputs(tmp_path / "out").register == "off"

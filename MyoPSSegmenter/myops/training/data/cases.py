@@ -30,7 +30,7 @@ class CasePatient:
     `acute` tells that the expert has drawn edema: a chronic scar has none; `image_checksums` who
     the patient is (`learned.image_checksums`). `found` is the region that an ASSN finds, bool
     (z, y, x), where one was asked (`training.finders`). `covered` holds the fields of view, bool
-    (z, y, x), as a Case does.
+    (z, y, x), as a Case does; `untold` the diseases that an image shows and the labels do not tell.
     """
 
     name: str
@@ -42,6 +42,7 @@ class CasePatient:
     image_checksums: frozenset[str] = frozenset()
     found: np.ndarray | None = None
     covered: Mapping[str, np.ndarray] = field(default_factory=dict)
+    untold: frozenset[str] = frozenset()
 
 
 def case_patient(labeled: LabeledCase, finders: Sequence[Models] = ()) -> CasePatient:
@@ -79,6 +80,7 @@ def case_patient(labeled: LabeledCase, finders: Sequence[Models] = ()) -> CasePa
             name: (case.covered[name] & ~empty_slices(image)[:, None, None])[drawn]
             for name, image in case.images.items()
         },
+        untold=labeled.untold,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from myops import labels as regions
 from myops.cascade.network_inputs import crop_shown, heart_box, present_flags, tissue_box
+from myops.errors import InputError
 from myops.geometry.square import SquareBox, crop_stack
 
 if TYPE_CHECKING:
@@ -165,3 +166,18 @@ def _miss_or_overrun(region: np.ndarray, rng: np.random.Generator) -> np.ndarray
         elif event < 0.30 and 0 <= beyond < len(region):
             found[beyond] = region[end]
     return found
+
+
+def refuse_untold(patient: object) -> None:
+    """Refuse to teach tissue by labels that do not tell a disease which an image shows.
+
+    Raises:
+        InputError: scar or edema would be taught as normal muscle.
+    """
+    untold: frozenset[str] = getattr(patient, "untold", frozenset())
+    if untold:
+        raise InputError(
+            f"{getattr(patient, 'name', 'patient')}: expected labels that tell "
+            f"{' and '.join(sorted(untold))}, which its images show, found a data set that does "
+            "not; leave its cases out of this training, or train the ASSN with them"
+        )

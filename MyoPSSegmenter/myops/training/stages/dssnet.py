@@ -18,7 +18,7 @@ from myops.networks.dssnet import BACKGROUND, BLOOD_POOL, NORMAL, WALL, build_ds
 from myops.structures import NETWORK_TISSUES
 from myops.training.config import DssnetConfig, TrainingConfig
 from myops.training.data.augment import augment_square, warp
-from myops.training.data.crops import crop_patient, jittered_box
+from myops.training.data.crops import crop_patient, jittered_box, refuse_untold
 from myops.training.stages.prsn import EDEMA, LGE, SCAR, T2, main_target, one_hot, tissue_dice
 from myops.training.stages.stage import Batch, Loss, Patient, Slices, Stage, dice
 
@@ -42,6 +42,7 @@ def build(config: TrainingConfig) -> nn.Module:
 
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop around the heart as the heart finder would, and normalize over the crop."""
+    refuse_untold(patient)
     crops, labels, present = crop_patient(patient, jittered_box(patient, rng), config.size)
     kept = near_heart(labels)
     count = len(labels)

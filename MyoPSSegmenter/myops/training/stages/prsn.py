@@ -33,7 +33,12 @@ from myops.training.data.augment import (
     random_affine,
     warp,
 )
-from myops.training.data.crops import crop_patient, jittered_tissue_box, perturb_region
+from myops.training.data.crops import (
+    crop_patient,
+    jittered_tissue_box,
+    perturb_region,
+    refuse_untold,
+)
 from myops.training.losses import composite_loss, dice_loss, soft_classes
 from myops.training.stages.stage import Batch, Loss, Slices, Stage, dice
 
@@ -68,6 +73,7 @@ def build(config: TrainingConfig) -> nn.Module:
 
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
+    refuse_untold(patient)
     assert isinstance(config, PrsnConfig)
     box, found = region_to_see(patient, rng, config)
     crops, labels, present = crop_patient(patient, box, config.size)

@@ -18,7 +18,7 @@ from myops.networks.unet import build_unet
 from myops.sequences import NETWORK_SEQUENCES, channel
 from myops.training.config import TrainingConfig, UnetConfig
 from myops.training.data.augment import REORIENT_CHANCE, jitter_contrast, random_affine, warp
-from myops.training.data.crops import crop_patient, jittered_box
+from myops.training.data.crops import crop_patient, jittered_box, refuse_untold
 from myops.training.stages import prsn
 from myops.training.stages.stage import Batch, Loss, Patient, Slices, Stage, dice
 
@@ -59,6 +59,7 @@ def build(config: TrainingConfig) -> nn.Module:
 
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """As for the PRSN where the network sees candidate images, else as for the ASSN."""
+    refuse_untold(patient)
     assert isinstance(config, UnetConfig)
     if config.inside:
         return prsn.prepare(patient, rng, config)

@@ -1,0 +1,180 @@
+"""Sequences laid on the reference before they are segmented: the stack first, then each slice.
+
+`registration` finds the shift of a whole stack. Slices are taken in breath-holds of their own, so
+each may lie elsewhere again: what is left of a slice's shift is sought within 5 mm of the stack's,
+by the mutual information of that slice alone. A slice is moved by itself only where that is clearly
+better, and a sequence only where mutual information over all slices is; else it stays as it was.
+
+Only shifts in the slice plane are sought. Between slices 6 to 12 mm apart nothing tells a shift
+along the stack, and turns were lost by the gradient descent that was tried (Docs/results.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from myops.case import Case
+from myops.errors import InputError
+from myops.registration import (
+    LEAST_GAIN,
+    LEAST_GAIN_SHARE,
+    Pair,
+    find_alignment,
+    make_pair,
+    peak_of,
+    similarity_at,
+    similarity_map,
+)
+
+# What is left of a slice's shift when the stack's is known; breath-holds differ by less.
+SLICE_REACH_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What was done to lay a sequence on the reference.
+
+    Attributes:
+        sequence: which.
+        shifts_mm: (x, y) of each slice in mm along the image's rows and columns, by which it lay
+            beside the reference and was moved back; zeros where it was left.
+        similarity_before: mutual information (nats) with the reference around the heart.
+        similarity_after: the same for what is used; never smaller.
+        note: the outcome in words.
+    """
+
+    sequence: str
+    shifts_mm: tuple[tuple[float, float], ...]
+    similarity_before: float
+    similarity_after: float
+    note: str
+
+    @property
+    def lengths_mm(self) -> np.ndarray:
+        """How far each slice was moved, float (z,)."""
+        return np.hypot(*np.array(self.shifts_mm).T)
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything was."""
+        return bool(self.lengths_mm.any())
+
+    def to_dict(self) -> dict[str, float | bool | str]:
+        """JSON values."""
+        return {
+            "moved": self.moved,
+            "mean_shift_mm": round(float(self.lengths_mm.mean()), 3),
+            "largest_shift_mm": round(float(self.lengths_mm.max()), 3),
+            "mutual_information_before": round(self.similarity_before, 4),
+            "mutual_information_after": round(self.similarity_after, 4),
+            "note": self.note,
+        }
+
+
+def register_case(case: Case) -> Case:
+    """Lay every other sequence on the reference.
+
+    Args:
+        case: the images.
+
+    Returns:
+        The case with moved images and their fields of view, what was done in `registrations`, and a
+        warning for each sequence that was moved or could not be compared. A case without a
+        known spacing stays as it is, with a warning: a shift has a length.
+    """
+    others = [name for name in case.sequences if name != case.reference]
+    if others and not case.spacing_known:
+        words = "sequences were not laid on each other: the spacing is unknown"
+        return replace(case, warnings=(*case.warnings, words))
+    for name in others:
+        case = _registered(case, name)
+    return case
+
+
+def moved_case(case: Case, sequence: str, shifts_mm: np.ndarray) -> Case:
+    """The case with the slices of a sequence moved back by the shifts that they had.
+
+    Args:
+        case: the images.
+        sequence: which one to move.
+        shifts_mm: float (z, 2), along x and y; what comes in from outside is not covered.
+    """
+    from scipy.ndimage import shift
+
+    width_mm, height_mm, _ = case.geometry.spacing_mm
+    image, covered = case.images[sequence].copy(), case.covered_by(sequence).copy()
+    for k, (x_mm, y_mm) in enumerate(shifts_mm):
+        back = (-y_mm / height_mm, -x_mm / width_mm)
+        if any(back):
+            image[k] = shift(image[k], back, order=1, mode="nearest")
+            covered[k] = shift(covered[k].astype(np.uint8), back, order=0, cval=0) > 0
+    image[~covered] = case.images[sequence].min()
+    return replace(
+        case,
+        images={**case.images, sequence: image},
+        covered={**case.covered, sequence: covered},
+    )
+
+
+def find_shifts(case: Case, sequence: str) -> tuple[np.ndarray, str]:
+    """The shift of each slice of a sequence against the reference.
+
+    Returns:
+        Float (z, 2) in mm along x and y, and why the stack as a whole was not moved; "" if it was.
+
+    Raises:
+        InputError: see `find_alignment`.
+    """
+    found = find_alignment(case, sequence)
+    translation = np.array(found.translation_mm)
+    stack_xy_mm = np.array([-translation @ axis for axis in case.geometry.axes[:2]])
+    shifts = np.tile(stack_xy_mm, (case.geometry.array_shape[0], 1))
+    pair = make_pair(case, sequence, reach_mm=np.hypot(*stack_xy_mm) + SLICE_REACH_MM)
+    for k in range(len(shifts)):
+        shifts[k] += _left_over(pair.slice(k), stack_xy_mm)
+    return shifts, "" if found.worthwhile else found.note
+
+
+def _left_over(pair: Pair, stack_xy_mm: np.ndarray) -> np.ndarray:
+    """What a slice's shift differs by from the stack's (x, y), in mm; zeros if not clearly."""
+    height_mm, width_mm = pair.pixel_mm
+    start = np.round(stack_xy_mm[::-1] / (height_mm, width_mm)).astype(int)
+    similarity = similarity_map(pair, start, SLICE_REACH_MM)
+    here = float(similarity[tuple(count // 2 for count in similarity.shape)])
+    after, shift_yx_mm, inside = peak_of(similarity, pair.pixel_mm)
+    if not inside or after - here < LEAST_GAIN_SHARE * here:
+        return np.zeros(2)
+    place_yx_mm = start * pair.pixel_mm + np.array(shift_yx_mm)
+    return place_yx_mm[::-1] - stack_xy_mm
+
+
+def _registered(case: Case, sequence: str) -> Case:
+    """The case with one sequence laid on the reference, if that is clearly better."""
+    try:
+        shifts, refused = find_shifts(case, sequence)
+    except InputError as error:
+        return replace(case, warnings=(*case.warnings, f"{sequence}: not moved: {error}"))
+    before = similarity_at(case, sequence)
+    moved = moved_case(case, sequence, shifts)
+    after = similarity_at(moved, sequence)
+    if not shifts.any() or after - before < max(LEAST_GAIN_SHARE * before, LEAST_GAIN):
+        note = refused or f"{sequence}: no clearly better place than the present one was found"
+        left = Registration(sequence, tuple((0.0, 0.0) for _ in shifts), before, before, note)
+        return replace(case, registrations=(*case.registrations, left))
+    done = Registration(sequence, tuple((float(x), float(y)) for x, y in shifts), before, after, "")
+    done = replace(done, note=_words(done, case.reference))
+    return replace(
+        moved,
+        registrations=(*case.registrations, done),
+        warnings=(*case.warnings, done.note),
+    )
+
+
+def _words(done: Registration, reference: str) -> str:
+    return (
+        f"{done.sequence}: moved onto {reference} by {done.lengths_mm.mean():.1f} mm on average, "
+        f"{done.lengths_mm.max():.1f} mm at most (mutual information {done.similarity_before:.2f} "
+        f"before, {done.similarity_after:.2f} after): look whether it lies better"
+    )
