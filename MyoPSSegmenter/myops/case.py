@@ -38,6 +38,8 @@ from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENC
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from myops.dicom.headers import Frame
+
 # Name of a case that was given none.
 UNNAMED = "case"
 MIN_OVERLAP_SHARE = 0.02
@@ -60,6 +62,8 @@ class Case:
         spacing_reason: why the spacing is not known, so that no volume, mass or length is given;
             "" where it is known.
         placed: False where no header says where the images lie in the patient.
+        source_frames: sequence name to the DICOM picture of each slice, in the slices' order in its
+            own grid; only images that were read from DICOM, see `output.dicom`.
     """
 
     name: str
@@ -72,6 +76,7 @@ class Case:
     own_grids: Mapping[str, Geometry] = field(default_factory=dict)
     spacing_reason: str = ""
     placed: bool = True
+    source_frames: Mapping[str, tuple[Frame, ...]] = field(default_factory=dict)
 
     @property
     def spacing_known(self) -> bool:

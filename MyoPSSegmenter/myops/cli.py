@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from myops import __version__
-from myops.commands.options import PATH, device_option, image_options, landmark_options
+from myops.commands.options import (
+    PATH,
+    device_option,
+    dicom_options,
+    image_options,
+    landmark_options,
+)
 from myops.commands.terminal import print_measurements, progress_bar, show_every_letter
 from myops.errors import InputError
 from myops.io.readable import visible
@@ -136,6 +142,7 @@ def cli() -> None:
 @landmark_options
 @click.option("--output", "-o", type=PATH, required=True, help="Folder for the results.")
 @click.option("--probabilities", is_flag=True, help="Write probability and uncertainty maps too.")
+@dicom_options
 @click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
@@ -145,6 +152,8 @@ def segment(
     landmarks: Landmarks,
     output: Path,
     probabilities: bool,
+    formats: tuple[str, ...],
+    keep_identity: bool,
     model: str,
     device: str,
 ) -> None:
@@ -156,13 +165,14 @@ def segment(
     from myops.cascade.segment import segment as run_cascade
     from myops.case import images_sha256
     from myops.output.earlier_results import check_no_corrections, check_same_images
-    from myops.output.results import check_writable, write_results
+    from myops.output.results import check_sources, check_writable, write_results
     from myops.patients.provenance import INPUTS_FILE, read_case
     from myops.quantify.measure import measure
     from myops.weights.files import load_models
 
     case = read_case(inputs)
     check_writable(output)
+    check_sources(case, formats)
     check_same_images(output, images_sha256(case))
     check_no_corrections(output)
     models = load_models(device, name=model)
@@ -173,6 +183,15 @@ def segment(
         instead = f" (as {used['instead_of']} asks for)" if "instead_of" in used else ""
         click.echo(f"Weights: {used['name']}{instead}. {used['terms']}", err=True)
     notes = {INPUTS_FILE: inputs.with_model(model).to_dict()}
-    write_results(output, case, segmentation, measurements, probabilities, notes)
+    write_results(
+        output,
+        case,
+        segmentation,
+        measurements,
+        probabilities,
+        notes,
+        formats=formats,
+        keep_identity=keep_identity,
+    )
     print_measurements(measurements)
     click.echo(f"Report: {output / 'report.html'}")

@@ -56,6 +56,34 @@ case_convention_option = click.option(
 )
 
 
+def dicom_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of DICOM results, and call it with `formats` and `keep_identity`."""
+
+    @click.option(
+        "--dicom", is_flag=True, help="Write a DICOM segmentation (SEG) and report (SR) too."
+    )
+    @click.option(
+        "--keep-identity",
+        is_flag=True,
+        help="In DICOM results: the patient's name, ID, birth date, and the accession number.",
+    )
+    @functools.wraps(command)
+    def with_formats(dicom: bool, keep_identity: bool, **rest: Any) -> None:
+        from myops.output.results import FORMATS, USUAL_FORMATS, check_packages
+
+        if keep_identity and not dicom:
+            raise InputError(
+                "expected --keep-identity together with --dicom, found it alone: other results "
+                "never name a patient; add --dicom, or use --name"
+            )
+        formats = FORMATS if dicom else USUAL_FORMATS
+        if dicom:
+            check_packages(formats)
+        command(formats=formats, keep_identity=keep_identity, **rest)
+
+    return with_formats
+
+
 def place_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that name image files, and call it with `folder` and `named`."""
 

@@ -183,7 +183,7 @@ def read_header(path: Path) -> Header | None:
             found = pydicom.dcmread(
                 path, stop_before_pixels=True, force=True, specific_tags=KEYWORDS
             )
-            return _header(path, found)
+            return header_of(path, found)
         # A file may be damaged in any way; what cannot be understood is not an image to choose.
         except Exception:
             return None
@@ -213,7 +213,8 @@ def quiet_pydicom() -> Iterator[Any]:
         config.settings.reading_validation_mode = before
 
 
-def _header(path: Path, found: Dataset) -> Header | None:
+def header_of(path: Path, found: Dataset) -> Header | None:
+    """What a file's data set says of its frames; None for what is not an MR image."""
     if found.get("Modality", "MR") not in ("MR", None, "") or not found.get("SeriesInstanceUID"):
         return None
     if not found.get("Rows") or not found.get("Columns"):

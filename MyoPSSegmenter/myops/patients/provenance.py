@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from myops.case import Case
+    from myops.dicom.headers import Frame
     from myops.dicom.series import DicomSeries
     from myops.patients.sources import Source
 
@@ -182,7 +183,29 @@ def read_case(inputs: Inputs) -> Case:
     if inputs.spacing_mm is None:
         refuse_conflict(images[reference], inputs.files[reference].name)
     case = case_from_images(images, inputs.name or UNNAMED, inputs.spacing_mm)
-    return replace(case, warnings=(*inputs.warnings, *case.warnings))
+    return replace(
+        case,
+        warnings=(*inputs.warnings, *case.warnings),
+        source_frames=dicom_frames(inputs.files, inputs.frame),
+    )
+
+
+def dicom_frames(
+    files: Mapping[str, Source], phase: int | None = None
+) -> dict[str, tuple[Frame, ...]]:
+    """Sequence name to the DICOM picture of each slice; images of other formats are left out.
+
+    Args:
+        files: sequence name to its image file or series.
+        phase: of a cine, from 0; the first if None.
+
+    Raises:
+        InputError: see `dicom.volume.source_frames`.
+    """
+    from myops.dicom.volume import source_frames
+
+    found = {key: source_frames(source, phase) for key, source in files.items()}
+    return {key: frames for key, frames in found.items() if frames}
 
 
 def load_case(
