@@ -144,6 +144,11 @@ def cli() -> None:
 @click.option("--probabilities", is_flag=True, help="Write probability and uncertainty maps too.")
 @dicom_options
 @click.option(
+    "--pseudonyms",
+    type=PATH,
+    help="CSV table (patient, pseudonym), outside of the results: names the patient in them.",
+)
+@click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
 @device_option
@@ -154,6 +159,7 @@ def segment(
     probabilities: bool,
     formats: tuple[str, ...],
     keep_identity: bool,
+    pseudonyms: Path | None,
     model: str,
     device: str,
 ) -> None:
@@ -167,9 +173,12 @@ def segment(
     from myops.output.earlier_results import check_no_corrections, check_same_images
     from myops.output.results import check_sources, check_writable, write_results
     from myops.patients.provenance import INPUTS_FILE, read_case
+    from myops.patients.pseudonyms import under_pseudonym
     from myops.quantify.measure import measure
     from myops.weights.files import load_models
 
+    if pseudonyms is not None:
+        inputs = under_pseudonym(inputs, pseudonyms, output, keep_identity)
     case = read_case(inputs)
     check_writable(output)
     check_sources(case, formats)

@@ -12,18 +12,19 @@ from myops.case import Case, restore
 from myops.geometry.canonical import to_canonical
 from myops.patients.provenance import find_inputs, read_case
 from myops.segmentation import Segmentation
+from myops.structures import NETWORK_TISSUES, STRUCTURES
 
 FRAME_OF_REFERENCE = "1.2.826.0.1.3680043.2.1125.77"
 # What must not get into a result: one word for each field that names a person.
 PLANTED = {
-    "PatientName": "Mustermann^Erika",
+    "PatientName": "Mustermann^Friederike",
     "PatientID": "ID-8842155",
     "PatientBirthDate": "19470523",
     "AccessionNumber": "ACC-55190321",
     "OtherPatientIDs": "OTHER-771283",
     "PatientAddress": "Lindenstrasse 7b",
-    "ReferringPhysicianName": "Quacksalber^Otto",
-    "OperatorsName": "Bedienerin^Olga",
+    "ReferringPhysicianName": "Quacksalber^Xaverius",
+    "OperatorsName": "Bedienerin^Walburga",
     "InstitutionName": "Waldklinik Nord",
     "PatientComments": "Zimmer 4711b",
     "StudyID": "STUDY-9917",
@@ -69,7 +70,10 @@ def heart_segmentation(case: Case, labels: np.ndarray) -> Segmentation:
     return Segmentation(
         labels=placed,
         geometry=case.geometry,
-        probabilities={},
+        probabilities={
+            name: STRUCTURES[name].mask(placed).astype(np.float32)
+            for name in ("lv_region", *NETWORK_TISSUES, "right_ventricle")
+        },
         uncertainty=np.zeros(placed.shape, np.float32),
         assessed=frozenset(found[key] for key in case.images if key in found),
         model={"assn": "a" * 64, "prsn": "b" * 64},

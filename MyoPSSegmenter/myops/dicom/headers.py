@@ -189,6 +189,20 @@ def read_header(path: Path) -> Header | None:
             return None
 
 
+def read_identity(path: Path) -> tuple[str, ...]:
+    """A patient's number and name in a DICOM file, those that it states.
+
+    For the table of pseudonyms alone, which lies outside of the results: nothing else may keep
+    them.
+
+    Raises:
+        InputError: pydicom is not installed.
+    """
+    with quiet_pydicom() as pydicom:
+        found = pydicom.dcmread(path, force=True, specific_tags=["PatientID", "PatientName"])
+        return tuple(text for name in ("PatientID", "PatientName") if (text := _text(found, name)))
+
+
 @contextmanager
 def quiet_pydicom() -> Iterator[Any]:
     """Give pydicom, without its words about values that the standard does not allow.

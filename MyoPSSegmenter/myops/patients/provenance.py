@@ -34,6 +34,12 @@ NOTICE = (
     "For `myops refine`. This file holds paths of the computer it was written on, which may name a "
     "patient: leave it out when you pass the results on."
 )
+NOTICE_WITHOUT_PATHS = (
+    "For `myops refine`, which is told where the images are: paths may name a patient and were left "
+    "out, as pseudonyms were asked for."
+)
+# Stands for an image whose place was not noted.
+NO_PLACE = "(not noted)"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Inputs:
         sha256: sequence name to the checksum of its file or files; not verified where missing.
         warnings: what is doubtful about the choice of images, a sentence each without names.
         notes: what was chosen and left out with the reasons, for the terminal: it may hold names.
+        places_noted: whether results may say where the images are: paths may name a patient.
     """
 
     files: Mapping[str, Source]
@@ -60,6 +67,7 @@ class Inputs:
     sha256: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    places_noted: bool = True
 
     def with_model(self, name: str) -> Inputs:
         """The same with the name of the cascade's weights; a folder becomes absolute.
@@ -77,10 +85,13 @@ class Inputs:
             InputError: a file cannot be read any more.
         """
         return {
-            "notice": NOTICE,
+            "notice": NOTICE if self.places_noted else NOTICE_WITHOUT_PATHS,
             "case": self.name,
             "images": {
-                sequence: {**_place(source), "sha256": image_sha256(source)}
+                sequence: {
+                    **(_place(source) if self.places_noted else {"path": None}),
+                    "sha256": image_sha256(source),
+                }
                 for sequence, source in self.files.items()
             },
             "frame": self.frame,
@@ -277,7 +288,10 @@ def read_inputs(out_dir: Path) -> Inputs:
     try:
         values = read_json(path)
         images = values["images"]
-        places = {key: (Path(one["path"]), one.get("series")) for key, one in images.items()}
+        places = {
+            key: (Path(NO_PLACE if one["path"] is None else one["path"]), one.get("series"))
+            for key, one in images.items()
+        }
         spacing = values["spacing_mm"]
         noted = Inputs(
             {},
@@ -286,6 +300,7 @@ def read_inputs(out_dir: Path) -> Inputs:
             None if spacing is None else (spacing[0], spacing[1], spacing[2]),
             values["model"],
             {sequence: str(image["sha256"]) for sequence, image in images.items()},
+            places_noted=all(image["path"] is not None for image in images.values()),
         )
     except OSError as error:
         raise InputError(

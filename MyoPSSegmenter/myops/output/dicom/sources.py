@@ -219,7 +219,8 @@ def _substitute(name: str, frames: Sequence[Frame]) -> dict[str, str]:
     """
     folders = {part for frame in frames for part in frame.path.parts}
     given = "" if name == UNNAMED or folders & set(name.split("/")) else name[:64]
-    return {**IDENTITY, "PatientName": given, "PatientID": given}
+    family = f"{given[:63]}^" if given else ""  # a caret says that there is no first name
+    return {**IDENTITY, "PatientName": family, "PatientID": given}
 
 
 def _source(
