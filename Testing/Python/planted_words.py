@@ -1,4 +1,4 @@
-"""Looks for words in every byte of files: as they are, and inside whatever is compressed in them."""
+"""Looks for words in every byte of files: as they are, and in whatever is compressed there."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_volumes_that_were_chosen_by_hand_have_no_pictures(
 def test_slicer_core_shows_the_segments_at_the_same_voxels(
     patient: PatientLogic, scene: Any, heart: SimpleNamespace, tmp_path: Path
 ) -> None:
-    """As desktop Slicer does it: its DICOM segmentation plugin runs dcmqi and loads what that makes."""
+    """As desktop Slicer does it: its DICOM plugin runs dcmqi and loads what that makes."""
     program = shutil.which(
         "segimage2itkimage", path=f"{Path(sys.executable).parent}"
     ) or shutil.which("segimage2itkimage")
@@ -155,7 +155,7 @@ def test_slicer_core_shows_the_segments_at_the_same_voxels(
 
 
 def loaded_positions(scene: Any, path: Path) -> np.ndarray:
-    """RAS positions (n, 3) of the voxels of a segment that slicer-core has loaded from a label file."""
+    """RAS positions (n, 3) of a segment's voxels, loaded by slicer-core from a label file."""
     from vtk.util.numpy_support import vtk_to_numpy
 
     storage = scene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")

@@ -286,7 +286,6 @@ def _write_measurements(
 ) -> None:
     from myops import __version__
     from myops.quantify import tables
-    from myops.quantify.regional import tables as regional_tables
 
     document = {
         "software": f"myops {__version__}",
@@ -303,8 +302,7 @@ def _write_measurements(
         return
     files = {"measurements.csv": tables.rows(measurements)}
     if measurements.regional is not None:
-        name = measurements.case_name
-        files["regional.csv"] = regional_tables.rows(measurements.regional, name)
+        files["regional.csv"] = tables.regional_rows(measurements)
     for name, rows in files.items():
         _write(stage / name, tables.csv_text(rows))
 

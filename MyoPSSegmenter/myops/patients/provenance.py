@@ -35,8 +35,8 @@ NOTICE = (
     "patient: leave it out when you pass the results on."
 )
 NOTICE_WITHOUT_PATHS = (
-    "For `myops refine`, which is told where the images are: paths may name a patient and were left "
-    "out, as pseudonyms were asked for."
+    "For `myops refine`, which is told where the images are: paths may name a patient and were "
+    "left out, as pseudonyms were asked for."
 )
 # Stands for an image whose place was not noted.
 NO_PLACE = "(not noted)"

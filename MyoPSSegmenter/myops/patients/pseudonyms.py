@@ -1,9 +1,9 @@
 """The table that says which patient has which pseudonym, kept apart from the results.
 
 A CSV file with the columns `patient` and `pseudonym`. Who is already in it keeps the pseudonym;
-who is not gets the next free one, and a row is added. A patient is looked up by the patient ID or the
-name in DICOM files (without both, by a checksum of the study UID), else by what the names of image
-files begin with, else by their folder.
+who is not gets the next free one, and a row is added. A patient is looked up by the patient ID or
+the name in DICOM files (without both, by a checksum of the study UID), else by what the names of
+image files begin with, else by their folder.
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ def pseudonym(table: Path, files: Mapping[str, Source], results: Path) -> str:
         found = {rows[name] for name in names if name in rows}
         if len(found) > 1:
             raise InputError(
-                f"{table}: expected one pseudonym for a patient, found {' and '.join(sorted(found))} "
-                "for two of the names that this one goes by; correct the table"
+                f"{table}: expected one pseudonym for a patient, found "
+                f"{' and '.join(sorted(found))} for two of the names that this one goes by; "
+                "correct the table"
             )
         if found:
             return found.pop()

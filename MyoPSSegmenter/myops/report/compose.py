@@ -24,6 +24,7 @@ from myops.report.document import (
 from myops.report.figures import legend_names, shown_slices, strip, strips
 from myops.report.lettering import shortened
 from myops.report.montage import LINES
+from myops.report.reader_section import reader_section
 from myops.report.regional_section import regional_section
 from myops.report.sections import (
     cards,
@@ -82,6 +83,7 @@ def make_content(
         _every_slice(case, measurements, tiles, legend),
         slices(measurements, slice_order(case)),
         regional_section(case, segmentation, measurements),
+        reader_section(measurements),
         quality_section(measurements),
         prompts(review),
         definitions(),

@@ -202,16 +202,26 @@ def slices(measurements: Measurements, order: str) -> Section:
     ]
     titles = [STRUCTURES[name].title for name in ASSESSABLE]
     shares = (f"{title} {unit}" for title in titles for unit in ("(g)", "(% of slice)"))
-    headers = ("Slice", "LV mass (g)", *shares, *(f"{title} (g)" for _, title in rules))
+    headers = (
+        "Slice",
+        "Position (mm)",
+        "LV mass (g)",
+        *shares,
+        *(f"{title} (g)" for _, title in rules),
+    )
     rows = []
     for one in measurements.slices:
         if one.tissues["lv_myocardium"].voxels:
-            cells = [_grams(one.tissues["lv_myocardium"])]
+            cells = [number(one.position_mm), _grams(one.tissues["lv_myocardium"])]
             for name in ASSESSABLE:
                 cells += _mass_cells(one.tissues[name])[1:]
             cells += [_grams(one.fwhm[name]) for name, _ in rules]
             rows.append((str(one.number), *cells))
-    note = Text(f"{order} Slices without left ventricle are left out of this table.", "small")
+    note = Text(
+        f"{order} Slices without left ventricle are left out of this table. Positions lie along "
+        "the normal of the stack in patient coordinates.",
+        "small",
+    )
     return Section("Slice by slice", (Table(headers, tuple(rows)), note))
 
 

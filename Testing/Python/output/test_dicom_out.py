@@ -1,4 +1,4 @@
-"""DICOM results, read back by pydicom alone: which pixel lies on which picture, and every number."""
+"""DICOM results, read back by pydicom alone: every pixel on its picture, and every number."""
 
 from __future__ import annotations
 

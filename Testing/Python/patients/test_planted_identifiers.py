@@ -27,7 +27,7 @@ PROMPTS = '{"steps": [{"structure": "scar", "slice_index": 2, "points": [[64, 48
 
 @pytest.fixture
 def patient(tmp_path, monkeypatch) -> Path:
-    """A folder named after a person, with DICOM that names another, and networks that need no time."""
+    """A folder named after a person, DICOM that names another, networks that need no time."""
     labels = write_heart(
         tmp_path / FOLDER / "lge", SeriesDescription="LGE sa Mustermann", **PLANTED
     )
@@ -113,7 +113,9 @@ def test_identity_is_in_the_dicom_files_alone_when_it_is_asked_for(patient, tmp_
     run("segment", patient, "-o", out, "--dicom", "--keep-identity")
     found = files_with(out, IN_HEADERS)
     assert set(found) == {"segmentation.dcm", "measurements.dcm"}
-    assert not {"Lindenstrasse 7b", "Bedienerin", "Waldklinik Nord"} & set(sum(found.values(), []))
+    assert not {"Lindenstrasse 7b", "Bedienerin", "Waldklinik Nord"} & {
+        word for words in found.values() for word in words
+    }
 
 
 @pytest.mark.parametrize("other", [["--name", "Anna"], ["--dicom", "--keep-identity"]])
