@@ -42,7 +42,8 @@ def layered(
         for number, name in LAYERS.items()
     )
     outside = int((wall & (layer_labels == 0)).sum())
-    return Layers(layers, RULE, None, 100.0 * outside / voxels)
+    doubts = () if isinstance(zones, str) else zones.warnings
+    return Layers(layers, RULE, None, 100.0 * outside / voxels, doubts)
 
 
 def _tissues(

@@ -36,7 +36,13 @@ from myops.report.sections import (
     quality_section,
     slices,
 )
-from myops.report.wording import slice_caption, slice_order, status_sentence, summary_sentence
+from myops.report.wording import (
+    reached_words,
+    slice_caption,
+    slice_order,
+    status_sentence,
+    summary_sentence,
+)
 from myops.sequences import SEQUENCE_TITLES
 from myops.structures import ASSESSABLE, STRUCTURES
 
@@ -78,7 +84,7 @@ def make_content(
     hidden = hidden_tissues(case)
     legend = _legend(tiles)
     sections = [
-        masses(measurements, review, hidden),
+        masses(measurements, review, hidden, reached_words(case, segmentation.pack)),
         conventional_section(measurements, review, hidden),
         _every_slice(case, measurements, tiles, legend),
         slices(measurements, slice_order(case)),

@@ -51,7 +51,9 @@ def _layers(layers: Layers) -> list[Block]:
             f" {number(outside)} % of the wall is in no layer: no ray runs through it from cavity "
             "to epicardium (apical cap, open ring)."
         )
-    return [Table(headers, rows, frozenset({0, len(headers) - 1})), Text(words, "small")]
+    table = Table(headers, rows, frozenset({0, len(headers) - 1}))
+    doubts = [Text(f"Core and grey zone: {doubt}", "warning") for doubt in layers.doubts]
+    return [table, *doubts, Text(words, "small")]
 
 
 def _zones(layers: Layers) -> str:

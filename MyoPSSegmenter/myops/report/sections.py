@@ -61,7 +61,10 @@ def _card(name: str, mass: TissueMass, lv: TissueMass) -> Card:
 
 
 def masses(
-    measurements: Measurements, review: Review | None, hidden: Hidden = NOTHING_HIDDEN
+    measurements: Measurements,
+    review: Review | None,
+    hidden: Hidden = NOTHING_HIDDEN,
+    reached: str = "",
 ) -> Section:
     """Masses of all tissues; those of the automatic result beside corrected ones.
 
@@ -69,6 +72,7 @@ def masses(
         measurements: every number.
         review: what a reader changed, and the automatic labels.
         hidden: where the images show nothing, from `coverage.hidden_tissues`.
+        reached: what these weights reach on these sequences, from `reached_words`.
     """
     automatic = {} if review is None else _automatic_masses(measurements, review, hidden)
     headers = ("Tissue", *MASS_HEADERS, *(("Automatic (g)", "Change (g)") if automatic else ()))
@@ -80,7 +84,8 @@ def masses(
             row += [_grams(before), _difference(mass, before)]
         rows.append((*row, mass.reason or ""))
     table = Table((*headers, "Note"), tuple(rows), frozenset({0, len(headers)}))
-    return Section("Tissue masses", (table,))
+    blocks = (table, Text(reached, "small")) if reached else (table,)
+    return Section("Tissue masses", blocks)
 
 
 def _automatic_masses(

@@ -29,9 +29,10 @@ BOTH = frozenset({"scar", "edema"})
 def ring_case(labels: np.ndarray, **images: np.ndarray) -> Case:
     heart = RingHeart(slices=len(labels), spacing_mm=FINE.spacing_mm, narrowing=0.0)
     grid = heart.geometry()
-    ramp = 1e-3 * np.arange(labels.shape[2])  # an image of few values is refused as a label map
+    # An image of few values is refused as a label map, rows of one value are taken as filled up.
+    noise = np.random.default_rng(0).uniform(0, 1e-3, labels.shape)
     found = {
-        name: to_sitk((image + ramp).astype(np.float32), grid) for name, image in images.items()
+        name: to_sitk((image + noise).astype(np.float32), grid) for name, image in images.items()
     }
     return case_from_images(found, "ring")
 
@@ -144,7 +145,8 @@ def flat_t2(edema: float = 300.0, wall: float = 150.0, muscle: float = 100.0):
     t2 = np.full(labels.shape, muscle)
     t2[np.isin(labels, (200, 2221))] = wall
     t2[labels == 1220] = edema
-    t2 += np.arange(labels.shape[2]) * 1e-6  # an image of one value everywhere is refused
+    # Rows of one value are taken as filled up, where nothing can be assessed.
+    t2 += np.random.default_rng(0).uniform(-1e-4, 1e-4, labels.shape)
     return labels, circle_case(labels, changed={"t2": t2})
 
 
@@ -173,7 +175,7 @@ def test_segments_have_their_t2_relative_to_remote():
     lge = 100.0 + (labels == 500) * 500
     case = ring_case(labels, lge=lge, t2=t2)
     found = measure(case, _segmentation(case, labels)).t2_ratio
-    assert found.segments[2] == pytest.approx(3.0, abs=0.01)
+    assert found.segments[2] == pytest.approx(3.0, abs=0.05)
     assert found.segments[5] == pytest.approx(1.0, abs=0.01)
 
 

@@ -44,12 +44,14 @@ class Layers:
         reason: why there are no layers.
         outside_percent: share of the wall that no chord runs through: the apical cap, an open ring,
             muscle inside the cavity. It is in no layer.
+        doubts: what is doubtful about core and grey zone, in words.
     """
 
     layers: tuple[Layer, ...]
     rule: str
     reason: str | None
     outside_percent: float | None
+    doubts: tuple[str, ...] = ()
 
 
 def layer_map(
