@@ -271,7 +271,9 @@ def test_dciodvfy_finds_no_error(shuffled, name):
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy is not installed: apt-get install dicom3tools")
     path = shuffled[0] / "out" / f"{name}.dcm"
-    said = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        ["dciodvfy", str(path)], capture_output=True, encoding="utf-8", check=False
+    )
     assert {"segmentation": "Segmentation", "measurements": "ComprehensiveSR"}[name] in said.stderr
     assert [line for line in said.stderr.splitlines() if line.startswith("Error")] == []
 

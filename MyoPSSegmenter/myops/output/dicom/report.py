@@ -13,7 +13,7 @@ from myops.output.dicom.seg import (
     dicom_code,
     new_uid,
 )
-from myops.output.dicom.segments import OWN_SCHEME, PROGRAM, Segment
+from myops.output.dicom.segments import OWN_SCHEME, PROGRAM, DicomSegment
 from myops.structures import LEFT_VENTRICLE, MYOCARDIUM, NO_CODE, Code
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from highdicom.sr import ComprehensiveSR
     from pydicom import Dataset
 
-    from myops.output.dicom.sources import Source
+    from myops.output.dicom.sources import SourcePicture
 
 REPORT_DESCRIPTION = "MyoPS Segmenter: measurements (research use only)"
 # SNOMED CT and LOINC codes as in CID 7469, CID 12300 and the DICOM dictionary of pydicom.
@@ -39,7 +39,7 @@ SIGNAL = Code("UCUM", "[arb'U]", "arbitrary unit")
 
 
 def make_report(
-    segments: Sequence[Segment], seg: SegmentationObject, sources: Sequence[Source]
+    segments: Sequence[DicomSegment], seg: SegmentationObject, sources: Sequence[SourcePicture]
 ) -> ComprehensiveSR:
     """Report the numbers of every segment that has any, each beside what it was measured on.
 
@@ -90,7 +90,7 @@ def _observer() -> Any:
 
 
 def _group(
-    number: int, segment: Segment, seg: SegmentationObject, sources: Sequence[Source]
+    number: int, segment: DicomSegment, seg: SegmentationObject, sources: Sequence[SourcePicture]
 ) -> Any:
     from highdicom import sr
 
@@ -121,11 +121,11 @@ def _group(
     )
 
 
-def _site(segment: Segment) -> Code:
+def _site(segment: DicomSegment) -> Code:
     return segment.kind if segment.kind in (MYOCARDIUM, LEFT_VENTRICLE) else MYOCARDIUM
 
 
-def _images(sources: Sequence[Source]) -> list[Any]:
+def _images(sources: Sequence[SourcePicture]) -> list[Any]:
     """Every source instance, with the frames that were used of a multi-frame file."""
     from highdicom import sr
 
@@ -139,7 +139,7 @@ def _images(sources: Sequence[Source]) -> list[Any]:
     ]
 
 
-def _measurements(segment: Segment) -> Iterator[Any]:
+def _measurements(segment: DicomSegment) -> Iterator[Any]:
     from highdicom import sr
 
     mass = segment.mass
@@ -157,7 +157,7 @@ def _measurements(segment: Segment) -> Iterator[Any]:
             yield sr.Measurement(dicom_code(name), value, dicom_code(unit))
 
 
-def _evidence(sources: Sequence[Source]) -> list[Dataset]:
+def _evidence(sources: Sequence[SourcePicture]) -> list[Dataset]:
     """The source instances, described as far as a list of references needs."""
     from pydicom import Dataset
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from myops import __version__
 from myops.case import restore
-from myops.output.dicom.segments import PROGRAM, Algorithm, Segment
+from myops.output.dicom.segments import PROGRAM, Algorithm, DicomSegment
 from myops.structures import NO_CODE, Code, rgb_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydicom.sr.coding import Code as DicomCode
 
     from myops.case import Case
-    from myops.output.dicom.sources import Source
+    from myops.output.dicom.sources import SourcePicture
 
 # High, so that they stand behind the scanner's own series.
 SEG_SERIES_NUMBER, REPORT_SERIES_NUMBER = 9801, 9802
@@ -41,7 +41,7 @@ def new_uid() -> str:
 
 
 def make_seg(
-    case: Case, segments: Sequence[Segment], sources: Sequence[Source]
+    case: Case, segments: Sequence[DicomSegment], sources: Sequence[SourcePicture]
 ) -> SegmentationObject:
     """Write the segments on the source pictures, slice by slice and pixel by pixel.
 
@@ -81,7 +81,7 @@ def _on_pictures(case: Case, mask: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(restore(case, mask.astype(np.uint8)))
 
 
-def _description(index: int, segment: Segment) -> Any:
+def _description(index: int, segment: DicomSegment) -> Any:
     import highdicom
 
     red, green, blue = (round(255 * part) for part in rgb_of(segment.color))
@@ -120,7 +120,7 @@ def algorithm_family(algorithm: Algorithm) -> DicomCode:
     return found  # type: ignore[no-any-return]
 
 
-def _name_sources(made: Dataset, sources: Sequence[Source]) -> None:
+def _name_sources(made: Dataset, sources: Sequence[SourcePicture]) -> None:
     """Put the true instances, frames and series in the place of the headers made up for them."""
     true = {str(source.header.SOPInstanceUID): source for source in sources}
     for groups in made.PerFrameFunctionalGroupsSequence:
@@ -136,7 +136,7 @@ def _name_sources(made: Dataset, sources: Sequence[Source]) -> None:
     made.ReferencedSeriesSequence = _series(sources)
 
 
-def _series(sources: Sequence[Source]) -> list[Dataset]:
+def _series(sources: Sequence[SourcePicture]) -> list[Dataset]:
     from pydicom import Dataset
 
     found = []
@@ -149,12 +149,12 @@ def _series(sources: Sequence[Source]) -> list[Dataset]:
     return found
 
 
-def _instances(sources: Sequence[Source]) -> list[Source]:
+def _instances(sources: Sequence[SourcePicture]) -> list[SourcePicture]:
     """One source for each file."""
     return list({source.uid: source for source in sources}.values())
 
 
-def _reference(source: Source) -> Dataset:
+def _reference(source: SourcePicture) -> Dataset:
     from pydicom import Dataset
 
     item = Dataset()
@@ -162,6 +162,6 @@ def _reference(source: Source) -> Dataset:
     return item
 
 
-def _refer(item: Dataset, source: Source) -> None:
+def _refer(item: Dataset, source: SourcePicture) -> None:
     item.ReferencedSOPClassUID = source.sop_class
     item.ReferencedSOPInstanceUID = source.uid

@@ -51,7 +51,7 @@ class Algorithm:
 
 
 @dataclass(frozen=True)
-class Segment:
+class DicomSegment:
     """One segment and its numbers.
 
     Attributes:
@@ -82,7 +82,7 @@ class Segment:
 
 def find_segments(
     segmentation: Segmentation, measurements: Measurements, corrected: bool
-) -> tuple[Segment, ...]:
+) -> tuple[DicomSegment, ...]:
     """The segments of a case; what was not assessed has none.
 
     Of the conventional rules those of the report with one threshold for the volume are taken.
@@ -104,13 +104,13 @@ def find_segments(
 
 def _structures(
     segmentation: Segmentation, measurements: Measurements, algorithm: Algorithm
-) -> Iterator[Segment]:
+) -> Iterator[DicomSegment]:
     keys = {row.name: key for key, row in MEASURED.items()}
     for row in STRUCTURES.values():
         mass = measurements.tissues.get(keys.get(row.name, ""))
         mask = row.mask(segmentation.labels)
         if _is_segment(row, mass, mask):
-            yield Segment(
+            yield DicomSegment(
                 name=keys.get(row.name, row.name),
                 title=row.title,
                 mask=mask,
@@ -154,13 +154,13 @@ def _cascade(segmentation: Segmentation, corrected: bool) -> Algorithm:
     return Algorithm(name[:64], __version__, parameters, kind, learned=True)
 
 
-def _by_rule(name: str, scar: ThresholdedScar, kind: str) -> Segment:
+def _by_rule(name: str, scar: ThresholdedScar, kind: str) -> DicomSegment:
     result, rule = scar.result, RULES[scar.result.rule]
     assert result.mask is not None
     limits = result.threshold_range
     formula = rule.with_numbers(result, number) or rule.formula
     infarct = STRUCTURES["scar"]
-    return Segment(
+    return DicomSegment(
         name=name,
         title=f"Scar by {rule_title(result)}"[:64],
         mask=result.mask,

@@ -1,6 +1,6 @@
 """The DICOM pictures that a segmentation refers to, read again when it is written.
 
-Every slice is described by a plain header of its own (`Source.header`), whatever file it comes
+Every slice is described by a header of its own (`SourcePicture.header`), whatever file it comes
 from: one file a slice in any order, an enhanced multi-frame file, or a movie for each slice. So
 the writers know one kind of source. A header holds what its object needs and nothing else, so
 that no field of the scanner's files gets into a result unseen.
@@ -46,7 +46,7 @@ SAME_SPACING = 1e-3
 
 
 @dataclass(frozen=True)
-class Source:
+class SourcePicture:
     """A slice's picture.
 
     Attributes:
@@ -84,7 +84,7 @@ def check_sources(case: Case) -> tuple[Frame, ...]:
     return frames
 
 
-def read_sources(case: Case, keep_identity: bool = False) -> tuple[Source, ...]:
+def read_sources(case: Case, keep_identity: bool = False) -> tuple[SourcePicture, ...]:
     """The source of every slice of the reference image, in the order of its own grid.
 
     Args:
@@ -225,7 +225,7 @@ def _substitute(name: str, frames: Sequence[Frame]) -> dict[str, str]:
 
 def _source(
     dataset: Dataset, frame: Frame, first: Frame, identity: Mapping[str, str] | None
-) -> Source:
+) -> SourcePicture:
     from pydicom.uid import generate_uid
 
     header = _described(frame, first)
@@ -233,7 +233,7 @@ def _source(
     for name in ("StudyInstanceUID", "FrameOfReferenceUID"):
         setattr(header, name, dataset.get(name))
     header.PositionReferenceIndicator = dataset.get("PositionReferenceIndicator", "")
-    # Highdicom takes sources of one series; the true ones are named in `Source`.
+    # Highdicom takes sources of one series; the true ones are named in `SourcePicture`.
     header.SeriesInstanceUID = first.uid
     header.SpecificCharacterSet = "ISO_IR 192"  # UTF-8
     for name, instead in IDENTITY.items():
@@ -241,7 +241,7 @@ def _source(
         setattr(header, name, value if value is not None else "")
     several = int(dataset.get("NumberOfFrames") or 1) > 1
     number = frame.index + 1 if several else None
-    return Source(
+    return SourcePicture(
         str(dataset.SOPClassUID), frame.uid, str(dataset.SeriesInstanceUID), number, header
     )
 
