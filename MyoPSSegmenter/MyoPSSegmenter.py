@@ -89,6 +89,7 @@ class MyoPSSegmenterParameterNode:
         reader: initials.
         exportSegmentation, exportNifti, exportCsv, exportJson: files of step 6.
         exportHtml, exportPdf: reports of step 6.
+        exportDicom, exportIdentity: DICOM files of step 6, and whether they name the patient.
     """
 
     lgeVolume: slicer.vtkMRMLScalarVolumeNode
@@ -108,6 +109,8 @@ class MyoPSSegmenterParameterNode:
     exportJson: bool = True
     exportHtml: bool = True
     exportPdf: bool = True
+    exportDicom: bool = False
+    exportIdentity: bool = False
 
 
 class MyoPSSegmenterWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

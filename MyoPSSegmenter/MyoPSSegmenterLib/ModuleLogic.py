@@ -64,13 +64,15 @@ class MyoPSLogic:
         folder: str | Path,
         formats: Sequence[str] | None = None,
         done: Callable[[dict[str, Path]], object] | None = None,
+        keepIdentity: bool = False,
     ) -> Task:
         """Write the patient's results in the background; see `ExportLogic.exportInBackground`.
 
         Args:
             folder: made if missing.
-            formats: out of `myops.output.results.FORMATS`; all if None.
+            formats: out of `myops.output.results.FORMATS`; the usual ones if None.
             done: called with file name to path.
+            keepIdentity: whether DICOM files carry the patient's name, ID and birth date.
 
         Raises:
             InputError: there is nothing to export.
@@ -84,6 +86,7 @@ class MyoPSLogic:
             self.correction,
             self.quantify,
             done=done,
+            keepIdentity=keepIdentity,
             **chosen,
         )
 

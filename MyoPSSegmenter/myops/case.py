@@ -38,6 +38,7 @@ from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENC
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from myops.dicom.headers import Frame
     from myops.slice_registration import Registration
 
 # Name of a case that was given none.
@@ -63,6 +64,8 @@ class Case:
             "" where it is known.
         placed: False where no header says where the images lie in the patient.
         registrations: what was done to lay sequences on the reference, where that was asked for.
+        source_frames: sequence name to the DICOM picture of each slice, in the slices' order in its
+            own grid; only images that were read from DICOM, see `output.dicom`.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Case:
     spacing_reason: str = ""
     placed: bool = True
     registrations: tuple[Registration, ...] = ()
+    source_frames: Mapping[str, tuple[Frame, ...]] = field(default_factory=dict)
 
     def covered_by(self, sequence: str) -> np.ndarray:
         """Bool (z, y, x), True inside a sequence's field of view; everywhere if none is known."""

@@ -18,6 +18,7 @@ from myops import __version__
 from myops.commands.options import (
     PATH,
     device_option,
+    dicom_options,
     image_options,
     landmark_options,
     register_option,
@@ -149,6 +150,12 @@ def cli() -> None:
 @landmark_options
 @click.option("--output", "-o", type=PATH, required=True, help="Folder for the results.")
 @click.option("--probabilities", is_flag=True, help="Write probability and uncertainty maps too.")
+@dicom_options
+@click.option(
+    "--pseudonyms",
+    type=PATH,
+    help="CSV table (patient, pseudonym), outside of the results: names the patient in them.",
+)
 @click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
@@ -159,6 +166,9 @@ def segment(
     landmarks: Landmarks,
     output: Path,
     probabilities: bool,
+    formats: tuple[str, ...],
+    keep_identity: bool,
+    pseudonyms: Path | None,
     model: str,
     register: str,
     device: str,
@@ -171,14 +181,18 @@ def segment(
     from myops.cascade.segment import segment as run_cascade
     from myops.case import images_sha256
     from myops.output.earlier_results import check_no_corrections, check_same_images
-    from myops.output.results import check_writable, write_results
+    from myops.output.results import check_sources, check_writable, write_results
     from myops.patients.provenance import INPUTS_FILE, read_case
+    from myops.patients.pseudonyms import under_pseudonym
     from myops.quantify.measure import measure
     from myops.weights.files import load_models
 
     inputs = replace(inputs, register=register)
+    if pseudonyms is not None:
+        inputs = under_pseudonym(inputs, pseudonyms, output, keep_identity)
     case = read_case(inputs)
     check_writable(output)
+    check_sources(case, formats)
     check_same_images(output, images_sha256(case))
     check_no_corrections(output)
     models = load_models(device, name=model)
@@ -189,6 +203,15 @@ def segment(
         instead = f" (as {used['instead_of']} asks for)" if "instead_of" in used else ""
         click.echo(f"Weights: {used['name']}{instead}. {used['terms']}", err=True)
     notes = {INPUTS_FILE: inputs.with_model(model).to_dict()}
-    write_results(output, case, segmentation, measurements, probabilities, notes)
+    write_results(
+        output,
+        case,
+        segmentation,
+        measurements,
+        probabilities,
+        notes,
+        formats=formats,
+        keep_identity=keep_identity,
+    )
     print_measurements(measurements)
     click.echo(f"Report: {output / 'report.html'}")

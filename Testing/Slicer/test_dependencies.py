@@ -73,7 +73,8 @@ def test_what_is_missing_is_told_by_purpose(installer: Installer) -> None:
     assert titles("correct") == ["PyTorch", "safetensors", "segment-anything"]
     assert titles("files") == ["NiBabel", "pydicom", "python-gdcm"]
     assert titles("report") == ["Jinja2", "matplotlib"]
-    assert len(titles()) == 8
+    assert titles("archive") == ["highdicom"]
+    assert len(titles()) == 9
 
 
 def test_what_is_missing_is_said_with_its_use(installer: Installer) -> None:

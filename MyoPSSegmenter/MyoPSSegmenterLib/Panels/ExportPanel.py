@@ -20,6 +20,7 @@ FORMATS = {
     "jsonCheckBox": "json",
     "htmlCheckBox": "html",
     "pdfCheckBox": "pdf",
+    "dicomCheckBox": "dicom",
 }
 
 
@@ -30,7 +31,7 @@ class ExportPanel(Panel):
         super().__init__(logic, ui, root)
         self._tips = {
             name: getattr(ui, name).toolTip
-            for name in (*FORMATS, "exportButton", "openFolderButton")
+            for name in (*FORMATS, "identityCheckBox", "exportButton", "openFolderButton")
         }
         self._written: Path | None = None
         self._task: Any = None
@@ -42,12 +43,16 @@ class ExportPanel(Panel):
         for name in FORMATS:
             self.connect(getattr(ui, name), "toggled(bool)", self.update)
         self.listen("work", self._showTask)
+        self.listen("patient", self.update)
 
     def update(self, **_values: object) -> None:
         """Show the logic's state; harmless at any time."""
         lacking = availableFormats()
+        lacking["dicom"] = lacking["dicom"] or self._notFromDicom()
         for name, form in FORMATS.items():
             offer(getattr(self.ui, name), lacking[form], self._tips[name])
+        unused = None if "dicom" in self.formats else _("Waits for a tick at DICOM files.")
+        offer(self.ui.identityCheckBox, unused, self._tips["identityCheckBox"])
         waiting = None
         if self._task is not None:
             waiting = _("Waits until the files are written.")
@@ -64,15 +69,24 @@ class ExportPanel(Panel):
         """The ticked kinds of files that can be written here."""
         # Not `enabled`: a box is disabled too while its whole step waits.
         lacking = availableFormats()
+        lacking["dicom"] = lacking["dicom"] or self._notFromDicom()
         ticked = [form for name, form in FORMATS.items() if getattr(self.ui, name).checked]
         return tuple(form for form in ticked if lacking[form] is None)
+
+    def _notFromDicom(self) -> str | None:
+        """Why no DICOM can be written of this patient; None if it can."""
+        case = self.logic.patient.case
+        if case is None or case.reference in case.source_frames:
+            return None
+        return _("Needs images that were loaded from a folder of DICOM files in step 1.")
 
     def export(self) -> None:
         """Write the files in the background."""
         edit = self.ui.exportFolderEdit
         folder = Path(edit.currentPath) / (self.logic.patient.caseName or "case")
         edit.addCurrentPathToHistory()
-        self._task = self.logic.export(folder, self.formats, self._done)
+        identity = self.ui.identityCheckBox.checked
+        self._task = self.logic.export(folder, self.formats, self._done, keepIdentity=identity)
         self._folder = folder
         self.ui.exportLabel.text = _("Writing…")
         self.update()

@@ -35,7 +35,7 @@ class Package:
     Attributes:
         module: its name in Python.
         title: its name for people.
-        purpose: "automatic", "correct", "files" or "report".
+        purpose: "automatic", "correct", "files", "report" or "archive".
         use: what the user cannot do without it.
     """
 
@@ -54,6 +54,7 @@ PACKAGES = (
     Package("gdcm", "python-gdcm", "files", "compressed DICOM files"),
     Package("jinja2", "Jinja2", "report", "reports"),
     Package("matplotlib", "matplotlib", "report", "pictures in reports"),
+    Package("highdicom", "highdicom", "archive", "DICOM results"),
 )
 
 
@@ -62,9 +63,10 @@ def missing(purpose: str | None = None) -> list[Package]:
 
     Args:
         purpose: "automatic" (what the networks need), "correct" (what clicks need, which includes
-            the former), "files" (what reading patients needs), "report", or None for all.
+            the former), "files" (what reading patients needs), "report", "archive", or None
+            for all.
     """
-    everything = ("automatic", "correct", "files", "report")
+    everything = ("automatic", "correct", "files", "report", "archive")
     purposes = {"correct": ("automatic", "correct"), None: everything}
     wanted = purposes.get(purpose, (purpose,))
     return [p for p in PACKAGES if p.purpose in wanted and not isInstalled(p.module)]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from myops.io.number_text import DASH, number, number_range, significant
+from myops.quantify.regional.transmurality import QUARTILES
 from myops.quantify.thresholds.methods import report_rules, rule_title
 from myops.structures import DISEASE, MEASURED, STRUCTURES
 from MyoPSSegmenterLib.Scene.TableNodes import (
@@ -115,6 +116,7 @@ def updateSegmentsTable(scene: slicer.vtkMRMLScene, measurements: Measurements) 
         "Scar (%)": [number(one.wall.scar_percent) for one in segments],
         "Edema (%)": [number(one.wall.edema_percent) for one in segments],
         "Transmurality of scar (%)": [number(_transmurality(one)) for one in segments],
+        "Class of transmurality": [_quartile(one) for one in segments],
         "Wall (g)": [number(one.wall.mass_g) for one in segments],
         "Scar (g)": [number(one.wall.scar_g) for one in segments],
         "Edema (g)": [number(one.wall.edema_g) for one in segments],
@@ -135,6 +137,7 @@ def updateSlicesTable(scene: slicer.vtkMRMLScene, measurements: Measurements) ->
     columns: dict[str, list[str] | list[float]] = {
         "Slice": [float(one.number) for one in slices],
         "Level": _levels(measurements),
+        "Position (mm)": [number(one.position_mm) for one in slices],
     }
     unit = sliceUnit(measurements)
     quantity = "mass_g" if unit == "g" else "percent_of_lv_mass"
@@ -165,6 +168,11 @@ def _ofSlice(one: SliceMeasurement, name: str) -> TissueMass | None:
 def _transmurality(segment: Segment) -> float | None:
     found = segment.wall.transmurality
     return None if found is None else found.mean_percent
+
+
+def _quartile(segment: Segment) -> str:
+    found = segment.wall.transmurality
+    return DASH if found is None or found.quartile is None else QUARTILES[found.quartile]
 
 
 def _remote(scar: ThresholdedScar) -> str:

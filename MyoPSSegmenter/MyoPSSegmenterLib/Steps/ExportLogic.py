@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myops.errors import InputError
-from myops.output.results import FORMATS, check_writable, missing_packages, write_results
+from myops.output.results import (
+    FORMATS,
+    USUAL_FORMATS,
+    check_sources,
+    check_writable,
+    missing_packages,
+    write_results,
+)
 
 if TYPE_CHECKING:
     from myops.progress import Progress
@@ -32,6 +39,7 @@ TITLES: Mapping[str, str] = {
     "json": "Measurements as JSON",
     "html": "Report as HTML",
     "pdf": "Report as PDF",
+    "dicom": "DICOM segmentation and report (SEG, SR)",
 }
 
 
@@ -46,14 +54,16 @@ class Export:
         documents: further JSON files, name to values.
         formats: those that can be written.
         leftOut: a sentence for each format that was wanted and cannot be written.
+        keepIdentity: whether DICOM files carry the patient's name, ID and birth date.
     """
 
     snapshot: MeasurementRequest
     measurements: Measurements | None
     review: Review | None
     documents: Mapping[str, Any] = field(default_factory=dict)
-    formats: tuple[str, ...] = FORMATS
+    formats: tuple[str, ...] = USUAL_FORMATS
     leftOut: tuple[str, ...] = ()
+    keepIdentity: bool = False
 
     def write(
         self,
@@ -77,6 +87,7 @@ class Export:
         check_writable(folder)
         if not self.formats:
             return {}
+        check_sources(self.snapshot.case, self.formats)
         progress(0.05, "measuring")
         measurements = self.measurements or self.snapshot.measure()
         if cancelled():
@@ -90,6 +101,7 @@ class Export:
             documents=self.documents,
             review=self.review,
             formats=self.formats,
+            keep_identity=self.keepIdentity,
         )
 
 
@@ -99,7 +111,10 @@ def availableFormats() -> dict[str, str | None]:
 
 
 def prepareExport(
-    correction: CorrectedCase, quantify: QuantifyLogic, formats: Sequence[str] = FORMATS
+    correction: CorrectedCase,
+    quantify: QuantifyLogic,
+    formats: Sequence[str] = USUAL_FORMATS,
+    keepIdentity: bool = False,
 ) -> Export:
     """Gather what an export needs; main thread.
 
@@ -107,6 +122,7 @@ def prepareExport(
         correction: holds the session.
         quantify: holds the numbers and how to measure.
         formats: out of `myops.output.results.FORMATS`.
+        keepIdentity: whether DICOM files carry the patient's name, ID and birth date.
 
     Raises:
         InputError: there is no segmentation, or an unknown format.
@@ -129,6 +145,7 @@ def prepareExport(
         documents,
         tuple(name for name in formats if name not in lacking),
         tuple(lacking.values()),
+        keepIdentity,
     )
 
 
@@ -138,8 +155,9 @@ def exportInBackground(
     folder: str | Path,
     correction: CorrectedCase,
     quantify: QuantifyLogic,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = USUAL_FORMATS,
     done: Callable[[dict[str, Path]], object] | None = None,
+    keepIdentity: bool = False,
 ) -> Task:
     """Write the present case without holding up the front end; the outcome becomes a message.
 
@@ -151,11 +169,12 @@ def exportInBackground(
         quantify: its numbers; measured anew where they are stale.
         formats: out of `myops.output.results.FORMATS`.
         done: called with file name to path.
+        keepIdentity: whether DICOM files carry the patient's name, ID and birth date.
 
     Raises:
         InputError: nothing to export, before anything starts.
     """
-    export = prepareExport(correction, quantify, formats)
+    export = prepareExport(correction, quantify, formats, keepIdentity)
 
     def finish(files: dict[str, Path]) -> None:
         words = [exportWords(files, folder), *export.leftOut]

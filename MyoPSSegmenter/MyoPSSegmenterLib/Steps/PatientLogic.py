@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,9 @@ from MyoPSSegmenterLib.Steps.ImageChecks import (
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from myops.dicom.headers import Frame
     from myops.patients.find import PatientFiles
+    from myops.patients.sources import Source
     from myops.registration import Alignment
     from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
     from MyoPSSegmenterLib.Runtime.Events import Events
@@ -65,6 +68,7 @@ class PatientLogic:
         self.files: PatientFiles | None = None
         self._name = ""
         self._loaded: list[slicer.vtkMRMLNode] = []
+        self._sources: dict[str, Source] = {}
         self._loading: Task | None = None
         self._case: Case | None = None
         self._problem: str | None = None
@@ -158,6 +162,7 @@ class PatientLogic:
             nodes[key] = volumeFromImage(self.scene, image, f"{files.name} {SEQUENCE_TITLES[key]}")
             nodes[key].SetAttribute(SOURCE_ATTRIBUTE, files.sequences[key].name)
         self._loaded = list(nodes.values())
+        self._sources = {node.GetID(): files.sequences[key] for key, node in nodes.items()}
         self._name, self.files = files.name, files
         self._choose(nodes)
 
@@ -289,9 +294,19 @@ class PatientLogic:
             self._problem = "One volume is chosen as two sequences: choose another one."
         elif self.referenceNode is not None:
             try:
-                self._case = caseFromVolumes(self.volumes, self.caseName)
+                case = caseFromVolumes(self.volumes, self.caseName)
+                self._case = replace(case, source_frames=self._sourceFrames())
             except InputError as error:
                 self._problem = str(error)
+
+    def _sourceFrames(self) -> dict[str, tuple[Frame, ...]]:
+        """The DICOM pictures of the volumes that were read from DICOM here, by sequence."""
+        from myops.patients.provenance import dicom_frames
+
+        if self.files is None:
+            return {}
+        sources = {key: self._sources.get(node.GetID()) for key, node in self.volumes.items()}
+        return dicom_frames({key: one for key, one in sources.items() if one is not None})
 
     def _fingerprint(self) -> tuple[object, ...]:
         """What the case depends on; equal as long as nothing of it changed."""

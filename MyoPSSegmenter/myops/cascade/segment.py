@@ -178,7 +178,7 @@ def segment(
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
         },
-        pack=_terms(models, asked),
+        pack=_terms(models, asked, case.sequences),
     )
 
 
@@ -189,11 +189,16 @@ def _sizes(case: Case, config: CascadeConfig) -> CascadeConfig:
     return replace(config, smallest_scar_ml=0.0, least_scar_ml=0.0, smallest_mvo_ml=0.0)
 
 
-def _terms(used: Models, asked: Models) -> dict[str, str]:
-    """Of the weights that were used, and which ones were asked for if those are others."""
+def _terms(used: Models, asked: Models, sequences: tuple[str, ...]) -> dict[str, str]:
+    """Of the weights that were used, which ones were asked for if those are others, what is known.
+
+    "reached" says what these weights reach on patients with these sequences.
+    """
     terms = used.pack.to_dict() if used.pack is not None else {}
     if asked.pack is not None and used.pack is not asked.pack:
         terms["instead_of"] = asked.pack.name
+    if used.pack is not None and (reached := used.pack.reached_on(sequences)):
+        terms["reached"] = reached
     return terms
 
 

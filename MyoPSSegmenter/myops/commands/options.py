@@ -63,6 +63,34 @@ case_convention_option = click.option(
 )
 
 
+def dicom_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of DICOM results: it gets `formats` and `keep_identity`."""
+
+    @click.option(
+        "--dicom", is_flag=True, help="Write a DICOM segmentation (SEG) and report (SR) too."
+    )
+    @click.option(
+        "--keep-identity",
+        is_flag=True,
+        help="In DICOM results: the patient's name, ID, birth date, and the accession number.",
+    )
+    @functools.wraps(command)
+    def with_formats(dicom: bool, keep_identity: bool, **rest: Any) -> None:
+        from myops.output.results import FORMATS, USUAL_FORMATS, check_packages
+
+        if keep_identity and not dicom:
+            raise InputError(
+                "expected --keep-identity together with --dicom, found it alone: other results "
+                "never name a patient; add --dicom, or use --name"
+            )
+        formats = FORMATS if dicom else USUAL_FORMATS
+        if dicom:
+            check_packages(formats)
+        command(formats=formats, keep_identity=keep_identity, **rest)
+
+    return with_formats
+
+
 def place_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that name image files, and call it with `folder` and `named`."""
 
@@ -136,17 +164,20 @@ def landmark_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @place("--inferior-insertion", help="The septum's other end, the same way.")
     @click.option("--apex", type=click.Choice(["first", "last"]), help="The apical slice.")
+    @place("--skeletal-muscle", help="In skeletal muscle, for T2 ratios; the same way.")
     @functools.wraps(command)
     def with_landmarks(
         insertion: Place | None,
         inferior_insertion: Place | None,
         apex: Literal["first", "last"] | None,
+        skeletal_muscle: Place | None,
         **rest: Any,
     ) -> None:
         from myops.quantify.regional.orientation import Landmark, Landmarks
 
-        clicks = [None if at is None else Landmark(*at) for at in (insertion, inferior_insertion)]
-        command(landmarks=Landmarks(clicks[0], clicks[1], apex), **rest)
+        places = (insertion, inferior_insertion, skeletal_muscle)
+        clicks = [None if at is None else Landmark(*at) for at in places]
+        command(landmarks=Landmarks(clicks[0], clicks[1], apex, clicks[2]), **rest)
 
     return with_landmarks
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from myops.commands.options import PATH, device_option, landmark_options, place_options
+from myops.commands.options import (
+    PATH,
+    device_option,
+    dicom_options,
+    landmark_options,
+    place_options,
+)
 from myops.commands.terminal import print_measurements, progress_bar
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 @landmark_options
 @click.option("--prompts", type=PATH, required=True, help="session.json, or written by hand.")
 @click.option("--output", "-o", type=PATH, help="Folder for the results; else OUT_DIR/refined.")
+@dicom_options
 @click.option(
     "--model",
     default="default",
@@ -38,6 +45,8 @@ def refine(
     landmarks: Landmarks,
     prompts: Path,
     output: Path | None,
+    formats: tuple[str, ...],
+    keep_identity: bool,
     model: str,
     device: str,
 ) -> None:
@@ -47,7 +56,7 @@ def refine(
     --bssfp and --t2 say where they are now. A recorded session reproduces the recorded masks.
     """
     from myops.output.overwriting import OTHER_OUTPUT, refuse_overwriting
-    from myops.output.results import check_writable, write_results
+    from myops.output.results import check_sources, check_writable, write_results
     from myops.patients.provenance import INPUTS_FILE, LABELS_FILE, moved, read_inputs
     from myops.quantify.measure import measure
     from myops.refine.record import SESSION_FILE, check_not_overwritten, read_record, to_record
@@ -61,11 +70,21 @@ def refine(
     inputs = moved(read_inputs(out_dir), folder, named)
     replayed, automatic = replay_on(out_dir, inputs, record, model, device)
     session = replayed.session
+    check_sources(session.case, formats)
     segmentation = session.segmentation()
     measurements = measure(session.case, segmentation, landmarks=landmarks)
     review = review_of(session, automatic.labels, timed=record.timed)
     notes = {INPUTS_FILE: inputs.to_dict(), SESSION_FILE: to_record(session, record.timed)}
-    write_results(target, session.case, segmentation, measurements, documents=notes, review=review)
+    write_results(
+        target,
+        session.case,
+        segmentation,
+        measurements,
+        documents=notes,
+        review=review,
+        formats=formats,
+        keep_identity=keep_identity,
+    )
     print_measurements(measurements)
     if record.time_trouble:
         click.echo(f"Warning: {prompts}: no reading time: {record.time_trouble}", err=True)

@@ -183,10 +183,24 @@ def read_header(path: Path) -> Header | None:
             found = pydicom.dcmread(
                 path, stop_before_pixels=True, force=True, specific_tags=KEYWORDS
             )
-            return _header(path, found)
+            return header_of(path, found)
         # A file may be damaged in any way; what cannot be understood is not an image to choose.
         except Exception:
             return None
+
+
+def read_identity(path: Path) -> tuple[str, ...]:
+    """A patient's number and name in a DICOM file, those that it states.
+
+    For the table of pseudonyms alone, which lies outside of the results: nothing else may keep
+    them.
+
+    Raises:
+        InputError: pydicom is not installed.
+    """
+    with quiet_pydicom() as pydicom:
+        found = pydicom.dcmread(path, force=True, specific_tags=["PatientID", "PatientName"])
+        return tuple(text for name in ("PatientID", "PatientName") if (text := _text(found, name)))
 
 
 @contextmanager
@@ -213,7 +227,8 @@ def quiet_pydicom() -> Iterator[Any]:
         config.settings.reading_validation_mode = before
 
 
-def _header(path: Path, found: Dataset) -> Header | None:
+def header_of(path: Path, found: Dataset) -> Header | None:
+    """What a file's data set says of its frames; None for what is not an MR image."""
     if found.get("Modality", "MR") not in ("MR", None, "") or not found.get("SeriesInstanceUID"):
         return None
     if not found.get("Rows") or not found.get("Columns"):

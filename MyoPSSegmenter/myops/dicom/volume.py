@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from myops.dicom.headers import Frame, quiet_pydicom
+from myops.dicom.headers import Frame, is_dicom, quiet_pydicom
 from myops.dicom.series import DicomSeries, find_series
 from myops.dicom.stack import normal_of
 from myops.errors import InputError
@@ -39,6 +39,21 @@ def read_series(series: DicomSeries, phase: int = 0) -> sitk.Image:
     """
     import SimpleITK as sitk
 
+    frames = frames_of_phase(series, phase)
+    check_size((*frames[0].size[::-1], len(frames)), series.name)
+    image = sitk.GetImageFromArray(_voxels(frames, series))
+    _set_geometry(image, series)
+    notes = series.sorted_frames.notes
+    add_notes(image, replace(notes, warnings=notes.warnings + series.beside))
+    return image
+
+
+def frames_of_phase(series: DicomSeries, phase: int = 0) -> tuple[Frame, ...]:
+    """The picture of each slice at a phase of a cine, in the order of `read_series`.
+
+    Raises:
+        InputError: the slices make no volume, or no slice has such a phase.
+    """
     if series.problem:
         raise InputError(
             f"{series.name}: expected slices of one volume, found that {series.problem}; choose "
@@ -49,13 +64,24 @@ def read_series(series: DicomSeries, phase: int = 0) -> sitk.Image:
             f"{series.name}: expected a phase from 0 to {series.phases - 1}, found {phase}; give "
             "another one"
         )
-    frames = [place[min(phase, len(place) - 1)] for place in series.stack]
-    check_size((*frames[0].size[::-1], len(frames)), series.name)
-    image = sitk.GetImageFromArray(_voxels(frames, series))
-    _set_geometry(image, series)
-    notes = series.sorted_frames.notes
-    add_notes(image, replace(notes, warnings=notes.warnings + series.beside))
-    return image
+    return tuple(place[min(phase, len(place) - 1)] for place in series.stack)
+
+
+def source_frames(source: Path | DicomSeries, phase: int | None = None) -> tuple[Frame, ...]:
+    """The DICOM pictures that an image is read from; none of a file of another format.
+
+    Args:
+        source: an image file, or a series.
+        phase: of a cine, from 0; the first if None.
+
+    Raises:
+        InputError: see `read_series` and `read_file`.
+    """
+    if isinstance(source, Path):
+        if not is_dicom(source):
+            return ()
+        source = _only_series(source)
+    return frames_of_phase(source, (phase or 0) if source.phases > 1 else 0)
 
 
 def read_file(path: Path, frame: int | None = None) -> sitk.Image:
@@ -69,6 +95,16 @@ def read_file(path: Path, frame: int | None = None) -> sitk.Image:
         InputError: no MR image, several stacks in one file, a cine without `frame`, or see
             `read_series`.
     """
+    series = _only_series(path)
+    return read_series(series, chosen_frame(series.phases, frame, path.name))
+
+
+def _only_series(path: Path) -> DicomSeries:
+    """The stack of a DICOM file.
+
+    Raises:
+        InputError: none, or several.
+    """
     found = find_series([path])
     if len(found) != 1:
         listed = f"{len(found)} stacks" if found else "no MR image that can be read"
@@ -76,7 +112,7 @@ def read_file(path: Path, frame: int | None = None) -> sitk.Image:
             f"{path.name}: expected a DICOM file with one MR volume, found {listed}; export the "
             "short-axis stack alone"
         )
-    return read_series(found[0], chosen_frame(found[0].phases, frame, path.name))
+    return found[0]
 
 
 def _voxels(frames: Sequence[Frame], series: DicomSeries) -> np.ndarray:

@@ -39,11 +39,14 @@ RESULTS_NOTICE = (
 # Where ITK's writers of NIfTI take the free text of the header from.
 FILE_NOTES = "ITK_FileNotes"
 STAGE_PREFIX = ".myops-unfinished-"
-# What can be written, and the packages that a report needs.
-FORMATS = ("seg.nrrd", "nifti", "csv", "json", "html", "pdf")
+# What can be written, and the packages that a format needs.
+FORMATS = ("seg.nrrd", "nifti", "csv", "json", "html", "pdf", "dicom")
+# What is written unless a choice is made: DICOM needs images that came as DICOM.
+USUAL_FORMATS = tuple(name for name in FORMATS if name != "dicom")
 NEEDED_PACKAGES: Mapping[str, tuple[str, ...]] = {
     "html": ("matplotlib", "jinja2"),
     "pdf": ("matplotlib",),
+    "dicom": ("highdicom",),
 }
 
 
@@ -55,7 +58,8 @@ def write_results(
     probabilities: bool = False,
     documents: Mapping[str, Any] | None = None,
     review: Review | None = None,
-    formats: Collection[str] = FORMATS,
+    formats: Collection[str] = USUAL_FORMATS,
+    keep_identity: bool = False,
 ) -> dict[str, Path]:
     """Write label maps, measurements, pictures and the report of one patient.
 
@@ -70,14 +74,16 @@ def write_results(
         probabilities: also write one `probability_<region>.nii.gz` per region and `uncertainty`.
         documents: further files: name to JSON values.
         review: what a reader changed, for the report; None for an automatic result.
-        formats: out of `FORMATS`; all of them if not given. The overview comes with the page.
+        formats: out of `FORMATS`; all but "dicom" if not given. The overview comes with the page.
+        keep_identity: of the "dicom" files: whether they carry the patient's name, number and birth
+            date and the accession number. Nothing else ever does.
 
     Returns:
         File name -> path of every file written; a note of the images, `results.json`, lies beside.
 
     Raises:
-        InputError: the target cannot be written or holds results of other images, or an unknown
-            format.
+        InputError: the target cannot be written or holds results of other images, an unknown
+            format, or DICOM of a patient who was not read from DICOM (`output.dicom.sources`).
 
     Example:
         >>> files = myops.write_results("out", case, segmentation, numbers)
@@ -89,6 +95,10 @@ def write_results(
     check_writable(target)
     check_same_images(target, measurements.images_sha256)
     with _staged(target) as stage:
+        if "dicom" in formats:
+            from myops.output.dicom.files import write_dicom
+
+            write_dicom(stage, case, segmentation, measurements, review is not None, keep_identity)
         _write_label_maps(stage, case, segmentation, formats)
         if probabilities:
             _write_probabilities(stage, case, segmentation)
@@ -118,6 +128,32 @@ def _results_note(measurements: Measurements, names: list[str]) -> dict[str, Any
 def missing_packages(name: str) -> tuple[str, ...]:
     """Packages that a format of `FORMATS` needs and that are not installed."""
     return tuple(p for p in NEEDED_PACKAGES.get(name, ()) if find_spec(p) is None)
+
+
+def check_packages(formats: Collection[str]) -> None:
+    """Refuse formats whose packages are not installed, before the long work starts.
+
+    Raises:
+        InputError: naming the packages.
+    """
+    lacking = sorted({package for name in formats for package in missing_packages(name)})
+    if lacking:
+        raise InputError(
+            f"expected {' and '.join(lacking)} to write the results, found it missing; run: "
+            f"pip install {' '.join(lacking)}"
+        )
+
+
+def check_sources(case: Case, formats: Collection[str]) -> None:
+    """Refuse DICOM results of images that are not from DICOM, before the long work starts.
+
+    Raises:
+        InputError: see `output.dicom.sources.read_sources`.
+    """
+    if "dicom" in formats:
+        from myops.output.dicom.sources import read_sources
+
+        read_sources(case)
 
 
 def _check_formats(formats: Collection[str]) -> None:
@@ -250,7 +286,6 @@ def _write_measurements(
 ) -> None:
     from myops import __version__
     from myops.quantify import tables
-    from myops.quantify.regional import tables as regional_tables
 
     document = {
         "software": f"myops {__version__}",
@@ -267,8 +302,7 @@ def _write_measurements(
         return
     files = {"measurements.csv": tables.rows(measurements)}
     if measurements.regional is not None:
-        name = measurements.case_name
-        files["regional.csv"] = regional_tables.rows(measurements.regional, name)
+        files["regional.csv"] = tables.regional_rows(measurements)
     for name, rows in files.items():
         _write(stage / name, tables.csv_text(rows))
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from myops.case import Case
+    from myops.dicom.headers import Frame
     from myops.dicom.series import DicomSeries
     from myops.patients.sources import Source
 
@@ -33,6 +34,12 @@ NOTICE = (
     "For `myops refine`. This file holds paths of the computer it was written on, which may name a "
     "patient: leave it out when you pass the results on."
 )
+NOTICE_WITHOUT_PATHS = (
+    "For `myops refine`, which is told where the images are: paths may name a patient and were "
+    "left out, as pseudonyms were asked for."
+)
+# Stands for an image whose place was not noted.
+NO_PLACE = "(not noted)"
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Inputs:
         sha256: sequence name to the checksum of its file or files; not verified where missing.
         warnings: what is doubtful about the choice of images, a sentence each without names.
         notes: what was chosen and left out with the reasons, for the terminal: it may hold names.
+        places_noted: whether results may say where the images are: paths may name a patient.
     """
 
     files: Mapping[str, Source]
@@ -61,6 +69,7 @@ class Inputs:
     sha256: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    places_noted: bool = True
 
     def with_model(self, name: str) -> Inputs:
         """The same with the name of the cascade's weights; a folder becomes absolute.
@@ -78,10 +87,13 @@ class Inputs:
             InputError: a file cannot be read any more.
         """
         return {
-            "notice": NOTICE,
+            "notice": NOTICE if self.places_noted else NOTICE_WITHOUT_PATHS,
             "case": self.name,
             "images": {
-                sequence: {**_place(source), "sha256": image_sha256(source)}
+                sequence: {
+                    **(_place(source) if self.places_noted else {"path": None}),
+                    "sha256": image_sha256(source),
+                }
                 for sequence, source in self.files.items()
             },
             "frame": self.frame,
@@ -194,7 +206,29 @@ def read_case(inputs: Inputs) -> Case:
         from myops.slice_registration import register_case
 
         case = register_case(case)
-    return replace(case, warnings=(*inputs.warnings, *case.warnings))
+    return replace(
+        case,
+        warnings=(*inputs.warnings, *case.warnings),
+        source_frames=dicom_frames(inputs.files, inputs.frame),
+    )
+
+
+def dicom_frames(
+    files: Mapping[str, Source], phase: int | None = None
+) -> dict[str, tuple[Frame, ...]]:
+    """Sequence name to the DICOM picture of each slice; images of other formats are left out.
+
+    Args:
+        files: sequence name to its image file or series.
+        phase: of a cine, from 0; the first if None.
+
+    Raises:
+        InputError: see `dicom.volume.source_frames`.
+    """
+    from myops.dicom.volume import source_frames
+
+    found = {key: source_frames(source, phase) for key, source in files.items()}
+    return {key: frames for key, frames in found.items() if frames}
 
 
 def load_case(
@@ -266,7 +300,10 @@ def read_inputs(out_dir: Path) -> Inputs:
     try:
         values = read_json(path)
         images = values["images"]
-        places = {key: (Path(one["path"]), one.get("series")) for key, one in images.items()}
+        places = {
+            key: (Path(NO_PLACE if one["path"] is None else one["path"]), one.get("series"))
+            for key, one in images.items()
+        }
         spacing = values["spacing_mm"]
         noted = Inputs(
             {},
@@ -276,6 +313,7 @@ def read_inputs(out_dir: Path) -> Inputs:
             values["model"],
             str(values.get("register", "off")),  # results of 0.2.0 do not say
             {sequence: str(image["sha256"]) for sequence, image in images.items()},
+            places_noted=all(image["path"] is not None for image in images.values()),
         )
     except OSError as error:
         raise InputError(

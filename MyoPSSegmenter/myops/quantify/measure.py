@@ -12,13 +12,17 @@ from myops import labels as regions
 from myops.case import images_sha256
 from myops.coverage import hidden_slices, hidden_tissues
 from myops.io.checksum import array_sha256
+from myops.quantify.enhanced import enhanced
 from myops.quantify.human_heart import warning_of_labels
+from myops.quantify.layered import RULE, layered
 from myops.quantify.mass import TissueMass, dice, known_spacing_mm
 from myops.quantify.measurements import Measurements, SliceMeasurement, ThresholdedScar
 from myops.quantify.papillary import COUNTED_NOTE, with_papillary_muscles
 from myops.quantify.quality.image_quality import ImageQuality, image_quality
-from myops.quantify.regional.analysis import regional
+from myops.quantify.regional.analysis import Regional, regional
 from myops.quantify.scale import Scale
+from myops.quantify.slice_position import slice_positions_mm
+from myops.quantify.t2_ratio import t2_ratio
 from myops.quantify.thresholds.base import ThresholdResult
 from myops.quantify.thresholds.methods import (
     RULES,
@@ -26,6 +30,7 @@ from myops.quantify.thresholds.methods import (
     conventional_methods,
     remote_region,
     report_rules,
+    volume_rule,
 )
 from myops.quantify.thresholds.remote import RemoteRegion, Sector
 from myops.structures import ASSESSABLE, STRUCTURES
@@ -84,12 +89,22 @@ def measure(
     remote, remote_reason = _remote(case, on_lge, remote_override)
     uncertain = wall.any() and bool(segmentation.probabilities)
     note = COUNTED_NOTE if papillary_in_lv_mass else ""
+    as_labeled = Scale.of(case, labels, segmentation.assessed, hidden)
+    where = regional(
+        labels,
+        case.geometry,
+        segmentation.assessed,
+        case.spacing_known,
+        landmarks,
+        hidden,
+        scale.no_spacing,
+    )
     return Measurements(
         case_name=case.name,
         spacing_mm=case.geometry.spacing_mm,
         spacing_known=case.spacing_known,
         tissues=scale.tissues(weighed),
-        slices=_slices(weighed, results, scale),
+        slices=_slices(weighed, results, scale, slice_positions_mm(case)),
         remote=remote,
         remote_reason=remote_reason,
         fwhm=_of_report(scars, results, True),
@@ -102,23 +117,33 @@ def measure(
         ),
         conventional=_of_report(scars, results, False),
         quality=_quality(case, on_lge, remote),
-        regional=replace(
-            regional(
-                labels,
-                case.geometry,
-                segmentation.assessed,
-                case.spacing_known,
-                landmarks,
-                hidden,
-                scale.no_spacing,
-            ),
-            note=note,
-        ),
+        regional=replace(where, note=note),
         images_sha256=images_sha256(case),
         labels_sha256=array_sha256(labels),
         papillary_in_lv_mass=papillary_in_lv_mass,
         registrations=case.registrations,
+        layers=layered(labels, _layer_labels(where), _zones(case, on_lge), as_labeled),
+        t2_ratio=t2_ratio(
+            case,
+            labels,
+            remote,
+            where.segment_labels,
+            None if landmarks is None else landmarks.skeletal_muscle,
+        ),
+        enhanced=enhanced(case, labels, as_labeled),
     )
+
+
+def _layer_labels(where: Regional) -> np.ndarray:
+    assert where.layer_labels is not None  # `regional` always makes them
+    return where.layer_labels
+
+
+def _zones(case: Case, labels: np.ndarray) -> ThresholdResult | str:
+    """Core and grey zone for the layers, or why there are none."""
+    if "lge" not in case.images:
+        return NO_LGE
+    return volume_rule(RULE, case.images["lge"], labels, known_spacing_mm(case))
 
 
 def _without(labels: np.ndarray, slices: np.ndarray) -> np.ndarray:
@@ -194,7 +219,10 @@ def _thresholded(
 
 
 def _slices(
-    labels: np.ndarray, results: Mapping[str, ThresholdResult], scale: Scale
+    labels: np.ndarray,
+    results: Mapping[str, ThresholdResult],
+    scale: Scale,
+    positions_mm: tuple[float, ...] | None,
 ) -> tuple[SliceMeasurement, ...]:
     voxels = {
         name: None if r.mask is None else r.mask.sum(axis=(1, 2)) for name, r in results.items()
@@ -210,7 +238,8 @@ def _slices(
             count = None if found is None or reason else int(found[index])
             by_rule[name] = scale.mass(count, lv_voxels, reason)
         parts = (_of_report(by_rule, results, shown) for shown in (True, False))
-        rows.append(SliceMeasurement(index + 1, tissues, *parts))
+        at = None if positions_mm is None else positions_mm[index]
+        rows.append(SliceMeasurement(index + 1, tissues, *parts, position_mm=at))
     return tuple(rows)
 
 

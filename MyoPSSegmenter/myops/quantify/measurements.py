@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from myops.quantify.enhanced import Enhanced
 from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
 from myops.quantify.quality.image_quality import ImageQuality
 from myops.quantify.regional.analysis import Regional
+from myops.quantify.regional.layers import Layers
+from myops.quantify.t2_ratio import T2Ratio
 from myops.quantify.thresholds.base import ThresholdResult
 from myops.quantify.thresholds.remote import RemoteRegion
 from myops.slice_registration import Registration
 
 # Of every table of measurements: one row per number.
-COLUMNS = ("case", "slice", "structure", "quantity", "value", "unit", "note")
+COLUMNS = (
+    *("case", "slice", "structure", "quantity", "value", "unit", "note"),
+    "slice_position_mm",
+)
 CONVENTIONS: Mapping[str, str] = {
     "lv_mass": "normal myocardium + edema + scar, in the phase that was imaged",
     "scar": "muscle labeled as scar, from LGE; fresh necrosis and dark cores inside the scar "
@@ -27,6 +33,14 @@ CONVENTIONS: Mapping[str, str] = {
     "conventional_mask": "myocardium above the threshold; dark cores that scar and endocardium "
     "enclose, and marked microvascular obstruction, are filled in and given apart",
     "per_slice": "each slice that holds labeled scar has its own threshold; others are skipped",
+    "slice_position": "along the normal of the stack as in the file, in LPS mm: what most scanners "
+    "write as DICOM's Slice Location",
+    "layers": "thirds of the wall from endocardium to epicardium along the rays of transmurality; "
+    "core from 60 %, grey zone from 40 % of the maximum; shares are of the layer",
+    "t2_ratio": "mean T2 signal relative to remote myocardium, or to a disc of 5 mm radius in "
+    "skeletal muscle",
+    "enhanced": "scar as a share of LV mass without and with papillary muscles in it, with and "
+    "without marked MVO in the scar",
     "angles": "counterclockwise around the LV center as displayed, 0 = image right",
 }
 
@@ -62,12 +76,14 @@ class SliceMeasurement:
         tissues: as `Measurements.tissues`, shares relative to this slice's myocardium.
         fwhm: mass of each rule of `Measurements.fwhm` in this slice, by name.
         conventional: the same for `Measurements.conventional`.
+        position_mm: along the stack's normal, see `slice_position`; None where it is not known.
     """
 
     number: int
     tissues: Mapping[str, TissueMass]
     fwhm: Mapping[str, TissueMass]
     conventional: Mapping[str, TissueMass] = field(default_factory=dict)
+    position_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,9 @@ class Measurements:
             never does.
         images_sha256: sequence name to the checksum of the voxels that were measured.
         labels_sha256: checksum of the label map.
+        layers: scar, edema, core and grey zone by thirds of the wall.
+        t2_ratio: T2 signals relative to remote; None without a T2 image.
+        enhanced: scar as a share of both definitions of LV mass.
     """
 
     case_name: str
@@ -113,6 +132,9 @@ class Measurements:
     labels_sha256: str = ""
     papillary_in_lv_mass: bool = False
     registrations: tuple[Registration, ...] = ()
+    layers: Layers | None = None
+    t2_ratio: T2Ratio | None = None
+    enhanced: tuple[Enhanced, ...] = ()
 
     @property
     def all_warnings(self) -> tuple[str, ...]:

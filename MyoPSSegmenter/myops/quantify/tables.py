@@ -13,6 +13,7 @@ from myops.quantify.mass import MYOCARDIAL_DENSITY_G_PER_ML, TissueMass
 from myops.quantify.measurements import COLUMNS, CONVENTIONS
 from myops.quantify.papillary import COUNTED_NOTE
 from myops.quantify.quality.image_quality import QUALITY_UNITS
+from myops.quantify.reader_tables import reader_rows
 from myops.quantify.regional import tables
 from myops.quantify.thresholds.base import NO_SLICE_ASSESSABLE
 from myops.quantify.thresholds.methods import rule_title
@@ -47,7 +48,7 @@ def write_tables(folder: str | Path, measurements: Measurements) -> tuple[Path, 
     }
     regional = measurements.regional
     if regional is not None:
-        files["regional.csv"] = csv_text(tables.rows(regional, measurements.case_name))
+        files["regional.csv"] = csv_text(regional_rows(measurements))
     written = []
     for name, content in files.items():
         written.append(write_text(Path(folder) / name, content))
@@ -80,7 +81,10 @@ def plain(measurements: Measurements) -> dict[str, Any]:
         "fwhm_reason": measurements.fwhm_reason,
         "conventional": {name: _rule(scar) for name, scar in measurements.conventional.items()},
         "image_quality": asdict(measurements.quality) if measurements.quality else None,
-        "regional": tables.plain(measurements.regional) if measurements.regional else None,
+        "regional": _regional(measurements),
+        "layers": asdict(measurements.layers) if measurements.layers else None,
+        "t2_ratio": asdict(measurements.t2_ratio) if measurements.t2_ratio else None,
+        "enhanced": [asdict(one) for one in measurements.enhanced],
         "mean_uncertainty_in_myocardium": measurements.mean_uncertainty,
         "slices": [_slice(one) for one in measurements.slices],
         "warnings": list(measurements.warnings),
@@ -90,9 +94,11 @@ def plain(measurements: Measurements) -> dict[str, Any]:
 def rows(measurements: Measurements) -> list[dict[str, Any]]:
     """One row per number; value None where there is none, with the reason in "note"."""
     found: list[dict[str, Any]] = []
+    positions = slice_positions(measurements)
 
     def add(part: str, structure: str, quantity: str, value: Any, unit: str, note: Any) -> None:
-        row = (measurements.case_name, part, structure, quantity, value, unit, note or "")
+        words, at = note or "", positions.get(part)
+        row = (measurements.case_name, part, structure, quantity, value, unit, words, at)
         found.append(dict(zip(COLUMNS, row, strict=True)))
 
     def add_mass(part: str, structure: str, mass: TissueMass) -> None:
@@ -132,6 +138,8 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
             unit = {"mean_shift_mm": "mm", "largest_shift_mm": "mm"}.get(quantity, "nats")
             if quantity not in ("moved", "note"):
                 add("all", f"registration_{one.sequence}", quantity, value, unit, one.note)
+    for row in reader_rows(measurements):
+        add("all", *row)
     for one in measurements.slices:
         for name, mass in {**one.tissues, **one.fwhm, **one.conventional}.items():
             add_mass(str(one.number), name, mass)
@@ -140,6 +148,31 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
 
 def _registrations(measurements: Measurements) -> dict[str, Any]:
     return {one.sequence: one.to_dict() for one in measurements.registrations}
+
+
+def slice_positions(measurements: Measurements) -> dict[str, float]:
+    """Slice number, as in tables, to its position in mm; empty where it is not known."""
+    slices = measurements.slices
+    return {str(one.number): one.position_mm for one in slices if one.position_mm is not None}
+
+
+def regional_rows(measurements: Measurements) -> list[dict[str, Any]]:
+    """Rows of the regional analysis, with the position of slices; none without an analysis."""
+    if measurements.regional is None:
+        return []
+    positions = slice_positions(measurements)
+    found = tables.rows(measurements.regional, measurements.case_name)
+    return [{**row, "slice_position_mm": positions.get(row["slice"])} for row in found]
+
+
+def _regional(measurements: Measurements) -> dict[str, Any] | None:
+    if measurements.regional is None:
+        return None
+    found = tables.plain(measurements.regional)
+    positions = slice_positions(measurements)
+    for one in found["slices"]:
+        one["position_mm"] = positions.get(str(one["number"]))
+    return found
 
 
 def _remote(remote: RemoteRegion | None, reason: str | None) -> dict[str, Any]:
@@ -179,6 +212,7 @@ def _part(mass: TissueMass | None) -> dict[str, Any] | None:
 def _slice(one: SliceMeasurement) -> dict[str, Any]:
     return {
         "number": one.number,
+        "position_mm": one.position_mm,
         "tissues": {name: dict(vars(mass)) for name, mass in one.tissues.items()},
         "fwhm": {name: dict(vars(mass)) for name, mass in one.fwhm.items()},
         "conventional": {name: dict(vars(mass)) for name, mass in one.conventional.items()},

@@ -24,6 +24,7 @@ from myops.report.document import (
 from myops.report.figures import legend_names, shown_slices, strip, strips
 from myops.report.lettering import shortened
 from myops.report.montage import LINES
+from myops.report.reader_section import reader_section
 from myops.report.regional_section import regional_section
 from myops.report.sections import (
     cards,
@@ -35,7 +36,13 @@ from myops.report.sections import (
     quality_section,
     slices,
 )
-from myops.report.wording import slice_caption, slice_order, status_sentence, summary_sentence
+from myops.report.wording import (
+    reached_words,
+    slice_caption,
+    slice_order,
+    status_sentence,
+    summary_sentence,
+)
 from myops.sequences import SEQUENCE_TITLES
 from myops.structures import ASSESSABLE, STRUCTURES
 
@@ -77,11 +84,12 @@ def make_content(
     hidden = hidden_tissues(case)
     legend = _legend(tiles)
     sections = [
-        masses(measurements, review, hidden),
+        masses(measurements, review, hidden, reached_words(case, segmentation.pack)),
         conventional_section(measurements, review, hidden),
         _every_slice(case, measurements, tiles, legend),
         slices(measurements, slice_order(case)),
         regional_section(case, segmentation, measurements),
+        reader_section(measurements),
         quality_section(measurements),
         prompts(review),
         definitions(),

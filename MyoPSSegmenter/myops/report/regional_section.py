@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from myops.io.number_text import number
+from myops.io.number_text import DASH, number
+from myops.quantify.regional.transmurality import QUARTILES
 from myops.report.bullseye import QUANTITIES, bullseye
 from myops.report.document import Block, Picture, Pictures, Section, Table, Text
 from myops.report.pixel_ruler import ruler_picture
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from myops.case import Case
     from myops.quantify.measurements import Measurements
     from myops.quantify.regional.analysis import Regional, Segment
+    from myops.quantify.t2_ratio import T2Ratio
     from myops.segmentation import Segmentation
 
 OPTIONS = {
@@ -31,7 +33,7 @@ def regional_section(
     if regional is None or not measurements.tissues["lv_myocardium"].voxels:
         return None
     blocks = (
-        _segments(regional, segmentation.assessed)
+        _segments(regional, segmentation.assessed, measurements.t2_ratio)
         if regional.segments
         else _question(case, segmentation, regional)
     )
@@ -40,7 +42,7 @@ def regional_section(
     return Section("Where it is", tuple(blocks))
 
 
-def _segments(regional: Regional, assessed: frozenset[str]) -> list[Block]:
+def _segments(regional: Regional, assessed: frozenset[str], t2: T2Ratio | None) -> list[Block]:
     assert regional.orientation is not None
     pictures = tuple(
         Picture(bullseye(regional, name), one.title)
@@ -52,16 +54,20 @@ def _segments(regional: Regional, assessed: frozenset[str]) -> list[Block]:
     blocks: list[Block] = [Text(words)]
     if pictures:
         blocks.insert(0, Pictures(pictures, share=len(pictures) / 3))
-    return [*blocks, _segment_table(regional.segments)]
+    return [*blocks, _segment_table(regional.segments, t2)]
 
 
-def _segment_table(segments: tuple[Segment, ...]) -> Table:
-    headers = ["Segment", "Name", "Mass (g)", "Scar (%)", "Edema (%)", "Transmurality (%)"]
+def _segment_table(segments: tuple[Segment, ...], t2: T2Ratio | None) -> Table:
+    headers = ["Segment", "Name", "Mass (g)", "Scar (%)", "Edema (%)", "Transmurality (%)", "Class"]
     rows = [_segment_row(one) for one in segments]
+    if t2 is not None:
+        headers.append("T2 to remote")
+        rows = [(*row, number(t2.segments.get(one.number), 2)) for row, one in zip(rows, segments)]
     if any(one.note for one in segments):
         headers.append("Note")
         rows = [(*row, one.note) for row, one in zip(rows, segments)]
-    return Table(tuple(headers), tuple(rows), frozenset({0, 1, 6}))
+    left = {0, 1} | {k for k, name in enumerate(headers) if name in ("Class", "Note")}
+    return Table(tuple(headers), tuple(rows), frozenset(left))
 
 
 def _segment_row(segment: Segment) -> tuple[str, ...]:
@@ -70,7 +76,9 @@ def _segment_row(segment: Segment) -> tuple[str, ...]:
     cells = (wall.mass_g, wall.scar_percent, wall.edema_percent, depth)
     digits = (1, 0, 0, 0)
     numbers = (number(value, count) for value, count in zip(cells, digits))
-    return (str(segment.number), segment.name, *numbers)
+    quartile = None if wall.transmurality is None else wall.transmurality.quartile
+    extent = DASH if quartile is None else QUARTILES[quartile]
+    return (str(segment.number), segment.name, *numbers, extent)
 
 
 def _question(case: Case, segmentation: Segmentation, regional: Regional) -> list[Block]:

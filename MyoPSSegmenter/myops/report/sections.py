@@ -61,7 +61,10 @@ def _card(name: str, mass: TissueMass, lv: TissueMass) -> Card:
 
 
 def masses(
-    measurements: Measurements, review: Review | None, hidden: Hidden = NOTHING_HIDDEN
+    measurements: Measurements,
+    review: Review | None,
+    hidden: Hidden = NOTHING_HIDDEN,
+    reached: str = "",
 ) -> Section:
     """Masses of all tissues; those of the automatic result beside corrected ones.
 
@@ -69,6 +72,7 @@ def masses(
         measurements: every number.
         review: what a reader changed, and the automatic labels.
         hidden: where the images show nothing, from `coverage.hidden_tissues`.
+        reached: what these weights reach on these sequences, from `reached_words`.
     """
     automatic = {} if review is None else _automatic_masses(measurements, review, hidden)
     headers = ("Tissue", *MASS_HEADERS, *(("Automatic (g)", "Change (g)") if automatic else ()))
@@ -80,7 +84,8 @@ def masses(
             row += [_grams(before), _difference(mass, before)]
         rows.append((*row, mass.reason or ""))
     table = Table((*headers, "Note"), tuple(rows), frozenset({0, len(headers)}))
-    return Section("Tissue masses", (table,))
+    blocks = (table, Text(reached, "small")) if reached else (table,)
+    return Section("Tissue masses", blocks)
 
 
 def _automatic_masses(
@@ -202,16 +207,26 @@ def slices(measurements: Measurements, order: str) -> Section:
     ]
     titles = [STRUCTURES[name].title for name in ASSESSABLE]
     shares = (f"{title} {unit}" for title in titles for unit in ("(g)", "(% of slice)"))
-    headers = ("Slice", "LV mass (g)", *shares, *(f"{title} (g)" for _, title in rules))
+    headers = (
+        "Slice",
+        "Position (mm)",
+        "LV mass (g)",
+        *shares,
+        *(f"{title} (g)" for _, title in rules),
+    )
     rows = []
     for one in measurements.slices:
         if one.tissues["lv_myocardium"].voxels:
-            cells = [_grams(one.tissues["lv_myocardium"])]
+            cells = [number(one.position_mm), _grams(one.tissues["lv_myocardium"])]
             for name in ASSESSABLE:
                 cells += _mass_cells(one.tissues[name])[1:]
             cells += [_grams(one.fwhm[name]) for name, _ in rules]
             rows.append((str(one.number), *cells))
-    note = Text(f"{order} Slices without left ventricle are left out of this table.", "small")
+    note = Text(
+        f"{order} Slices without left ventricle are left out of this table. Positions lie along "
+        "the normal of the stack in patient coordinates.",
+        "small",
+    )
     return Section("Slice by slice", (Table(headers, tuple(rows)), note))
 
 

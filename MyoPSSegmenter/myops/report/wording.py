@@ -144,6 +144,15 @@ def weights_words(pack: Mapping[str, str]) -> str:
     )
 
 
+def reached_words(case: Case, pack: Mapping[str, str]) -> str:
+    """What the weights reach on patients with these sequences, and on what data; "" if unknown."""
+    if not pack.get("reached"):
+        return ""
+    named = " + ".join(SEQUENCE_TITLES[name] for name in case.sequences)
+    alone = " alone" if len(case.sequences) == 1 else ""
+    return f"Accuracy without a reader on {named}{alone} ({pack['name']}): {pack['reached']}."
+
+
 def clicks_words(answered: Mapping[str, str], segmented: Mapping[str, str]) -> str:
     """Whose weights answered the clicks; "" where they are those that segmented, or unknown."""
     if not answered or answered.get("name") == segmented.get("name"):

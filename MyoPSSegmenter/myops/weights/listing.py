@@ -58,6 +58,8 @@ def _packs() -> Iterator[str]:
             yield f"  Attribution: {pack.attribution}."
         if pack.measured:
             yield f"  Measured: {pack.measured}"
+        for sequences, words in pack.reached.items():
+            yield f"  On {sequences.replace('+', ' + ')}: {words}"
         yield from _table(list(_networks(pack)))
         yield ""
     yield f"Use another pack: myops models use NAME, --model NAME, or the variable {VARIABLE}."

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Pack:
         measured: what it reaches on which data, one line; "" where nobody has measured it.
         suited_to: the sets of sequences whose patients its networks are for; empty for all.
         otherwise: the shipped pack for every other patient; "" where there is none.
+        reached: sequences, joined as "bssfp+lge", to what the networks reach on such patients and
+            on what data, one line each; empty where nobody has measured it.
     """
 
     name: str
@@ -58,6 +60,14 @@ class Pack:
     measured: str = ""
     suited_to: frozenset[frozenset[str]] = frozenset()
     otherwise: str = ""
+    reached: Mapping[str, str] = field(default_factory=dict)
+
+    def reached_on(self, sequences: Collection[str]) -> str:
+        """What the networks reach on patients with these sequences; "" where nothing is known."""
+        if not self.reached:
+            return ""
+        known = [name for name in NETWORK_SEQUENCES if name in sequences]
+        return self.reached.get("+".join(known), "not measured on patients with these sequences")
 
     def suits(self, sequences: Collection[str]) -> bool:
         """Whether its networks are for a patient who has these sequences, among others."""
@@ -118,7 +128,26 @@ def read_pack(folder: Path) -> Pack:
             f"{folder}: expected the license of these weights in {LICENSE_FILE}, found no such "
             "file; install again"
         )
-    return Pack(folder=folder, terms=terms, suited_to=suited_to, **extra, **told)
+    reached = _reached(path, content["pack"].get("reached", {}))
+    return Pack(folder=folder, terms=terms, suited_to=suited_to, reached=reached, **extra, **told)
+
+
+def _reached(path: Path, found: Any) -> dict[str, str]:
+    """What a manifest says of each set of sequences.
+
+    Raises:
+        InputError: anything but lines by known sequences.
+    """
+    right = isinstance(found, dict) and all(
+        isinstance(words, str) and set(str(name).split("+")) <= set(NETWORK_SEQUENCES)
+        for name, words in found.items()
+    )
+    if not right:
+        raise InputError(
+            f"{path}: expected lines by sequences such as bssfp+lge under reached, found "
+            f"{found!r}; install again"
+        )
+    return dict(found)
 
 
 def _suited_to(path: Path, found: Any, otherwise: str) -> frozenset[frozenset[str]]:
@@ -154,6 +183,7 @@ def name_adapted_pack(pack: Pack, folder: Path) -> None:
         learned_from=f"{pack.learned_from}, then from the user's own patients",
         terms=f"Started from weights with these terms: {pack.terms}",
         measured="",
+        reached={},
     )
     content = read_json(folder / MANIFEST) | {"pack": adapted.to_manifest()}
     shutil.copy2(pack.folder / LICENSE_FILE, folder / LICENSE_FILE)

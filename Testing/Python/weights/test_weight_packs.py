@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from circle_heart import circle_case
 from click.testing import CliRunner
 
 from myops.cascade.segment import CascadeConfig, segment
@@ -17,7 +18,7 @@ from myops.cli import cli
 from myops.errors import InputError
 from myops.patients.provenance import Inputs
 from myops.phantom.patient import PhantomConfig, generate_patient
-from myops.report.wording import weights_words
+from myops.report.wording import reached_words, weights_words
 from myops.weights.files import load_models, model_folder, read_manifest, suited_models
 from myops.weights.packs import (
     FREE_PACK,
@@ -189,7 +190,7 @@ def test_adapted_weights_keep_the_terms_they_started_from(tmp_path, pack) -> Non
     assert found.license == read_pack(pack).license
     assert found.terms.endswith(read_pack(pack).terms)
     assert "the user's own patients" in found.learned_from
-    assert not found.measured  # of the pack, not of what became of it
+    assert not found.measured and not found.reached  # of the pack, not of what became of it
 
 
 TERMS = {"name": "x", "learned_from": "y", "license": "z", "terms": "t."}
@@ -267,3 +268,41 @@ def test_a_patient_without_lge_gets_the_prsn_that_knows_cine() -> None:
     assert cine.checksums["prsn"] == public.checksums["prsn_cine"] != lge.checksums["prsn"]
     assert set(lge.checksums) == set(cine.checksums) == {"heartfinder", "assn", "dae", "prsn"}
     assert cine.sizes["prsn"] == public.sizes["prsn_cine"] and cine.assn is public.assn
+
+
+COMBINATIONS = ("lge", "bssfp", "bssfp+lge", "lge+t2", "bssfp+lge+t2")
+
+
+@pytest.mark.parametrize("name", ["public-hearts", "synthetic"])
+@pytest.mark.parametrize("sequences", COMBINATIONS)
+def test_each_pack_says_what_a_patient_gets_with_each_set_of_sequences(name, sequences) -> None:
+    packs = shipped_packs()
+    asked, names = packs[name], sequences.split("+")
+    used = asked if asked.suits(names) else packs[asked.otherwise]
+    assert "Dice" in used.reached_on(names)
+    assert "real" in used.reached_on(names) or "phantom" in used.reached_on(names)
+
+
+def test_what_nobody_has_measured_is_said_and_no_pack_without_figures_says_anything(pack) -> None:
+    change(pack, pack=TERMS | {"reached": {"bssfp+lge": "scar Dice 0.5 on 3 phantoms"}})
+    found = read_pack(pack)
+    assert found.reached_on(["lge", "bssfp", "t1map"]) == "scar Dice 0.5 on 3 phantoms"
+    assert found.reached_on(["lge"]) == "not measured on patients with these sequences"
+    change(pack, pack=TERMS)
+    assert read_pack(pack).reached_on(["lge"]) == ""
+
+
+@pytest.mark.parametrize("reached", [[], {"pet": "x"}, {"lge": 3}])
+def test_a_pack_that_says_nonsense_about_what_it_reaches_is_refused(pack, reached) -> None:
+    change(pack, pack=TERMS | {"reached": reached})
+    with pytest.raises(InputError, match=r"expected lines by sequences such as bssfp\+lge"):
+        read_pack(pack)
+
+
+def test_the_report_says_what_this_combination_reached() -> None:
+    case = circle_case(sequences=("lge", "t2"))
+    words = reached_words(case, {"name": "A", "reached": "scar Dice 0.5 on 3 phantoms"})
+    assert words == "Accuracy without a reader on LGE + T2 (A): scar Dice 0.5 on 3 phantoms."
+    alone = reached_words(circle_case(sequences=("lge",)), {"name": "A", "reached": "B"})
+    assert alone == "Accuracy without a reader on LGE alone (A): B."
+    assert reached_words(case, {"name": "A"}) == ""

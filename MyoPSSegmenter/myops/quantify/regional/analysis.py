@@ -17,6 +17,7 @@ from myops.quantify.regional.endocardial_surface import (
     endocardial_surface,
 )
 from myops.quantify.regional.insertion import find_septum
+from myops.quantify.regional.layers import layer_map
 from myops.quantify.regional.orientation import (
     Ask,
     Landmarks,
@@ -133,6 +134,7 @@ class Regional:
         salvage: salvage index with its warning.
         warnings: in words.
         note: what the shares refer to, where other numbers of the result have another base.
+        layer_labels: uint8 (z, y, x), thirds of the wall from `layers.layer_map`.
     """
 
     segments: tuple[Segment, ...]
@@ -146,6 +148,7 @@ class Regional:
     salvage: Salvage
     warnings: tuple[str, ...]
     note: str = ""
+    layer_labels: np.ndarray | None = None
 
 
 def regional(
@@ -203,6 +206,7 @@ def regional(
         surface=endocardial_surface(chords, spacing, missing),
         salvage=salvage(labels, assessed, lacking),
         warnings=_warnings(ventricle, levels, orientation, chords),
+        layer_labels=layer_map(labels, chords, centers, geometry.spacing_mm, *reference),
     )
 
 

@@ -64,11 +64,13 @@ class Landmarks:
         anterior_insertion: where the RV's anterior wall meets the LV.
         inferior_insertion: the other end of the septum; only together with the anterior one.
         apex: which slice of the Case's stack is the apical one.
+        skeletal_muscle: a place in skeletal muscle, for the ratio of T2 signals.
     """
 
     anterior_insertion: Landmark | None = None
     inferior_insertion: Landmark | None = None
     apex: Literal["first", "last"] | None = None
+    skeletal_muscle: Landmark | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from myops.quantify.measurements import COLUMNS
-from myops.quantify.regional.transmurality import CHORDS
+from myops.quantify.regional.transmurality import CHORDS, QUARTILES
 
 if TYPE_CHECKING:
     from myops.quantify.regional.analysis import Regional, Wall
@@ -24,6 +24,7 @@ TRANSMURALITY_UNITS = {
     "mean_where_scar_percent": "%",
     "over_half_percent": "%",
     "chords": "chords",
+    "quartile": "0 to 4",
 }
 CONVENTIONS = {
     "segments": "17 segments of Cerqueira et al., Circulation 2002;105:539, from the anterior RV "
@@ -31,6 +32,8 @@ CONVENTIONS = {
     "segment_percent": "volume share of the segment's wall; edema without the scar inside it",
     "transmurality": f"scar's share of the wall along {CHORDS} rays per slice from the LV center; "
     "mean over all chords, over those with scar, and share of chords above 50 %",
+    "quartiles": f"classes {', '.join(QUARTILES)} of the wall, 0 to 4; a segment's is that of the "
+    "mean over all of its chords",
     "endocardial_surface": "endocardial length under scar × distance between slice centers",
     "salvage": "(area at risk − infarct) / area at risk; area at risk = scar or edema",
 }
@@ -60,7 +63,7 @@ def rows(regional: Regional, case_name: str) -> list[dict[str, Any]]:
 
     def add(part: str, structure: str, quantity: str, value: Any, unit: str, note: Any) -> None:
         words = note or (regional.note if unit in ("g", "%") else "")
-        row = (case_name, part, structure, quantity, value, unit, words)
+        row = (case_name, part, structure, quantity, value, unit, words, None)
         found.append(dict(zip(COLUMNS, row, strict=True)))
 
     def add_wall(part: str, structure: str, wall: Wall, reason: str | None) -> None:
@@ -72,6 +75,10 @@ def rows(regional: Regional, case_name: str) -> list[dict[str, Any]]:
             value = getattr(wall.transmurality, quantity, None)
             note = reason or (wall.reasons.get("scar") if value is None else "")
             add(part, structure, f"transmurality_{quantity}", value, unit, note)
+        shares = getattr(wall.transmurality, "quartile_percent", None) or (None,) * len(QUARTILES)
+        for quartile, share in enumerate(shares):
+            note = reason or (wall.reasons.get("scar") if share is None else "")
+            add(part, structure, f"chords_in_quartile_{quartile}_percent", share, "%", note)
 
     add_wall("all", "wall", regional.whole, None)
     for segment in regional.segments:

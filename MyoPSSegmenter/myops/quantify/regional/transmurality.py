@@ -20,6 +20,9 @@ CHORDS = 96
 CHORD_DEG = 360.0 / CHORDS
 # The usual limit of viability: Kim et al., N Engl J Med 2000;343:1445.
 HALF_WALL_PERCENT = 50.0
+# A reader's classes: 0 no scar, 1 up to a quarter of the wall, ... 4 more than three quarters.
+QUARTILES = ("0 %", "1 to 25 %", "26 to 50 %", "51 to 75 %", "76 to 100 %")
+QUARTER_PERCENT = 25.0
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Chords:
         from_insertion_deg: float (96,), angle from the reference along the direction of counting.
         transmurality_percent: float, scar's share of the chord, 0..100.
         endocardium_mm: float, distance of the endocardium from the LV center.
+        epicardium_mm: float, distance of the epicardium.
         scar_at_endocardium: bool, scar within one pixel of the endocardium.
     """
 
     from_insertion_deg: np.ndarray
     transmurality_percent: np.ndarray
     endocardium_mm: np.ndarray
+    epicardium_mm: np.ndarray
     scar_at_endocardium: np.ndarray
 
     @property
@@ -76,6 +81,7 @@ def find_chords(
         from_insertion_deg=from_insertion,
         transmurality_percent=share,
         endocardium_mm=np.where(there, first * polar.step_mm, np.nan),
+        epicardium_mm=np.where(there, end * polar.step_mm, np.nan),
         scar_at_endocardium=there & (scar & rim).any(axis=2),
     )
 
@@ -98,12 +104,21 @@ class Transmurality:
         mean_percent: mean over all chords, those without scar included.
         mean_where_scar_percent: mean over the chords with scar; None without scar.
         over_half_percent: share of the chords with a transmurality above 50 %.
+        quartile: class of the mean over all chords, out of `QUARTILES`, 0..4.
+        quartile_percent: share of the chords in each of the five classes; they add up to 100.
     """
 
     chords: int
     mean_percent: float | None
     mean_where_scar_percent: float | None
     over_half_percent: float | None
+    quartile: int | None = None
+    quartile_percent: tuple[float, ...] | None = None
+
+
+def quartile_of(percent: np.ndarray | float) -> np.ndarray:
+    """A reader's class of a transmurality in percent: 0 without scar, 25 % is 1, 26 % is 2."""
+    return np.ceil(np.asarray(percent, float) / QUARTER_PERCENT).astype(np.uint8)
 
 
 def summarize(percent: np.ndarray) -> Transmurality:
@@ -112,9 +127,12 @@ def summarize(percent: np.ndarray) -> Transmurality:
     if not values.size:
         return Transmurality(0, None, None, None)
     scarred = values[values > 0]
+    counts = np.bincount(quartile_of(values), minlength=len(QUARTILES))
     return Transmurality(
         chords=int(values.size),
         mean_percent=float(values.mean()),
         mean_where_scar_percent=float(scarred.mean()) if scarred.size else None,
         over_half_percent=float(100.0 * (values > HALF_WALL_PERCENT).mean()),
+        quartile=int(quartile_of(values.mean())),
+        quartile_percent=tuple(float(100.0 * n / values.size) for n in counts),
     )

@@ -113,6 +113,19 @@ def conventional_methods(
     return {name: _finished(found, tissue, spacing_mm, settings) for name, found in results.items()}
 
 
+def volume_rule(
+    name: str, lge: np.ndarray, labels: np.ndarray, spacing_mm: tuple[float, float, float] | None
+) -> ThresholdResult:
+    """One rule without a remote region, with one threshold for the volume.
+
+    Args: as `conventional_methods`, which it is a short way to.
+    """
+    scar = regions.scar(labels)
+    given = RuleInput(lge, regions.myocardium(labels), scar, None, labeled=scar)
+    found = RULES[name].apply(given)
+    return _finished(found, _Tissue(labels), spacing_mm, ConventionalSettings())
+
+
 def remote_region(
     lge: np.ndarray,
     labels: np.ndarray,

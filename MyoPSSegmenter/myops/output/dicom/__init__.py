@@ -1,0 +1,1 @@
+"""A patient's results as DICOM objects: a segmentation, and a report of its measurements."""
