@@ -151,6 +151,12 @@ def _accept(session: Session, arguments: Mapping[str, Any]) -> None:
     session.accept_labels(labels, arguments["name"])
 
 
+def _wall(session: Session, arguments: Mapping[str, Any]) -> None:
+    """Take the wall that was taken, also where another model offers another one or none."""
+    changes = arguments.get("changes")
+    session.take_wall(None if changes is None else apply_changes(session.labels, changes))
+
+
 def _rules(session: Session, arguments: Mapping[str, Any]) -> None:
     session.rules = Rules(**arguments)
 
@@ -160,6 +166,7 @@ ACTIONS: dict[str, Callable[[Session, Mapping[str, Any]], object]] = {
     "move": lambda session, arguments: session.move_click(**arguments),
     "delete": lambda session, arguments: session.delete_click(**arguments),
     "accept": _accept,
+    "wall": _wall,
     "undo": lambda session, _: session.undo(),
     "redo": lambda session, _: session.redo(),
     "rules": _rules,
