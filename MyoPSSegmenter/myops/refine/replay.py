@@ -28,10 +28,12 @@ class Replay:
     Attributes:
         session: in the state after the last step.
         differences: one sentence each; empty when everything that was verified agrees.
+        offers: one sentence for each wall that a step offered to move and the record does not take.
     """
 
     session: Session
     differences: tuple[str, ...]
+    offers: tuple[str, ...] = ()
 
 
 def replay(
@@ -67,14 +69,30 @@ def replay(
     _check_start(record, segmentation)
     session = Session(refiner, case, segmentation, record.rules, record.taking)
     first: str | None = None
+    offers: dict[int, str] = {}
     for number, step in enumerate(record.steps, start=1):
         if progress is not None:
             progress((number - 1) / len(record.steps), f"step {number}")
+        if step.action == "wall":
+            offers.pop(number - 1, None)
         _repeat(session, step, number)
+        offers |= {number: offer for offer in _offers(session, number)}
         if first is None and step.labels_sha256 is not None:
             first = _label_difference(session, step, number)
     differences = _model_differences(record, session)
-    return Replay(session, tuple(differences + ([first] if first else [])))
+    told = tuple(differences + ([first] if first else []))
+    return Replay(session, told, tuple(offers.values()))
+
+
+def _offers(session: Session, number: int) -> list[str]:
+    offer = session.wall_offer
+    if offer is None:
+        return []
+    return [
+        f"step {number} found scar up to {offer.mm:.1f} mm beyond the wall of slice "
+        f"{offer.slice_index}, and the wall moved by 2 mm; to move it to all of this scar add "
+        '{"action": "wall"} after the step'
+    ]
 
 
 def _check_images(record: Record, case: Case) -> None:

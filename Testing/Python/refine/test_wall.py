@@ -166,7 +166,15 @@ def test_a_file_written_by_hand_takes_the_wall_that_is_offered(session):
     prompt = {"structure": "scar", "slice_index": 2, "points": [[*BELOW, True]]}
     record = from_record({"steps": [prompt, {"action": "wall"}]})
     again = replay(record, session.case, session.start, DiscRefiner())
-    assert again.session.labels[2, 57, 48] == SCAR
+    assert again.session.labels[2, 57, 48] == SCAR and again.offers == ()
+
+
+def test_a_replay_says_which_step_offers_a_wall_that_nobody_takes(session):
+    prompt = {"structure": "scar", "slice_index": 2, "points": [[*BELOW, True]]}
+    elsewhere = prompt | {"slice_index": 1, "points": [[64, 48, True]]}
+    record = from_record({"steps": [prompt, elsewhere]})
+    (offer,) = replay(record, session.case, session.start, DiscRefiner()).offers
+    assert offer.startswith("step 1 found scar up to 5.2 mm beyond the wall of slice 2")
 
 
 def test_what_version_0_2_recorded_moves_no_wall(session):
