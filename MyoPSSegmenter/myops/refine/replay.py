@@ -14,7 +14,7 @@ from myops.refine.label_compression import apply_changes
 from myops.refine.prompts import from_dict
 from myops.refine.record import Record, RecordedStep
 from myops.refine.rules import Rules
-from myops.refine.session import RefinerProtocol, Session
+from myops.refine.session import RefinerProtocol, Session, WallOffer
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -76,7 +76,8 @@ def replay(
         if step.action == "wall":
             offers.pop(number - 1, None)
         _repeat(session, step, number)
-        offers |= {number: offer for offer in _offers(session, number)}
+        if session.wall_offer is not None:
+            offers[number] = _offered(session.wall_offer, number)
         if first is None and step.labels_sha256 is not None:
             first = _label_difference(session, step, number)
     differences = _model_differences(record, session)
@@ -84,15 +85,12 @@ def replay(
     return Replay(session, told, tuple(offers.values()))
 
 
-def _offers(session: Session, number: int) -> list[str]:
-    offer = session.wall_offer
-    if offer is None:
-        return []
-    return [
+def _offered(offer: WallOffer, number: int) -> str:
+    return (
         f"step {number} found scar up to {offer.mm:.1f} mm beyond the wall of slice "
         f"{offer.slice_index}, and the wall moved by 2 mm; to move it to all of this scar add "
         '{"action": "wall"} after the step'
-    ]
+    )
 
 
 def _check_images(record: Record, case: Case) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -85,10 +86,14 @@ def answered_slice(
     labels = apply_mask(plane, mask, structure, rules, probabilities)
     if structure != "scar" or not rules.move_wall:
         return AnsweredSlice(labels)
-    near = moved_wall(labels, mask, pixel_mm, ASKED_MM)
-    far = moved_wall(labels, mask, pixel_mm, MOST_MM)
-    asks = far is not None and far.mm > ASKED_MM
-    return AnsweredSlice(labels if near is None else near.labels, far if asks else None)
+    wall = _Wall(labels, mask, pixel_mm)
+    far = wall.moved(MOST_MM)
+    if far is None:
+        return AnsweredSlice(labels)
+    if far.mm <= ASKED_MM:
+        return AnsweredSlice(far.labels)
+    near = wall.moved(ASKED_MM)
+    return AnsweredSlice(labels if near is None else near.labels, far)
 
 
 def moved_wall(
@@ -105,43 +110,70 @@ def moved_wall(
     Returns:
         The slice with its wall moved; None where no scar lies beyond it, or there is no wall.
     """
-    wall = regions.myocardium(plane)
-    if not wall.any() or not (scar & ~wall).any():
-        return None
-    around = bounding_box(wall | scar | regions.blood_pool(plane), 2)
-    near, wall = plane[around], wall[around]
-    away = ndimage.distance_transform_edt(~wall, sampling=pixel_mm) - np.mean(pixel_mm) / 2
-    beyond = scar[around] & np.isin(near, (BLOOD, BACKGROUND, RIGHT)) & (away <= most_mm)
-    if not beyond.any():
-        return None
-    changed = plane.copy()
-    changed[around] = _with_wall_at(near, beyond, away, pixel_mm)
-    return MovedWall(changed, float(away[beyond].max()))
+    return _Wall(plane, scar, pixel_mm).moved(most_mm)
 
 
-def _with_wall_at(
-    plane: np.ndarray, beyond: np.ndarray, away: np.ndarray, pixel_mm: tuple[float, float]
-) -> np.ndarray:
-    """The labels of a slice whose wall takes in scar beyond it, `away` (mm) from it."""
-    cavity, ventricle = regions.blood_pool(plane), regions.lv_region(plane)
-    rays = _Rays(ventricle, pixel_mm)
-    inward, outward = (rays.asked(beyond & side, away) for side in (cavity, ~cavity))
-    scar = beyond | regions.scar(plane)
-    endocardium = _depth_mm(cavity, pixel_mm) - inward
-    epicardium = _depth_mm(ventricle, pixel_mm) + outward
-    # The border behind goes a part of the way, and leaves a wall.
-    inside = (epicardium - FOLLOWS * inward > 0) | (endocardium > -LEAST_WALL_MM) & ventricle
-    follows = (endocardium + FOLLOWS * outward > 0) & (epicardium > LEAST_WALL_MM)
-    blood = (endocardium > 0) | follows
-    touched = (inward > 0) | (outward > 0)
-    inside = np.where(touched, inside, ventricle) | scar
-    blood = np.where(touched, blood, cavity) & inside & ~scar
-    changed = plane.copy()
-    changed[inside & ~blood & ~regions.myocardium(plane)] = NORMAL
-    changed[blood] = BLOOD
-    changed[ventricle & ~inside] = BACKGROUND
-    changed[beyond] = SCAR
-    return changed
+class _Wall:
+    """A slice, and the scar that its wall shall hold; distances are measured once."""
+
+    def __init__(self, plane: np.ndarray, scar: np.ndarray, pixel_mm: tuple[float, float]) -> None:
+        self.plane, self.pixel_mm = plane, pixel_mm
+        wall = regions.myocardium(plane)
+        self.is_left = bool(wall.any() and (scar & ~wall).any())
+        if not self.is_left:
+            return
+        self.around = bounding_box(wall | scar | regions.blood_pool(plane), 2)
+        self.near = plane[self.around]
+        self.away = _distance_mm(wall[self.around], pixel_mm) - np.mean(pixel_mm) / 2
+        self.beyond = scar[self.around] & np.isin(self.near, (BLOOD, BACKGROUND, RIGHT))
+
+    def moved(self, most_mm: float) -> MovedWall | None:
+        """The slice with its wall moved to the scar that lies no further than this from it."""
+        if not self.is_left:
+            return None
+        beyond = self.beyond & (self.away <= most_mm)
+        if not beyond.any():
+            return None
+        changed = self.plane.copy()
+        changed[self.around] = self._with_wall_at(beyond)
+        return MovedWall(changed, float(self.away[beyond].max()))
+
+    @cached_property
+    def depths(self) -> tuple[np.ndarray, np.ndarray]:
+        """How deep (mm) each pixel lies in the cavity and in the ventricle; negative outside."""
+        cavity, ventricle = regions.blood_pool(self.near), regions.lv_region(self.near)
+        return _depth_mm(cavity, self.pixel_mm), _depth_mm(ventricle, self.pixel_mm)
+
+    @cached_property
+    def rays(self) -> _Rays:
+        """The directions around the ventricle's center."""
+        return _Rays(regions.lv_region(self.near), self.pixel_mm)
+
+    def _with_wall_at(self, beyond: np.ndarray) -> np.ndarray:
+        """The labels of a slice whose wall takes in scar beyond it."""
+        plane = self.near
+        cavity, ventricle = regions.blood_pool(plane), regions.lv_region(plane)
+        inward, outward = (self.rays.asked(beyond & s, self.away) for s in (cavity, ~cavity))
+        scar = beyond | regions.scar(plane)
+        endocardium, epicardium = self.depths[0] - inward, self.depths[1] + outward
+        # The border behind goes a part of the way, and leaves a wall.
+        inside = (epicardium - FOLLOWS * inward > 0) | (endocardium > -LEAST_WALL_MM) & ventricle
+        follows = (endocardium + FOLLOWS * outward > 0) & (epicardium > LEAST_WALL_MM)
+        blood = (endocardium > 0) | follows
+        touched = (inward > 0) | (outward > 0)
+        inside = np.where(touched, inside, ventricle) | scar
+        blood = np.where(touched, blood, cavity) & inside & ~scar
+        changed = plane.copy()
+        changed[inside & ~blood & ~regions.myocardium(plane)] = NORMAL
+        changed[blood] = BLOOD
+        changed[ventricle & ~inside] = BACKGROUND
+        changed[beyond] = SCAR
+        return changed
+
+
+def _distance_mm(mask: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
+    """Distance (mm, float (y, x)) of each pixel to a mask that is not empty."""
+    return np.asarray(ndimage.distance_transform_edt(~mask, sampling=pixel_mm))
 
 
 def _depth_mm(mask: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
@@ -150,7 +182,7 @@ def _depth_mm(mask: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
         return np.full(mask.shape, -np.inf)
     padded = np.pad(mask, 1)
     inside = ndimage.distance_transform_edt(padded, sampling=pixel_mm)[1:-1, 1:-1]
-    outside = ndimage.distance_transform_edt(~mask, sampling=pixel_mm)
+    outside = _distance_mm(mask, pixel_mm)
     half = float(np.mean(pixel_mm)) / 2
     return np.where(mask, inside - half, half - outside)
 
