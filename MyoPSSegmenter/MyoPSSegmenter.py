@@ -82,7 +82,7 @@ class MyoPSSegmenterParameterNode:
     Attributes:
         lgeVolume, bssfpVolume, t2Volume: the patient's sequences.
         device, model: where and with what step 2 computes.
-        keepScarInside, allowBloodPool: rules of step 3.
+        keepScarInside, allowBloodPool, moveWall: rules of step 3.
         stepMm: how far Expand and Shrink move an edge.
         overlayOpacity: of the colors on the images.
         fillColors: whether structures are filled, not outlined alone.
@@ -99,6 +99,7 @@ class MyoPSSegmenterParameterNode:
     model: str = "default"
     keepScarInside: bool = True
     allowBloodPool: bool = False
+    moveWall: bool = True
     stepMm: Annotated[float, WithinRange(0.5, 5.0)] = 1.0
     overlayOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     fillColors: bool = False

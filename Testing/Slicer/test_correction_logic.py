@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+from disc_refiner import DiscRefiner
 
 from myops import labels as regions
 from myops.case import restore
@@ -728,6 +729,48 @@ def test_a_proposal_for_labels_that_changed_meanwhile_is_not_shown(desk, monkeyp
     desk.logic.undo()
     desk.work.waitFor(task, TIMEOUT_S)
     assert task.state == "cancelled" and desk.logic.proposal is None
+
+
+def offered(desk):
+    """A click two pixels inside the cavity that a refiner answers with a disc of 3 pixels."""
+    from scipy.ndimage import distance_transform_edt
+
+    desk.logic.session.refiner = DiscRefiner()
+    k = scarSlice(desk.logic.labels)
+    away = distance_transform_edt(~regions.myocardium(desk.logic.labels[k]))
+    away *= regions.blood_pool(desk.logic.labels[k])
+    row, column = np.argwhere((away >= 2) & (away < 3))[0]
+    assert desk.logic.addClick(desk.ras(k, int(row), int(column)), True) == "done"
+    return k, row, column
+
+
+def test_a_wall_that_moves_far_is_shown_first_and_taken_and_undone(desk):
+    k, row, column = offered(desk)
+    offer = desk.logic.proposal
+    assert offer is desk.logic.session.wall_offer and offer.mm > 2
+    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is not None
+    before = desk.logic.labels
+    assert desk.logic.acceptProposal() == "done"
+    assert regions.scar(desk.logic.labels)[k, row, column] and desk.isConsistent()
+    assert np.array_equal(desk.logic.labels, offer.labels) and desk.logic.proposal is None
+    assert len(desk.points()) == 1
+    desk.logic.undo()
+    assert np.array_equal(desk.logic.labels, before) and desk.isConsistent()
+    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is None
+
+
+def test_an_offered_wall_can_be_refused(desk):
+    offered(desk)
+    before = desk.logic.labels
+    desk.logic.refuseProposal()
+    assert desk.logic.labels is before and desk.logic.proposal is None
+    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is None
+
+
+def test_without_the_rule_no_wall_is_offered(desk):
+    desk.logic.setRules(keepInside=True, allowBloodPool=False, moveWall=False)
+    offered(desk)
+    assert desk.logic.proposal is None
 
 
 def test_look_here_next_names_one_place_after_the_other(desk):

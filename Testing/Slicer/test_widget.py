@@ -450,6 +450,9 @@ def test_rules_and_opacity_reach_the_logic(segmented: Any) -> None:
     segmented.ui.keepInsideCheckBox.click()
     segmented.ui.allowBloodPoolCheckBox.click()
     assert (correction.rules.keep_inside, correction.rules.allow_blood_pool) == (False, True)
+    assert correction.rules.move_wall
+    segmented.ui.moveWallCheckBox.click()
+    assert not correction.rules.move_wall
     segmented.ui.opacitySlider.setValue(0.2)
     display = correction.node.GetDisplayNode()
     assert display.GetOpacity() == pytest.approx(0.2)

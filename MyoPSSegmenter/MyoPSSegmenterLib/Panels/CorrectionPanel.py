@@ -86,8 +86,8 @@ class CorrectionPanel(Panel):
         """Hand rules and opacity to the logic, where they differ."""
         correction, wanted = self.logic.correction, self.parameters
         rules = correction.rules
-        asked = (wanted.keepScarInside, wanted.allowBloodPool)
-        if (rules.keep_inside, rules.allow_blood_pool) != asked:
+        asked = (wanted.keepScarInside, wanted.allowBloodPool, wanted.moveWall)
+        if (rules.keep_inside, rules.allow_blood_pool, rules.move_wall) != asked:
             correction.setRules(*asked)
         if correction.node is not None:
             correction.setOpacity(wanted.overlayOpacity)
@@ -215,7 +215,10 @@ class CorrectionPanel(Panel):
     def _showProposal(self, **_values: object) -> None:
         proposal = self.logic.correction.proposal
         self.ui.proposalFrame.visible = proposal is not None
-        if proposal is not None:
+        if hasattr(proposal, "mm"):
+            text = _("Shown in the image: the wall moved by up to {mm:.0f} mm, to hold this scar.")
+            self.ui.proposalLabel.text = text.format(mm=proposal.mm)
+        elif proposal is not None:
             numbers = [str(carried.slice_index + 1) for carried in proposal.slices]
             one = _("Shown in the images: the same correction on slice {slices}.")
             several = _("Shown in the images: the same correction on slices {slices}.")

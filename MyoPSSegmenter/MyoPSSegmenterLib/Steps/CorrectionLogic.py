@@ -146,10 +146,9 @@ class CorrectionLogic(CorrectionState):
             if self._prompting is not None:
                 self._prompting.showBox()
 
-    def setRules(self, keepInside: bool, allowBloodPool: bool) -> None:
+    def setRules(self, keepInside: bool, allowBloodPool: bool, moveWall: bool = True) -> None:
         """Choose what the next corrections may touch; see `myops.refine.rules.Rules`."""
-        rules = Rules(allow_blood_pool=bool(allowBloodPool), keep_inside=bool(keepInside))
-        self._editor.setRules(rules)
+        self._editor.setRules(Rules(bool(allowBloodPool), bool(keepInside), bool(moveWall)))
 
     def setOpacity(self, value: float) -> None:
         """Set how opaque the segmentation is on the images, 0..1."""
@@ -257,14 +256,18 @@ class CorrectionLogic(CorrectionState):
         if self.refinerState != "ready":
             self._editor.ignored(self.refinerProblem or "corrections are still being prepared")
             return None
+        self._walls.drop()
         return self._propagation.propose(self.structure, self.currentSlice)
 
     def acceptProposal(self) -> str:
         """Take the proposed label map over, as one step; returns as `addClick`."""
+        if self._walls.offer is not None:
+            return self._walls.accept()
         return self._propagation.accept()
 
     def refuseProposal(self) -> None:
         """Leave everything as it is."""
+        self._walls.drop()
         self._propagation.drop()
 
     def lookHereNext(self) -> Suggestion | None:
@@ -307,6 +310,7 @@ class CorrectionLogic(CorrectionState):
 
     def _end(self, empty: bool = True) -> None:
         """Stop everything that belongs to the case, and forget it."""
+        self._walls.drop()
         self._propagation.drop()
         self._loader.end()
         self._queue.clear()

@@ -13,6 +13,7 @@ from MyoPSSegmenterLib.Steps.RefinerLoader import RefinerLoader
 from MyoPSSegmenterLib.Steps.SessionEditor import SessionEditor
 from MyoPSSegmenterLib.Steps.SlicePropagation import SlicePropagation
 from MyoPSSegmenterLib.Steps.StructureEdits import StructureEdits, structures
+from MyoPSSegmenterLib.Steps.WallOffers import WallOffers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from myops.refine.guidance import Suggestion
     from myops.refine.propagate import Proposal
     from myops.refine.rules import Rules
-    from myops.refine.session import Session
+    from myops.refine.session import Session, WallOffer
     from myops.segmentation import Segmentation
     from myops.worklist.timing import ClickRecord
     from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
@@ -46,6 +47,7 @@ class CorrectionState:
         self._queue = PromptQueue(self._editor, self._loader, self._redraw)
         self._edits = StructureEdits(self._queue, self._choice)
         self._propagation = SlicePropagation(work, self._editor, self._queue)
+        self._walls = WallOffers(self._editor, self._queue)
         self._guidance = LookHereNext(self._editor)
         self._prompting: Prompting | None = None
 
@@ -139,9 +141,9 @@ class CorrectionState:
         return self._queue.redoName
 
     @property
-    def proposal(self) -> Proposal | None:
-        """What propagation would change; None if nothing is proposed."""
-        return self._propagation.proposal
+    def proposal(self) -> Proposal | WallOffer | None:
+        """What propagation or a wall that gives way would change; None if nothing is proposed."""
+        return self._propagation.proposal or self._walls.offer
 
     @property
     def suggestion(self) -> Suggestion | None:
@@ -183,4 +185,6 @@ class CorrectionState:
         """The labels are others: what was said and proposed about the earlier ones is void."""
         self._guidance.forget()
         self._propagation.drop()
+        self._walls.drop()
+        self._walls.show()
         self._redraw()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from myops.errors import InputError
-from myops.refine.rules import Rules
+from myops.refine.rules import FIRST_RULES, Rules
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SessionEditor:
             follow: called after each change, when the labels are told and before the prompts are.
         """
         self._events, self._followed = events, follow
-        self.rules = Rules()
+        self.rules: Rules = FIRST_RULES
         self._forget()
 
     @property

@@ -113,10 +113,11 @@ def masks(
 )
 @click.option(
     "--rules",
-    type=click.Choice(["free", "default"]),
-    default="free",
+    type=click.Choice(["wall", "free", "default"]),
+    default="wall",
     show_default=True,
-    help="free: masks as predicted; default: within the present myocardium.",
+    help="wall: the myocardium gives way to scar; free: masks as predicted; default: within the "
+    "present myocardium.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)

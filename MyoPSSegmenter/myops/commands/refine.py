@@ -88,6 +88,8 @@ def refine(
     print_measurements(measurements)
     if record.time_trouble:
         click.echo(f"Warning: {prompts}: no reading time: {record.time_trouble}", err=True)
+    for offer in replayed.offers:
+        click.echo(f"Note: {offer}", err=True)
     for difference in replayed.differences:
         click.echo(f"Warning: {difference}", err=True)
     click.echo(f"Report: {target / 'report.html'}")

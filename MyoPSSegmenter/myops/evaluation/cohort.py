@@ -107,6 +107,7 @@ def evaluate_patient(
     case = labeled.to_case()
     truth_labels, drawn = labeled.truth_for(case)
     truth = REGIONS[config.structure](truth_labels) & drawn[:, None, None]
+    wall = regions.myocardium(truth_labels) & drawn[:, None, None]
     found = partial(
         PatientResult,
         labeled.dataset,
@@ -123,10 +124,10 @@ def evaluate_patient(
         for corrector in correctors.values():
             corrector.set_case(case, segmentation)
     except InputError as error:
-        patient = _patient(case, truth, drawn, config, None)
+        patient = _patient(case, truth, wall, drawn, config, None)
         words = "; ".join(filter(None, (str(error), warning)))
         return found(correct_patient(patient, config, dict.fromkeys(correctors)), words)
-    patient = _patient(case, truth, drawn, config, segmentation)
+    patient = _patient(case, truth, wall, drawn, config, segmentation)
     return found(
         correct_patient(patient, config, correctors), warning, _weights(segmentation, correctors)
     )
@@ -135,6 +136,7 @@ def evaluate_patient(
 def _patient(
     case: Case,
     truth: np.ndarray,
+    wall: np.ndarray,
     labeled: np.ndarray,
     config: EvaluationConfig,
     segmentation: Segmentation | None,
@@ -148,6 +150,7 @@ def _patient(
         spacing_mm=known_spacing_mm(case),
         # Blood is a volume, not a mass.
         voxel_g=None if config.structure == "blood_pool" else _mass_g(case, np.ones(1, bool)),
+        wall=wall,
     )
 
 

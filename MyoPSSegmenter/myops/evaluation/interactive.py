@@ -12,27 +12,35 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from myops import labels as regions
 from myops.case import Case
 from myops.errors import InputError
 from myops.evaluation.metrics import surface_distances_mm
 from myops.evaluation.simulated_reader import next_click
 from myops.quantify.mass import dice
 from myops.refine.prompts import Point, Prompts
-from myops.refine.rules import REGIONS, Rules, apply_mask
+from myops.refine.rules import FIRST_RULES, REGIONS, Rules, apply_mask
+from myops.refine.wall import AnsweredSlice, answered_slice
 from myops.segmentation import Segmentation
 
 GROWING = "region growing"
 STARTS = ("automatic", "empty")
 RULES = {
+    # As a reader begins: scar lies in the wall, and the wall gives way to it. A wall that moves far
+    # is offered, and the reader takes it where it brings his slice nearer to what he wants.
+    "wall": FIRST_RULES,
     # The mask as predicted: the expert's scar may lie where the cascade saw blood or background.
     "free": Rules(allow_blood_pool=True, keep_inside=False),
     "default": Rules(),
 }
+# What a reader needs, in seconds: to look at a slice, to make a click and see its answer, and to
+# take or refuse a wall that is offered. Assumed, not measured: see Docs/results.md.
+SLICE_S, CLICK_S, OFFER_S = 4.0, 2.5, 1.5
 # After how many clicks results are reported.
 REPORTED = (0, 1, 2, 3, 5, 10)
 
@@ -77,7 +85,7 @@ class EvaluationConfig:
     clicks: int = 10
     starts: tuple[str, ...] = STARTS
     methods: tuple[str, ...] = ("default", GROWING)
-    rules: str = "free"
+    rules: str = "wall"
     seed: int = 0
     device: str = "auto"
     also_learned: bool = False
@@ -101,6 +109,10 @@ class ScoredStep:
         mass_error_g: mass of the mask minus that of the truth; None when the spacing is unknown.
         point: the click that led here; None at the start and where nothing was left to correct.
         seconds: from the click to the new label map; None where the click was refused.
+        wall_dice: of the whole myocardium; None where the truth does not tell it.
+        wall_error_percent: volume of the myocardium minus the true one, in percent of it.
+        offers: walls that were offered so far.
+        reader_s: what the model of a reader needs so far (`SLICE_S`, `CLICK_S`, `OFFER_S`).
     """
 
     clicks: int
@@ -110,6 +122,10 @@ class ScoredStep:
     mass_error_g: float | None
     point: Point | None = None
     seconds: float | None = None
+    wall_dice: float | None = None
+    wall_error_percent: float | None = None
+    offers: int = 0
+    reader_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +151,8 @@ class Run:
 class EvaluatedPatient:
     """What all runs of a patient share: truth bool and automatic labels uint16, both (z, y, x).
 
-    Spacing and mass of a voxel are None when the spacing is unknown.
+    Spacing and mass of a voxel are None when the spacing is unknown; the true myocardium, bool
+    (z, y, x), where the labels do not tell it.
     """
 
     name: str
@@ -145,6 +162,12 @@ class EvaluatedPatient:
     probabilities: Mapping[str, np.ndarray] | None
     spacing_mm: tuple[float, float, float] | None
     voxel_g: float | None
+    wall: np.ndarray | None = None
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Size of a pixel (y, x); of 1 mm where it is unknown."""
+        return (1.0, 1.0) if self.spacing_mm is None else self.spacing_mm[1::-1]
 
 
 def correct_patient(
@@ -179,15 +202,40 @@ def _run(
         labels = apply_mask(labels, nothing, config.structure, Rules(), patient.probabilities)
     mask = REGIONS[config.structure](labels) & patient.labeled[:, None, None]
     affected = np.flatnonzero((patient.truth | mask).any(axis=(1, 2)))
-    stacks = {clicks: mask.copy() for clicks in config.reported}
+    stacks = {clicks: labels.copy() for clicks in config.reported}
     runs = []
     for index in affected:
-        run, masks = _click_slice(patient, config, corrector, labels.copy(), int(index))
+        run, planes = _click_slice(patient, config, corrector, labels.copy(), int(index))
         runs.append(run)
         for clicks, stack in stacks.items():
-            stack[index] = masks[clicks]
-    steps = tuple(_step(patient, k, stack, patient.truth) for k, stack in stacks.items())
+            stack[index] = planes[clicks]
+    steps = tuple(_patient_step(patient, config, k, s, runs) for k, s in stacks.items())
     return Run(method, start, tuple(runs), steps)
+
+
+def _patient_step(
+    patient: EvaluatedPatient,
+    config: EvaluationConfig,
+    clicks: int,
+    labels: np.ndarray,
+    runs: list[SliceRun],
+) -> ScoredStep:
+    """How a whole patient stands, uint16 (z, y, x), after so many clicks in every slice."""
+    inside = patient.labeled[:, None, None]
+    step = _step(patient, clicks, REGIONS[config.structure](labels) & inside, patient.truth)
+    step = replace(step, **_wall_scores(patient.wall, regions.myocardium(labels) & inside))
+    made = sum(s.point is not None for run in runs for s in run.steps[: clicks + 1])
+    offers = sum(run.steps[clicks].offers for run in runs)
+    seconds = SLICE_S * len(runs) + CLICK_S * made + OFFER_S * offers
+    return replace(step, offers=offers, reader_s=seconds)
+
+
+def _wall_scores(truth: np.ndarray | None, found: np.ndarray) -> dict[str, Any]:
+    """Dice and error of the volume of the myocardium, both bool (z, y, x)."""
+    if truth is None or not truth.any():
+        return {}
+    error = np.count_nonzero(found) / np.count_nonzero(truth) - 1
+    return {"wall_dice": dice(found, truth), "wall_error_percent": 100 * float(error)}
 
 
 def _click_slice(
@@ -197,26 +245,31 @@ def _click_slice(
     labels: np.ndarray,
     index: int,
 ) -> tuple[SliceRun, list[np.ndarray]]:
-    """Correct one slice of `labels` in place; the masks (bool (y, x)) after 0, 1, ... clicks."""
+    """Correct one slice of `labels` in place; its labels (y, x) after 0, 1, ... clicks."""
     truth = patient.truth[index]
     name = zlib.crc32(patient.name.encode())
     rng = np.random.default_rng([config.seed, name, index])
-    masks = [REGIONS[config.structure](labels[index])]
-    steps = [_step(patient, 0, masks[0], truth)]
+    region = REGIONS[config.structure]
+    planes = [labels[index].copy()]
+    steps = [_step(patient, 0, region(planes[0]), truth)]
     points: list[Point] = []
+    offers = 0
     if corrector is not None:
         corrector.encode([index])
     for clicks in range(1, config.clicks + 1):
-        point = next_click(masks[-1], truth, rng) if corrector is not None else None
+        mask = region(planes[-1])
+        point = next_click(mask, truth, rng) if corrector is not None else None
         seconds = None
         if corrector is not None and point is not None:
             prompts = Prompts(config.structure, index, (*points, point))
-            seconds = _correct(corrector, prompts, labels, config, patient.probabilities)
+            seconds, offered = _correct(corrector, prompts, labels, config, patient)
+            offers += offered
             # A refused click (too far from the heart) is told to no one again.
             points += [point] if seconds is not None else []
-        masks.append(REGIONS[config.structure](labels[index]))
-        steps.append(_step(patient, clicks, masks[-1], truth, point, seconds))
-    return SliceRun(index, int(np.count_nonzero(truth)), tuple(steps)), masks
+        planes.append(labels[index].copy())
+        step = _step(patient, clicks, region(planes[-1]), truth, point, seconds)
+        steps.append(replace(step, offers=offers))
+    return SliceRun(index, int(np.count_nonzero(truth)), tuple(steps)), planes
 
 
 def _correct(
@@ -224,18 +277,37 @@ def _correct(
     prompts: Prompts,
     labels: np.ndarray,
     config: EvaluationConfig,
-    probabilities: Mapping[str, np.ndarray] | None,
-) -> float | None:
-    """Put the answer into the label map; the time in s, None if the click was refused."""
+    patient: EvaluatedPatient,
+) -> tuple[float | None, bool]:
+    """Put the answer into the label map.
+
+    Returns:
+        The time in s, None if the click was refused, and whether a wall was offered.
+    """
     index = prompts.slice_index
-    plane = {name: chance[index] for name, chance in (probabilities or {}).items()} or None
+    chances = patient.probabilities or {}
+    plane = {name: chance[index] for name, chance in chances.items()} or None
+    rules = RULES[config.rules]
     start = time.perf_counter()
     try:
         mask = corrector.predict(prompts, labels).mask
     except InputError:
-        return None
-    labels[index] = apply_mask(labels[index], mask, config.structure, RULES[config.rules], plane)
-    return time.perf_counter() - start
+        return None, False
+    found = answered_slice(labels[index], mask, config.structure, rules, plane, patient.pixel_mm)
+    seconds = time.perf_counter() - start
+    labels[index] = _as_wanted(found, patient.truth[index], config.structure)
+    return seconds, found.offered is not None
+
+
+def _as_wanted(found: AnsweredSlice, truth: np.ndarray, structure: str) -> np.ndarray:
+    """The slice after the reader has looked at a wall that is offered; he sees the truth (y, x)."""
+    if found.offered is None:
+        return found.labels
+    wrong = [
+        np.count_nonzero(REGIONS[structure](plane) != truth)
+        for plane in (found.labels, found.offered.labels)
+    ]
+    return found.offered.labels if wrong[1] < wrong[0] else found.labels
 
 
 def _step(

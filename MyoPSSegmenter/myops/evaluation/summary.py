@@ -45,7 +45,8 @@ class SummaryRow:
         measures: name to the mean after each reported number of clicks: slice_dice, slice_hd95_mm,
             slice_mass_error_g (at least 20 pixels), all_slices_dice, patient_dice,
             patient_hd95_mm, patient_mass_error_g, patient_mass_error_percent_of_lv (absolute
-            errors), and false_mass_g (patients without the structure).
+            errors), false_mass_g (patients without the structure), patient_wall_dice,
+            patient_wall_error_percent (absolute) and reader_seconds.
         clicks_to_goal: until Dice 0.80 in a slice of at least 20 pixels; the limit where never.
         never_share: of those slices, the share that never reached it.
         worse_share: of the clicks, the share after which the slice's Dice was lower.
@@ -163,6 +164,9 @@ def _measures(
         "patient_mass_error_g": over_patients(lambda _, step: _absolute_error_g(step), True),
         "patient_mass_error_percent_of_lv": over_patients(_error_percent, True),
         "false_mass_g": over_patients(lambda _, step: step.mass_error_g, False),
+        "patient_wall_dice": over_patients(lambda _, step: step.wall_dice, True),
+        "patient_wall_error_percent": over_patients(_wall_error, True),
+        "reader_seconds": over_patients(lambda _, step: step.reader_s, True),
     }
 
 
@@ -176,6 +180,10 @@ def _absolute_error_g(step: ScoredStep) -> float | None:
 def _error_percent(result: PatientResult, step: ScoredStep) -> float | None:
     error_g = _absolute_error_g(step)
     return 100 * error_g / result.wall_g if error_g is not None and result.wall_g else None
+
+
+def _wall_error(_result: PatientResult, step: ScoredStep) -> float | None:
+    return None if step.wall_error_percent is None else abs(step.wall_error_percent)
 
 
 def clicks_to_goal(steps: Sequence[ScoredStep]) -> int | None:

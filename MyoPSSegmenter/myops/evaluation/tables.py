@@ -34,9 +34,13 @@ MEASURES = {
     "patient_mass_error_g": ("mass error (g), patient", 2),
     "patient_mass_error_percent_of_lv": ("mass error (% of LV mass), patient", 2),
     "false_mass_g": ("false mass (g), patients without", 2),
+    "patient_wall_dice": ("Dice of the myocardium, patient", 3),
+    "patient_wall_error_percent": ("error of the LV mass (%), patient", 1),
+    "reader_seconds": ("seconds of a reader (model), patient", 0),
 }
 STARTED = {"automatic": "from the automatic mask", "empty": "from an empty mask"}
 RULES_SAID = {
+    "wall": "wall: scar lies in the myocardium, which gives way to it",
     "free": "free: the mask as predicted, it may reach into blood pool and background",
     "default": "default: what is added stays in the present myocardium",
 }

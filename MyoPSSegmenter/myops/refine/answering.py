@@ -30,8 +30,8 @@ from myops.refine.click_planes import (
     stack_levels,
     still_planes,
 )
-from myops.refine.connected import best_threshold
-from myops.refine.prompts import STRUCTURES, Box, Prompts
+from myops.refine.connected import Cut, best_threshold, with_margins
+from myops.refine.prompts import STRUCTURES, Box, Point, Prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
 
@@ -99,13 +99,13 @@ class Answer:
     Attributes:
         probability: float32 (S, S), 0..1.
         seen: float32 (S, S), the present mask as it saw it.
-        threshold: above it a pixel belongs to the structure.
+        cut: above these a pixel belongs to the structure.
         quality: the IoU it expects of that mask.
     """
 
     probability: np.ndarray
     seen: np.ndarray
-    threshold: float
+    cut: Cut
     quality: float
 
 
@@ -153,7 +153,7 @@ class PromptedAnswers:
         with torch.inference_mode():
             logits, quality = self.network.decode(features, batch)  # type: ignore[operator]
         probability = torch.sigmoid(logits[0, 0]).float().cpu().numpy()
-        return Answer(probability, seen, 0.5, float(quality[0]))
+        return Answer(probability, seen, Cut(0.5, 0.5), float(quality[0]))
 
     def _prompts(
         self, prompts: Prompts, plane: np.ndarray, inputs: CaseInputs
@@ -200,7 +200,7 @@ class HeadAnswers:
     def answer(
         self, features: Any, inputs: CaseInputs, prompts: Prompts, labels: np.ndarray
     ) -> Answer:
-        """Cut where the expected Dice of the slice is greatest."""
+        """Cut where the expected Dice of the slice is greatest, with a margin for the sign."""
         situation, seen = _situation(prompts, labels, inputs)
         moving = moving_planes([features], [situation], [inputs.pixel_mm])
         planes = np.concatenate((features[None], moving), axis=1)
@@ -209,7 +209,10 @@ class HeadAnswers:
             logits = self.network(pixels_of(torch.from_numpy(planes), domain).to(self.device))
         probability = torch.sigmoid(on_square(logits.float().cpu(), domain)[0]).numpy()
         threshold = best_threshold(probability)
-        return Answer(probability, seen, threshold, _expected_iou(probability, threshold))
+        newest = prompts.newest
+        sign = newest.positive if isinstance(newest, Point) else None
+        cut = with_margins(threshold, sign)
+        return Answer(probability, seen, cut, _expected_iou(probability, threshold))
 
 
 def _situation(

@@ -22,7 +22,7 @@ from myops.io.atomic import write_json
 from myops.io.checksum import array_sha256
 from myops.io.text_files import read_json
 from myops.refine.connected import TAKINGS, Taking
-from myops.refine.rules import Rules
+from myops.refine.rules import FIRST_RULES, Rules
 from myops.worklist.moments import is_moment, reading_seconds
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 FORMAT = 1
 SESSION_FILE = "session.json"
 NOTICE = "Research use only. Rows, columns and slices count from 0 on the program's own grid."
+# What each action may have besides: what version 0.2 did not know, or a hand leaves out.
+OPTIONAL: dict[str, dict[str, tuple[type, ...]]] = {
+    "rules": {"move_wall": (bool,)},
+    "wall": {"changes": (str,)},
+}
 # What each action needs, with the kind of each value; "prompt" is read by `prompts.from_dict`.
 WHOLE, NUMBER, TEXT, FLAG = (int,), (int, float), (str,), (bool,)
 ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
@@ -38,6 +43,7 @@ ARGUMENTS: dict[str, dict[str, tuple[type, ...]]] = {
     "move": {"slice_index": WHOLE, "index": WHOLE, "row": NUMBER, "column": NUMBER},
     "delete": {"slice_index": WHOLE, "index": WHOLE},
     "accept": {"name": TEXT, "changes": TEXT},
+    "wall": {},
     "undo": {},
     "redo": {},
     "rules": {"allow_blood_pool": FLAG, "keep_inside": FLAG},
@@ -199,14 +205,18 @@ def from_record(values: Any) -> Record:
     read = tuple(_step(step, number) for number, step in enumerate(steps, start=1))
     return Record(
         steps=read,
-        rules=_rules(values.get("rules", {})),
+        rules=_rules(values.get("rules", {}), _was_recorded(read)),
         images_sha256=_checksums(values, "images_sha256"),
         start_sha256=_optional_text(values, "start_sha256"),
         refiner_sha256=_optional_text(refiner, "sha256"),
-        # Nobody writes checksums of labels by hand.
-        taking=stated_taking(refiner, any(step.labels_sha256 for step in read)),
+        taking=stated_taking(refiner, _was_recorded(read)),
         cascade_sha256=_checksums(values, "cascade_sha256"),
     )
+
+
+def _was_recorded(steps: tuple[RecordedStep, ...]) -> bool:
+    """Whether this program wrote the steps: nobody writes checksums of labels by hand."""
+    return any(step.labels_sha256 for step in steps)
 
 
 def stated_taking(refiner: Mapping[str, Any], recorded: bool) -> Taking:
@@ -237,10 +247,12 @@ def _step(values: Any, number: int) -> RecordedStep:
     _expect(isinstance(values, dict), place + "an object", values)
     action = values.get("action", "prompt")
     _expect(action in list(ARGUMENTS), place + f"an action among {', '.join(ARGUMENTS)}", action)
-    for name, kinds in ARGUMENTS[action].items():
+    there = {n: kinds for n, kinds in OPTIONAL.get(action, {}).items() if n in values}
+    wanted = ARGUMENTS[action] | there
+    for name, kinds in wanted.items():
         kind = " or ".join(k.__name__ for k in kinds)
         _expect(_is(values.get(name), kinds), f"{place}{name} ({kind})", values.get(name))
-    names = set(ARGUMENTS[action])
+    names = set(wanted)
     if action == "prompt":
         _check_prompt_values(values, place)
         names |= {"points", "box"}
@@ -281,12 +293,13 @@ def _is(value: Any, kinds: tuple[type, ...]) -> bool:
     return isinstance(value, kinds) and isinstance(value, bool) == (kinds == FLAG)
 
 
-def _rules(values: Any) -> Rules:
+def _rules(values: Any, recorded: bool) -> Rules:
+    """Rules of a file; what was recorded before version 0.3 says nothing of walls that move."""
     known = set(asdict(Rules()))
     right = isinstance(values, dict) and set(values) <= known
     right = right and all(isinstance(value, bool) for value in values.values())
     _expect(right, f"rules ({', '.join(sorted(known))}: true or false)", values)
-    return Rules(**values)
+    return Rules(**({} if recorded else {"move_wall": FIRST_RULES.move_wall}) | values)
 
 
 def _checksums(values: Mapping[str, Any], name: str) -> dict[str, str]:

@@ -264,15 +264,16 @@ def _on_grid(
     takes part of: differences are looked for in the square, before anything is interpolated.
     """
     present = REGIONS[prompts.structure](plane)
-    found, seen, threshold = answer.probability, answer.seen, answer.threshold
-    flipped = ((found > threshold) != (seen > 0.5)).astype(np.float32)
+    found, seen = answer.probability, answer.seen
+    flipped = (answer.cut.mask(found, seen > 0.5) != (seen > 0.5)).astype(np.float32)
     planes = np.stack((np.ones_like(found), found, flipped, seen))
     shape = (len(planes), *inputs.shape_zyx[1:])
     inside, chance, touched, before = uncrop_stack(planes, inputs.box, shape)
     covered = inside > 0
     probability = np.where(covered, chance, present)
-    changed = covered & (touched > 0) & ((probability > threshold) != (before > 0.5))
-    wanted = np.where(changed, probability > threshold, present)
+    cut = answer.cut.mask(probability, before > 0.5)
+    changed = covered & (touched > 0) & (cut != (before > 0.5))
+    wanted = np.where(changed, cut, present)
     return Prediction(
         prompts.structure,
         prompts.slice_index,

@@ -14,7 +14,7 @@ from myops.refine.label_compression import apply_changes
 from myops.refine.prompts import from_dict
 from myops.refine.record import Record, RecordedStep
 from myops.refine.rules import Rules
-from myops.refine.session import RefinerProtocol, Session
+from myops.refine.session import RefinerProtocol, Session, WallOffer
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -28,10 +28,12 @@ class Replay:
     Attributes:
         session: in the state after the last step.
         differences: one sentence each; empty when everything that was verified agrees.
+        offers: one sentence for each wall that a step offered to move and the record does not take.
     """
 
     session: Session
     differences: tuple[str, ...]
+    offers: tuple[str, ...] = ()
 
 
 def replay(
@@ -67,14 +69,28 @@ def replay(
     _check_start(record, segmentation)
     session = Session(refiner, case, segmentation, record.rules, record.taking)
     first: str | None = None
+    offers: dict[int, str] = {}
     for number, step in enumerate(record.steps, start=1):
         if progress is not None:
             progress((number - 1) / len(record.steps), f"step {number}")
+        if step.action == "wall":
+            offers.pop(number - 1, None)
         _repeat(session, step, number)
+        if session.wall_offer is not None:
+            offers[number] = _offered(session.wall_offer, number)
         if first is None and step.labels_sha256 is not None:
             first = _label_difference(session, step, number)
     differences = _model_differences(record, session)
-    return Replay(session, tuple(differences + ([first] if first else [])))
+    told = tuple(differences + ([first] if first else []))
+    return Replay(session, told, tuple(offers.values()))
+
+
+def _offered(offer: WallOffer, number: int) -> str:
+    return (
+        f"step {number} found scar up to {offer.mm:.1f} mm beyond the wall of slice "
+        f"{offer.slice_index}, and the wall moved by 2 mm; to move it to all of this scar add "
+        '{"action": "wall"} after the step'
+    )
 
 
 def _check_images(record: Record, case: Case) -> None:
@@ -151,6 +167,12 @@ def _accept(session: Session, arguments: Mapping[str, Any]) -> None:
     session.accept_labels(labels, arguments["name"])
 
 
+def _wall(session: Session, arguments: Mapping[str, Any]) -> None:
+    """Take the wall that was taken, also where another model offers another one or none."""
+    changes = arguments.get("changes")
+    session.take_wall(None if changes is None else apply_changes(session.labels, changes))
+
+
 def _rules(session: Session, arguments: Mapping[str, Any]) -> None:
     session.rules = Rules(**arguments)
 
@@ -160,6 +182,7 @@ ACTIONS: dict[str, Callable[[Session, Mapping[str, Any]], object]] = {
     "move": lambda session, arguments: session.move_click(**arguments),
     "delete": lambda session, arguments: session.delete_click(**arguments),
     "accept": _accept,
+    "wall": _wall,
     "undo": lambda session, _: session.undo(),
     "redo": lambda session, _: session.redo(),
     "rules": _rules,

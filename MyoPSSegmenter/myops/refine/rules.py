@@ -11,6 +11,7 @@
     with `allow_blood_pool`, scar and edema also take from the blood pool and give back to it *
     without `keep_inside`, scar and edema also take from the background and give back to it *, and
     MVO also takes from normal myocardium and edema
+    with `move_wall`, a click for scar takes the wall along to where the scar is (`wall.py`)
 
 *  whichever the cascade found most probable; normal myocardium where its probabilities are unknown.
 ** blood pool if the connected part that is given up touches more blood than outside.
@@ -63,10 +64,17 @@ class Rules:
         allow_blood_pool: scar and edema may take voxels from the LV blood pool.
         keep_inside: scar, edema and MVO take nothing from outside the present myocardium, and
             MVO nothing from outside the scar.
+        move_wall: a click for scar may move the wall to where its scar is, so that the scar lies
+            inside it again.
     """
 
     allow_blood_pool: bool = False
     keep_inside: bool = True
+    move_wall: bool = False
+
+
+# What a reader begins with.
+FIRST_RULES = Rules(move_wall=True)
 
 
 def apply_mask(

@@ -26,7 +26,8 @@ from myops.refine.correction import Correction, Stroke
 from myops.refine.history import History
 from myops.refine.label_compression import encode_changes, pack, unpack
 from myops.refine.prompts import Box, Point, Prompts, check_prompts, to_dict
-from myops.refine.rules import REGIONS, Rules, apply_mask
+from myops.refine.rules import FIRST_RULES, REGIONS, Rules
+from myops.refine.wall import MovedWall, answered_slice
 from myops.structures import missing_image
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Step:
     """What happened in one step.
 
     Attributes:
-        action: "prompt", "move", "delete", "accept", "undo", "redo" or "rules".
+        action: "prompt", "move", "delete", "accept", "wall", "undo", "redo" or "rules".
         arguments: of the action, JSON values; `record.py` writes and reads them.
         time: when, ISO 8601 in UTC.
         seconds: what the step took here, network and rules together.
@@ -89,12 +90,28 @@ class Step:
 
 
 @dataclass(frozen=True)
+class WallOffer:
+    """A wall that a click for scar would move by more than a reader leaves to a program.
+
+    Attributes:
+        slice_index: z index on the case's grid.
+        labels: uint16 (z, y, x), the label map if it is taken.
+        mm: how far from the present wall the new scar reaches.
+    """
+
+    slice_index: int
+    labels: np.ndarray
+    mm: float
+
+
+@dataclass(frozen=True)
 class _State:
-    """Labels, the open correction of each slice, and the prediction that led here."""
+    """Labels, the open correction of each slice, the prediction that led here, and its offer."""
 
     labels: np.ndarray
     corrections: Mapping[int, Correction]
     prediction: Prediction | None = None
+    offer: WallOffer | None = None
 
 
 class Session:
@@ -119,7 +136,7 @@ class Session:
         refiner: RefinerProtocol,
         case: Case,
         segmentation: Segmentation,
-        rules: Rules = Rules(),  # noqa: B008 - frozen
+        rules: Rules = FIRST_RULES,
         taking: Taking = "connected",
     ) -> None:
         """Begin with a segmentation.
@@ -192,7 +209,8 @@ class Session:
         if rules != self._rules:
             began = time.perf_counter()
             self._rules = rules
-            self._log("rules", asdict(rules), replace(self._state, prediction=None), began)
+            state = replace(self._state, prediction=None, offer=None)
+            self._log("rules", asdict(rules), state, began)
 
     @property
     def labels(self) -> np.ndarray:
@@ -208,6 +226,11 @@ class Session:
     def prediction(self) -> Prediction | None:
         """What the refiner answered in the last step; None after an edit, undo or redo."""
         return self._state.prediction
+
+    @property
+    def wall_offer(self) -> WallOffer | None:
+        """The wall that the last prompt would move further; `take_wall` takes it."""
+        return self._state.offer
 
     @property
     def history(self) -> History[Mapping[int, Correction]]:
@@ -310,6 +333,29 @@ class Session:
         arguments = {"name": name, "changes": encode_changes(self.labels, edited)}
         return self._commit("accept", arguments, name, _State(edited, still_open), began)
 
+    def take_wall(self, labels: np.ndarray | None = None) -> Step:
+        """Move the wall to where the last click found scar; open corrections stay open.
+
+        Args:
+            labels: MyoPS labels (z, y, x) that were taken when this was recorded, for a replay;
+                else `wall_offer` is taken.
+
+        Raises:
+            InputError: the last step offers no such move.
+        """
+        began = time.perf_counter()
+        offer = self._state.offer
+        if labels is None and offer is None:
+            raise InputError(
+                "expected a wall that the last click would move, found none: click where scar is "
+                "missing beyond the wall"
+            )
+        taken = offer.labels if labels is None and offer is not None else labels
+        moved = _frozen(to_known_labels(np.asarray(taken)))
+        arguments = {"changes": encode_changes(self.labels, moved)}
+        state = _State(moved, self._state.corrections)
+        return self._commit("wall", arguments, "move the wall", state, began)
+
     def undo(self) -> Step:
         """Take the last step back: labels of all slices, and their prompts.
 
@@ -372,16 +418,18 @@ class Session:
     ) -> _State:
         """Let prompts act one after another, each on the labels that the one before it left."""
         self._check(correction.prompts_with(prompts))
-        prediction = None
+        prediction = offer = None
         z = correction.slice_index
         for prompt in prompts:
             stroke = Stroke(prompt, pack(labels[z]))
             correction = replace(correction, strokes=(*correction.strokes, stroke))
             prediction = self._predicted(correction.prompts, labels)
-            labels = _with_slice(labels, z, self._apply_rules(labels[z], prediction))
+            plane, moved = self._apply_rules(labels[z], prediction)
+            labels = _with_slice(labels, z, plane)
+            offer = moved and WallOffer(z, _with_slice(labels, z, moved.labels), moved.mm)
         others = {index: c for index, c in self._state.corrections.items() if index != z}
         opened = {z: correction} if correction.strokes else {}
-        return _State(_frozen(labels), others | opened, prediction)
+        return _State(_frozen(labels), others | opened, prediction, offer)
 
     def _predicted(self, prompts: Prompts, labels: np.ndarray) -> Prediction:
         if self.taking == "connected":
@@ -397,7 +445,10 @@ class Session:
                 f"{', '.join(self.case.sequences)}; add the image and segment again"
             )
 
-    def _apply_rules(self, plane: np.ndarray, prediction: Prediction) -> np.ndarray:
+    def _apply_rules(
+        self, plane: np.ndarray, prediction: Prediction
+    ) -> tuple[np.ndarray, MovedWall | None]:
+        """The slice with the answer, and the wall that it would move further."""
         if not np.isfinite(prediction.probability).all():
             raise RuntimeError(
                 f"expected finite probabilities of {prediction.structure} in slice "
@@ -405,7 +456,11 @@ class Session:
             )
         z = prediction.slice_index
         chances = {name: volume[z] for name, volume in self.start.probabilities.items()}
-        return apply_mask(plane, prediction.mask, prediction.structure, self.rules, chances)
+        pixel_mm = self.case.geometry.spacing_mm[1::-1]
+        found = answered_slice(
+            plane, prediction.mask, prediction.structure, self.rules, chances, pixel_mm
+        )
+        return found.labels, found.offered
 
     def _commit(
         self, action: str, arguments: Mapping[str, Any], name: str, state: _State, began: float

@@ -138,6 +138,8 @@ def _after(step: Step, marks: tuple[Mark, ...], shape: tuple[int, ...]) -> tuple
         before = np.full(shape, UNTOUCHED)
         changed = (apply_changes(before, arguments["changes"]) != UNTOUCHED).any(axis=(1, 2))
         return tuple(replace(m, open=m.open and not changed[m.slice_index]) for m in marks)
+    if step.action == "wall":
+        return marks
     index = arguments["slice_index"]
     if step.action == "prompt":
         structure = arguments["structure"]

@@ -257,6 +257,34 @@ def test_free_rules_let_scar_into_the_blood_and_default_rules_do_not() -> None:
         assert result.runs[0].slices[1].steps[1].voxels == np.count_nonzero(allowed)
 
 
+def test_the_reader_takes_an_offered_wall_where_it_brings_him_nearer_and_refuses_it_else() -> None:
+    # A strip from the wall's lowest pixels up into the blood, deeper than is taken unasked.
+    strip = np.zeros(TRUTH[2].shape, bool)
+    strip[57:62, 47:50] = True
+
+    def with_strip(prompts: Prompts, present: np.ndarray) -> np.ndarray:
+        return present | strip
+
+    wanted = TRUTH.copy()
+    wanted[2][strip] = SCAR
+    for truth, taken in ((wanted, True), (TRUTH, False)):
+        result, _, _ = evaluate(with_strip, case=labeled(truth), clicks=1, starts=("automatic",))
+        before, after = result.runs[0].slices[1].steps
+        assert (before.offers, after.offers) == (0, 1)
+        # Half-found scar, and of the strip all 15 pixels, or those of its two lowest rows: row 61
+        # is wall already, row 60 lies 0.75 mm inside the cavity, row 59 2.25 mm.
+        grown = after.voxels - before.voxels
+        assert grown == (15 if taken else 6)
+
+
+def test_the_wall_is_scored_and_a_reader_s_seconds_are_counted() -> None:
+    result, _, _ = evaluate(perfect, starts=("automatic",))
+    before, after, *_ = result.runs[0].steps
+    assert (after.wall_dice, after.wall_error_percent) == (1.0, 0.0)
+    # Three slices of 4 s, and a click of 2.5 s in each.
+    assert (before.reader_s, after.reader_s) == (12.0, 19.5)
+
+
 def steps(*dice: float) -> list[ScoredStep]:
     return [ScoredStep(k, value, None, 1, None) for k, value in enumerate(dice)]
 
@@ -377,7 +405,7 @@ def test_the_command_prints_the_table_that_it_writes(circles: Path, tmp_path: Pa
     table = (output / "interactive.md").read_text("utf-8")
     assert table in result.stdout
     assert "### myops, from the automatic mask (2 patients, 2 with scar in truth; 6 slices" in table
-    assert "Rules: free" in table and "empty mask" not in table
+    assert "Rules: wall" in table and "empty mask" not in table
     growing = next(line for line in table.splitlines() if "Dice, patient" in line).split(" | ")
     before, _, after = (float(cell.split()[0]) for cell in growing[2:])
     found, true = half_found() == SCAR, TRUTH == SCAR

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from myops.refine.connected import best_threshold, connected_change, taken_change
+from myops.refine.connected import (
+    best_threshold,
+    connected_change,
+    taken_change,
+    with_margins,
+)
 from myops.refine.prompts import Box, Point, Prompts
 
 PRESENT = np.array(
@@ -114,3 +119,15 @@ def test_the_threshold_is_never_below_a_quarter_or_above_a_half():
     assert best_threshold(np.full((4, 4), 0.2)) >= 0.25
     assert best_threshold(np.array([[0.99, 0.6, 0.0]])) <= 0.5
     assert best_threshold(np.zeros((3, 3))) == 0.25
+
+
+def test_what_changes_has_to_be_surer_than_the_threshold_by_the_margin_of_the_click_s_sign():
+    # At a threshold of 0.4 a "+" adds above 0.45 and removes below 0.2; a "-" removes below 0.2 and
+    # adds above 0.6; a box is cut at the threshold.
+    chance = np.array([0.1, 0.3, 0.42, 0.5, 0.7] * 2)
+    present = np.repeat([False, True], 5)
+    added = {True: [0, 0, 0, 1, 1], False: [0, 0, 0, 0, 1], None: [0, 0, 1, 1, 1]}
+    kept = {True: [0, 1, 1, 1, 1], False: [0, 1, 1, 1, 1], None: [0, 0, 1, 1, 1]}
+    for positive in (True, False, None):
+        mask = with_margins(0.4, positive).mask(chance, present)
+        assert mask.tolist() == [bool(v) for v in (*added[positive], *kept[positive])]

@@ -84,7 +84,9 @@ def test_the_record_says_what_the_session_was_made_with(values, case, start):
     assert values["start_sha256"] == array_sha256(start.labels)
     assert values["refiner"] == {"name": "discs", "sha256": "d" * 64, "taking": "connected"}
     assert values["cascade_sha256"] == {"heartfinder": "0" * 64, "prsn": "f" * 64}
-    assert values["rules"] == {"allow_blood_pool": True, "keep_inside": True}
+    assert values["rules"] == {
+        "allow_blood_pool": True, "keep_inside": True, "move_wall": False
+    }  # fmt: skip
     actions = [step["action"] for step in values["steps"]]
     assert actions == [
         "prompt", "prompt", "prompt", "prompt", "move", "undo", "redo", "accept", "prompt",

@@ -27,7 +27,7 @@ from myops.errors import InputError
 from myops.refine.missing_refiner import NoRefiner
 from myops.refine.record import from_record, to_record
 from myops.refine.replay import replay
-from myops.refine.rules import Rules
+from myops.refine.rules import FIRST_RULES, Rules
 from myops.refine.session import Session
 from myops.refine.state_file import PLANES, START, STATE, read_state, restore, save_state, to_state
 
@@ -231,7 +231,7 @@ def test_rules_that_changed_are_replayed_at_their_step():
 
 def test_setting_the_same_rules_is_no_step():
     session = new_session()
-    session.rules = Rules()
+    session.rules = FIRST_RULES
     assert session.steps == []
     session.rules = Rules(keep_inside=False)
     assert [step.action for step in session.steps] == ["rules"]

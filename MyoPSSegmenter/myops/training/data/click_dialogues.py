@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from myops.geometry.masks import label_components
 from myops.networks.clickhead import on_square
 from myops.refine.click_planes import Levels, Situation, meant_domain, moving_planes, still_planes
-from myops.refine.connected import best_threshold, connected_change
+from myops.refine.connected import best_threshold, connected_change, with_margins
 from myops.refine.prompts import STRUCTURES
 from myops.training.data.simulated_clicks import (
     BLOOD,
@@ -174,10 +174,11 @@ def tell(talks: list[Dialogue], logits: Tensor, domain: Tensor) -> None:
 
 def taken(chance: np.ndarray, reading: ClickSimulation) -> np.ndarray:
     """The mask after an answer, bool (S, S): as `refine.connected` takes it."""
-    answer = chance > best_threshold(chance)
+    threshold = best_threshold(chance)
     if not reading.points:
-        return answer
+        return chance > threshold
     x, y, sign = reading.points[-1]
+    answer = with_margins(threshold, bool(sign)).mask(chance, reading.mask)
     place = _pixel(x, y, len(chance))
     answer[place] = bool(sign)
     changed = connected_change(answer != reading.mask, place)
