@@ -58,7 +58,7 @@ def _tissues(
     missing = zones if isinstance(zones, str) else zones.invalid or scale.lacking.get("scar")
     for name in ("core", "grey_zone"):
         mask = None if isinstance(zones, str) else getattr(zones, name)
-        found[name] = missing or mask if mask is None or missing else mask
+        found[name] = mask if mask is not None and not missing else str(missing)
     return found
 
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from myops.quantify.thresholds.remote import RemoteRegion
 
 MASS_UNITS = {"volume_ml": "mL", "mass_g": "g", "percent_of_lv_mass": "%"}
+REGISTRATION_UNITS = {
+    "mean_shift_mm": "mm",
+    "largest_shift_mm": "mm",
+    "mutual_information_before": "nats",
+    "mutual_information_after": "nats",
+}
 PARTS = ("filled", "core", "grey_zone")
 
 
@@ -133,11 +139,8 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
             value = getattr(measurements.quality, quantity)
             note = "" if value is not None else measurements.quality.reasons.get(quantity)
             add("all", "image_quality", quantity, value, unit, note)
-    for one in measurements.registrations:
-        for quantity, value in one.to_dict().items():
-            unit = {"mean_shift_mm": "mm", "largest_shift_mm": "mm"}.get(quantity, "nats")
-            if quantity not in ("moved", "note"):
-                add("all", f"registration_{one.sequence}", quantity, value, unit, one.note)
+    for row in _registration_rows(measurements):
+        add("all", *row)
     for row in reader_rows(measurements):
         add("all", *row)
     for one in measurements.slices:
@@ -148,6 +151,16 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
 
 def _registrations(measurements: Measurements) -> dict[str, Any]:
     return {one.sequence: one.to_dict() for one in measurements.registrations}
+
+
+def _registration_rows(measurements: Measurements) -> list[tuple[str, str, Any, str, str]]:
+    """Structure, quantity, value, unit and note of each sequence that was laid on the reference."""
+    return [
+        (f"registration_{one.sequence}", quantity, value, REGISTRATION_UNITS[quantity], one.note)
+        for one in measurements.registrations
+        for quantity, value in one.to_dict().items()
+        if quantity in REGISTRATION_UNITS
+    ]
 
 
 def slice_positions(measurements: Measurements) -> dict[str, float]:

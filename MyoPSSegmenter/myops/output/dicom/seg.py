@@ -117,7 +117,7 @@ def algorithm_family(algorithm: Algorithm) -> DicomCode:
     from pydicom.sr.codedict import codes
 
     found = codes.DCM.ArtificialIntelligence if algorithm.learned else codes.DCM.EmpiricalAlgorithm
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _name_sources(made: Dataset, sources: Sequence[SourcePicture]) -> None:
