@@ -22,8 +22,9 @@ from myops.quantify.label_map import assessed_or_labeled
 from myops.quantify.mass import TissueMass, spacing_refusal, tissue_masses
 from myops.quantify.thresholds.methods import ConventionalSettings, rule_title
 from myops.quantify.thresholds.remote import SECTOR_WIDTH_DEG, Sector
-from myops.report.colors import NAMES, rgb
-from MyoPSSegmenterLib.Scene import MeasurementTables, SegmentationNodes
+from myops.report.colors import COLORS, NAMES, rgb
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
+from MyoPSSegmenterLib.Scene import MeasurementTables, OverlayNodes
 from MyoPSSegmenterLib.Scene.BullsEye import bullsEyePlot, findChart
 from MyoPSSegmenterLib.Scene.InsertionPoint import InsertionPoint
 from MyoPSSegmenterLib.Scene.MeasurementTables import TABLES, emptyTables
@@ -48,8 +49,9 @@ if TYPE_CHECKING:
 PAUSE_S = 0.3
 REMOTE_SEGMENT = "remote"
 METHOD_SEGMENT = "method_"
-# One after the other for the masks that are shown; violet first, as in the report.
-METHOD_COLORS = ("#e27bff", "#7dd3fc", "#a3e635", "#fca5a5", "#fde68a", "#5eead4")
+# One after the other for the masks that are shown; violet first, as in the report. With any color
+# vision they differ from each other, the structures, a proposal and the remote region.
+METHOD_COLORS = (COLORS["fwhm"], "#bbcc77", "#997777", "#889966", "#ee0033")
 
 
 class QuantifyLogic:
@@ -163,7 +165,7 @@ class QuantifyLogic:
             return None
         self._wanted = snapshot
         self._task = self._work.submit(
-            "Measuring",
+            _("Measuring"),
             lambda progress, cancelled: snapshot.measure(),
             done=partial(self._onMeasured, snapshot),
             failed=partial(self._onFailed, snapshot),
@@ -332,7 +334,13 @@ class QuantifyLogic:
             return
         asked = (snapshot.sector, snapshot.landmarks)
         isInput = isinstance(error, InputError)
-        words = str(error) if isInput else f"Measuring failed ({type(error).__name__}: {error})."
+        words = (
+            str(error)
+            if isInput
+            else _("Measuring failed ({kind}: {error}).").format(
+                kind=type(error).__name__, error=error
+            )
+        )
         if isInput and asked != (None, None):
             self.sector, self.landmarks = (None, None) if asked == self._usable else self._usable
             self._usable = (self.sector, self.landmarks)
@@ -395,9 +403,9 @@ class QuantifyLogic:
         if node is None or session is None:
             return
         if mask is None:
-            SegmentationNodes.hideMask(node, segmentId)
+            OverlayNodes.hideBeside(node, segmentId)
         else:
-            SegmentationNodes.showMask(node, session.case, mask, segmentId, title, color)
+            OverlayNodes.showBeside(node, session.case, mask, segmentId, title, color)
 
     def _placeHandle(self) -> None:
         """Put the point into the slice that is looked at, in the middle of the remote region."""
