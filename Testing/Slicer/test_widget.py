@@ -749,9 +749,46 @@ def test_the_rv_insertion_is_clicked_and_found_automatically_again(
     assert quantify._insertion.node is None
 
 
-def test_leaving_the_module_ends_the_click_for_the_insertion(segmented: Any) -> None:
+def test_the_inferior_end_of_the_septum_is_clicked_after_the_anterior_one(segmented: Any) -> None:
+    from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
+
+    quantify, correction = segmented.logic.myops.quantify, segmented.logic.myops.correction
     interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
-    segmented.ui.insertionButton.click()
+    middle = correction.case.geometry.array_shape[0] // 2
+    assert not segmented.ui.inferiorButton.enabled
+    quantify.placeInferior(True)  # a script that asks too early
+    assert not quantify.isPlacingInferior
+    for button, point, row in (
+        ("insertionButton", quantify._insertion, 10.0),
+        ("inferiorButton", quantify._inferior, 30.0),
+    ):
+        getattr(segmented.ui, button).click()
+        assert getattr(segmented.ui, button).checked
+        place = worldFromVoxel(correction.case, middle, row, 12.0)
+        point.node.AddControlPointWorld(vtk.vtkVector3d(*place))
+        interaction.SwitchToViewTransformMode()  # as the views do after the point
+        assert not getattr(segmented.ui, button).checked
+    landmarks = quantify.landmarks
+    assert landmarks.anterior_insertion.row == pytest.approx(10.0)
+    assert landmarks.inferior_insertion.row == pytest.approx(30.0)
+    # The anterior point is dragged: the other one stays.
+    quantify._onInsertionPlaced(worldFromVoxel(correction.case, middle, 11.0, 12.0))
+    assert quantify.landmarks.inferior_insertion == landmarks.inferior_insertion
+    segmented.ui.insertionAutomaticButton.click()
+    assert quantify.landmarks is None
+    assert quantify._inferior.node is None
+
+
+@pytest.mark.parametrize("button", ["insertionButton", "inferiorButton"])
+def test_leaving_the_module_ends_the_click_for_the_insertion(segmented: Any, button: str) -> None:
+    from myops.quantify.regional.orientation import Landmark, Landmarks
+
+    interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    quantify = segmented.logic.myops.quantify
+    if button == "inferiorButton":
+        quantify.setLandmarks(Landmarks(anterior_insertion=Landmark(3, 10.0, 12.0)))
+        segmented.workflow.update()
+    getattr(segmented.ui, button).click()
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     segmented.exit()
     assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform

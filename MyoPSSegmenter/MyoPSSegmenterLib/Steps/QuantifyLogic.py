@@ -26,7 +26,7 @@ from myops.report.colors import COLORS, NAMES, rgb
 from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Scene import MeasurementTables, OverlayNodes
 from MyoPSSegmenterLib.Scene.BullsEye import bullsEyePlot, findChart
-from MyoPSSegmenterLib.Scene.InsertionPoint import InsertionPoint
+from MyoPSSegmenterLib.Scene.InsertionPoint import INFERIOR, InsertionPoint
 from MyoPSSegmenterLib.Scene.MeasurementTables import TABLES, emptyTables
 from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle, handlePlace, sectorAngle
 from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
@@ -93,9 +93,9 @@ class QuantifyLogic:
         self._scene, self._events, self._work = scene, events, work
         self._patient, self._correction = patient, correction
         self._handle = RemoteHandle(scene, self._onHandleMoved)
-        self._insertion = InsertionPoint(
-            scene, self._onInsertionPlaced, lambda: events.emit("prompts")
-        )
+        tell = partial(events.emit, "prompts")
+        self._insertion = InsertionPoint(scene, self._onInsertionPlaced, tell)
+        self._inferior = InsertionPoint(scene, self._onInferiorPlaced, tell, INFERIOR)
         self._disconnects: list[Callable[[], object]] = [
             events.connect("labels", self._onLabels),
             events.connect("clear", self.clear),
@@ -245,15 +245,35 @@ class QuantifyLogic:
 
     def placeInsertion(self, wanted: bool) -> None:
         """Let the next click in a view place the anterior RV insertion, or give the mouse back."""
+        self._inferior.stop()
         if wanted and self._correction.session is not None:
             self._insertion.start()
         else:
             self._insertion.stop()
         self._events.emit("prompts")
 
+    @property
+    def isPlacingInferior(self) -> bool:
+        """Whether the next click in a view says where the septum ends."""
+        return self._inferior.isPlacing
+
+    def placeInferior(self, wanted: bool) -> None:
+        """Let the next click in a view place the inferior RV insertion, or give the mouse back.
+
+        It counts only together with a clicked anterior one.
+        """
+        self._insertion.stop()
+        known = self.landmarks is not None and self.landmarks.anterior_insertion is not None
+        if wanted and known and self._correction.session is not None:
+            self._inferior.start()
+        else:
+            self._inferior.stop()
+        self._events.emit("prompts")
+
     def clearLandmarks(self) -> None:
         """Find the heart's orientation automatically again."""
         self._insertion.hide()
+        self._inferior.hide()
         self.setLandmarks(None)
         self._events.emit("prompts")
 
@@ -267,6 +287,7 @@ class QuantifyLogic:
         hadNumbers = bool(self.masses) or self.measurements is not None
         self._handle.hide()
         self._insertion.hide()
+        self._inferior.hide()
         self._reset()
         self._emptyNodes(TABLES)
         if hadNumbers:
@@ -280,6 +301,7 @@ class QuantifyLogic:
         self._disconnects.clear()
         self._handle.hide()
         self._insertion.hide()
+        self._inferior.hide()
 
     def _reset(self) -> None:
         self.masses = {}
@@ -346,6 +368,7 @@ class QuantifyLogic:
             self._usable = (self.sector, self.landmarks)
             if self.landmarks is None:
                 self._insertion.hide()
+                self._inferior.hide()
             self._events.emit("message", text=words, level="warning")
             self.measureNow()
             return
@@ -430,7 +453,17 @@ class QuantifyLogic:
         depth, row, column = voxelFromWorld(session.case, ras)
         before = self.landmarks or Landmarks()
         place = Landmark(round(depth), row, column)
-        self.setLandmarks(replace(before, anterior_insertion=place, inferior_insertion=None))
+        self.setLandmarks(replace(before, anterior_insertion=place))
+
+    def _onInferiorPlaced(self, ras: Sequence[float]) -> None:
+        from myops.quantify.regional.orientation import Landmark
+
+        session, before = self._correction.session, self.landmarks
+        if session is None or before is None or before.anterior_insertion is None:
+            return
+        depth, row, column = voxelFromWorld(session.case, ras)
+        place = Landmark(round(depth), row, column)
+        self.setLandmarks(replace(before, inferior_insertion=place))
 
     def _onHandleMoved(self, ras: Sequence[float]) -> None:
         session = self._correction.session
