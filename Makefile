@@ -7,7 +7,7 @@ SETUP := pyproject.toml .ci/environment.sh
 # Stable Slicer is tested beside the newest one: its core, laid over the same environment.
 STABLE := slicer-core==5.12.4.0 vtk==9.6.0
 
-.PHONY: help demo test test-slow test-scheduled test-stable-slicer lint format docs examples cmake-list release clean
+.PHONY: help demo test test-slow test-scheduled test-stable-slicer test-slicer-source lint format docs examples cmake-list release clean
 
 help:
 	@echo "make demo    install, make one phantom patient, segment it, correct it by clicks"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-slow   the tests marked slow: whole commands and sessions, which .ci/run does too"
 	@echo "make test-scheduled   the tests marked scheduled: trainings, which run once a week"
 	@echo "make test-stable-slicer   Testing/Slicer again, on the core of the stable Slicer 5.12"
+	@echo "make test-slicer-source SLICER_SOURCE=FOLDER   the panel's tests on Slicer's own base files"
 	@echo "make lint    ruff, mypy and codespell   make format  let ruff rewrite the layout"
 	@echo "make examples   run every script of Docs/examples"
 	@echo "make docs    build the documentation site into build/site, for reading without a network"
@@ -78,6 +79,13 @@ $(VENV)/slicer-stable: $(VENV)/.installed-test
 
 test-stable-slicer: $(VENV)/slicer-stable
 	PYTHONPATH=$(CURDIR)/$< $(PYTEST) -m "not slow and not scheduled" Testing/Slicer
+
+# Slicer's own ScriptedLoadableModule, parameterNodeWrapper, SampleData ... of a checkout, which is
+# never committed. A folder made by `git archive TAG Base/Python Modules/Scripted/SampleData` will do.
+test-slicer-source: $(VENV)/.installed-test
+	@test -n "$(SLICER_SOURCE)" || { echo "Error: expected SLICER_SOURCE=FOLDER, a checkout of Slicer" >&2; exit 2; }
+	SLICER_SOURCE="$(SLICER_SOURCE)" $(PYTEST) -m "not scheduled" Testing/Slicer/test_slicer_source.py \
+		Testing/Slicer/test_widget.py Testing/Slicer/test_added_rows.py
 
 # No tag and no upload: those are a person's decision.
 release: $(VENV)/.installed-test

@@ -1,13 +1,21 @@
-"""A synthetic patient to try the module with: made on this computer, without a network."""
+"""A synthetic patient to try the module with: its files come with the module, without a network.
+
+They are a phantom's (`myops.phantom`, seed 11), the same ones on every computer. By script:
+
+    import SampleData
+    SampleData.downloadSamples("MyoPSPhantom")
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myops.errors import InputError
 from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 # SimpleITK, numpy and the scene's part of the module are imported where they are used: this file is
 # read at every start of Slicer.
@@ -20,14 +28,32 @@ CATEGORY = "MyoPS Segmenter"
 SAMPLE_NAME = "MyoPSPhantom"
 SEED = 11
 FOLDER = "MyoPSPhantom"
+FILES = Path(__file__).parents[1] / "Resources" / "SampleData" / f"{FOLDER}_{SEED}"
+# Sequence to name and SHA-256 of its file.
+IMAGES = {
+    "bssfp": (
+        "MyoPSPhantom_11_C0.nii.gz",
+        "1a57e83752ff48b96cb98938c0b44992e12dd7c8b9045018a897434206649c86",
+    ),
+    "lge": (
+        "MyoPSPhantom_11_DE.nii.gz",
+        "4a1edb10621ac3b5a5e7488f1711c8da3e91cd7d0645f6d721de55c682e81a92",
+    ),
+    "t2": (
+        "MyoPSPhantom_11_T2.nii.gz",
+        "0c6fea583b7669f33bc4a7a74dbcfdaed0d401c843aa6c1d784f76e7c905bfd0",
+    ),
+}
+# What the volumes are called, also where Slicer's Sample Data has loaded them.
+NODE_NAMES = {key: f"{FOLDER} {SEQUENCE_TITLES[key]}" for key in NETWORK_SEQUENCES}
 
 
 def makeSamplePatient(folder: Path, seed: int = SEED) -> dict[str, Path]:
-    """Write a synthetic patient with a fresh infarct; takes about two seconds.
+    """Put a synthetic patient with a fresh infarct into a folder.
 
     Args:
         folder: gets bSSFP, LGE and T2 as NIfTI files, and the truth they were drawn from.
-        seed: of the patient; the same one gives the same files.
+        seed: of the patient; that of the sample is copied, another one is made in about 2 s.
 
     Returns:
         "bssfp", "lge" and "t2" to their files. Files that are there already are kept.
@@ -41,9 +67,12 @@ def makeSamplePatient(folder: Path, seed: int = SEED) -> dict[str, Path]:
     found = _sequencesIn(folder, name)
     if set(found) == set(SUFFIXES):
         return found
-    from myops.phantom.patient import SAMPLE, generate_patient
+    if seed == SEED and FILES.is_dir():
+        shutil.copytree(FILES, folder, dirs_exist_ok=True)
+    else:
+        from myops.phantom.patient import SAMPLE, generate_patient
 
-    write_patient(generate_patient(seed, SAMPLE), folder, name)
+        write_patient(generate_patient(seed, SAMPLE), folder, name)
     return _sequencesIn(folder, name)
 
 
@@ -75,7 +104,7 @@ def loadSamplePatient(
     images = {sequence: _image(path) for sequence, path in paths.items()}
     nodes = {}
     for sequence, image in images.items():
-        nodes[sequence] = volumeFromImage(scene, image, f"{FOLDER} {SEQUENCE_TITLES[sequence]}")
+        nodes[sequence] = volumeFromImage(scene, image, NODE_NAMES[sequence])
         # As the module marks what it has loaded: it takes them as the patient when it is opened.
         nodes[sequence].SetAttribute(SEQUENCE_ATTRIBUTE, sequence)
         nodes[sequence].SetAttribute(SOURCE_ATTRIBUTE, paths[sequence].name)
@@ -94,10 +123,10 @@ def registerSampleData(
     thumbnail: str | Path | None = None,
     loaded: Callable[[dict[str, slicer.vtkMRMLScalarVolumeNode]], object] | None = None,
 ) -> None:
-    """Offer the synthetic patient in Slicer's Sample Data module, as a button.
+    """Offer the synthetic patient in Slicer's Sample Data module: by its button, and to scripts.
 
-    A script takes `loadSamplePatient`: what Slicer's `downloadSample` fetches are addresses, and
-    these files are made.
+    The button loads it as `loadSamplePatient`. A script's `SampleData.downloadSamples` takes the
+    files from the module's own folder, with their checksums.
 
     Args:
         sampleDataLogic: the class `SampleData.SampleDataLogic`.
@@ -112,14 +141,13 @@ def registerSampleData(
             loaded(nodes)
         return list(nodes.values())
 
-    names = [f"{FOLDER} {SEQUENCE_TITLES[name]}" for name in NETWORK_SEQUENCES]
     sampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=SAMPLE_NAME,
-        # Nothing is downloaded: Slicer only wants as many addresses as there are files.
-        uris=[""] * len(names),
-        fileNames=[f"{name}.nii.gz" for name in names],
-        nodeNames=names,
+        uris=[(FILES / name).as_uri() for name, _ in IMAGES.values()],
+        fileNames=[name for name, _ in IMAGES.values()],
+        nodeNames=[NODE_NAMES[key] for key in IMAGES],
+        checksums=[f"SHA256:{checksum}" for _, checksum in IMAGES.values()],
         customDownloader=load,
         thumbnailFileName=None if thumbnail is None else str(thumbnail),
     )
@@ -146,8 +174,10 @@ def _image(path: Path) -> sitk.Image:
         return sitk.ReadImage(str(path))
     except RuntimeError:
         raise InputError(
-            f"{path.name}: expected a file of the sample patient, found a damaged one; delete "
-            f"{path.parent} and load the sample again"
+            _(
+                "{name}: expected a file of the sample patient, found a damaged one; delete "
+                "{parent} and load the sample again"
+            ).format(name=path.name, parent=path.parent)
         ) from None
 
 

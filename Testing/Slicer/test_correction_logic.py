@@ -22,6 +22,7 @@ from myops.refine.session import Session
 from myops.refine.state_file import to_state
 from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
 from MyoPSSegmenterLib.Runtime.Events import Events
+from MyoPSSegmenterLib.Scene.OverlayNodes import overlayOf, showBeside
 from MyoPSSegmenterLib.Scene.SceneBridge import (
     sliceAxes,
     sliceNormal,
@@ -32,7 +33,6 @@ from MyoPSSegmenterLib.Scene.SegmentationNodes import (
     createSegmentationNode,
     publishLabels,
     readLabels,
-    showMask,
 )
 from MyoPSSegmenterLib.Steps.CorrectionLogic import CorrectionLogic
 
@@ -628,7 +628,7 @@ def test_what_is_written_here_and_extra_segments_are_no_edits(desk):
     desk.logic.expand(2.0)
     mask = np.zeros(desk.logic.labels.shape, bool)
     mask[1, 10:20, 10:20] = True
-    showMask(desk.logic.node, desk.case, mask, "method_fwhm", "FWHM", (1, 0, 1))
+    showBeside(desk.logic.node, desk.case, mask, "method_fwhm", "FWHM", (1, 0, 1))
     time.sleep(0.25)
     desk.work.poll()
     assert [s.action for s in desk.logic.session.steps] == ["accept"]
@@ -667,11 +667,11 @@ def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(des
     proposal = desk.logic.proposal
     assert proposal is not None, desk.logic.status
     assert desk.logic.labels is before and desk.isConsistent()
-    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is not None
+    assert overlayOf(desk.logic.node).GetSegmentation().GetSegment("proposal") is not None
     assert desk.logic.acceptProposal() == "done"
     assert np.array_equal(desk.logic.labels, proposal.labels) and desk.isConsistent()
     assert desk.logic.proposal is None
-    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is None
+    assert overlayOf(desk.logic.node) is None
     assert desk.logic.undoName == f"carry scar from slice {k + 1}"
 
 
@@ -710,7 +710,7 @@ def test_a_proposal_can_be_refused(desk, monkeypatch):
     before = desk.logic.labels
     desk.logic.refuseProposal()
     assert desk.logic.labels is before and desk.logic.proposal is None
-    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is None
+    assert overlayOf(desk.logic.node) is None
     assert desk.logic.acceptProposal().startswith("ignored")
 
 
@@ -718,7 +718,7 @@ def test_any_other_change_makes_a_proposal_void(desk, monkeypatch):
     proposed(desk, monkeypatch)
     desk.logic.undo()
     assert desk.logic.proposal is None
-    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is None
+    assert overlayOf(desk.logic.node) is None
 
 
 def test_a_proposal_for_labels_that_changed_meanwhile_is_not_shown(desk, monkeypatch):

@@ -70,17 +70,36 @@ def titles(purpose: str | None = None) -> list[str]:
 
 def test_what_is_missing_is_told_by_purpose(installer: Installer) -> None:
     assert titles("automatic") == ["PyTorch", "safetensors"]
-    assert titles("correct") == ["PyTorch", "safetensors", "segment-anything"]
     assert titles("files") == ["NiBabel", "pydicom", "python-gdcm"]
     assert titles("report") == ["Jinja2", "matplotlib"]
     assert titles("archive") == ["highdicom"]
-    assert len(titles()) == 9
+    assert len(titles()) == 8
 
 
 def test_what_is_missing_is_said_with_its_use(installer: Installer) -> None:
-    installer.absent = {"segment_anything"}
+    installer.absent = {"safetensors"}
     said = Dependencies.inWords(Dependencies.missing())
-    assert said == "segment-anything (correction by clicks)"
+    assert said == "safetensors (automatic segmentation and clicks)"
+
+
+def test_without_segment_anything_nothing_is_missing_and_clicks_are_offered(
+    installer: Installer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "slicer.i18n", SimpleNamespace(tr=lambda text: text))
+    from MyoPSSegmenterLib.Panels import Waiting
+
+    installer.absent = {"segment_anything"}
+    assert titles() == []
+    logic = SimpleNamespace(
+        correction=SimpleNamespace(refinerProblem="", labels=None),
+        automatic=SimpleNamespace(isRunning=False),
+        patient=SimpleNamespace(ready=lambda: None),
+    )
+    assert Waiting.prompts(logic) is None
+    assert Waiting.waitsFor(logic)["automatic"] is None
+    installer.absent = {"safetensors"}
+    assert "press Install" in str(Waiting.prompts(logic))
+    assert Waiting.waitsFor(logic)["automatic"] is not None
 
 
 def test_torch_comes_through_slicers_extension_and_the_rest_through_pip_ensure(
@@ -142,7 +161,7 @@ def test_the_requirements_are_those_of_the_pip_package() -> None:
         ("SSLError: certificate verify failed", "firewall"),
         ("OSError: [Errno 28] No space left on device", "disk is full"),
         ("PermissionError: [Errno 13] Permission denied", "folder cannot be written"),
-        ("No matching distribution found for segment-anything", "stable Slicer"),
+        ("No matching distribution found for python-gdcm", "stable Slicer"),
         ("something else\nwith a second line", "could not be installed (something else)"),
     ],
 )

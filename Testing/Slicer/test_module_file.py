@@ -58,7 +58,7 @@ def bare(code: str) -> list[str]:
         [sys.executable, "-c", f"{BARE}\n{code}"],
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -148,3 +148,49 @@ def test_the_logic_never_asks_for_the_application_or_its_scene() -> None:
             and node.value.id == "slicer"
         }
         assert used.isdisjoint({"app", "modules", "mrmlScene"}), path.name
+
+
+# Calls whose first argument the user reads.
+SHOWN_BY = {"message", "ignored", "_ignored", "say", "submit", "InputError", "_giveUp"}
+
+
+def untranslated(path: Path) -> list[str]:
+    """Sentences that a file shows without handing them to `_`."""
+    found = []
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and call.args and nameOf(call.func) in SHOWN_BY:
+            found += [f"{path.name}:{n.lineno}" for n in plainSentences(call.args[0])]
+    return found
+
+
+def nameOf(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def plainSentences(node: ast.expr) -> list[ast.expr]:
+    """Texts with a space in them, and f-strings, that stand outside a call of `_`."""
+    if isinstance(node, ast.Call) and nameOf(node.func) == "_":
+        return []
+    if isinstance(node, ast.JoinedStr):
+        parts = [part.value for part in node.values if isinstance(part, ast.Constant)]
+        return [node] if any(" " in str(part) for part in parts) else []
+    if isinstance(node, ast.Constant):
+        return [node] if isinstance(node.value, str) and " " in node.value.strip() else []
+    return [found for child in ast.iter_child_nodes(node) for found in plainSentences(child)]
+
+
+def test_every_sentence_of_the_logic_and_the_panel_goes_through_the_translation() -> None:
+    files = [*(MODULE / "MyoPSSegmenterLib").rglob("*.py"), MODULE / "MyoPSSegmenter.py"]
+    assert len(files) > 50
+    assert [place for path in files for place in untranslated(path)] == []
+
+
+def test_no_template_is_filled_before_it_is_translated() -> None:
+    filled = [
+        f"{path.name}:{call.lineno}"
+        for path in (MODULE / "MyoPSSegmenterLib").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and nameOf(call.func) == "_"
+        if isinstance(call.args[0], (ast.JoinedStr, ast.BinOp))
+    ]
+    assert filled == []

@@ -27,6 +27,7 @@ from myops.quantify.thresholds.methods import ConventionalSettings
 from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
 from MyoPSSegmenterLib.Runtime.Events import Events
 from MyoPSSegmenterLib.Scene import MeasurementTables as nodes
+from MyoPSSegmenterLib.Scene.OverlayNodes import overlayOf
 from MyoPSSegmenterLib.Scene.RemoteHandle import handlePlace, sectorAngle
 from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
 from MyoPSSegmenterLib.Scene.SegmentationNodes import readLabels
@@ -205,11 +206,11 @@ def test_the_scene_is_touched_by_poll_alone(bench):
 
 def segment_mask(bench, segment_id) -> np.ndarray | None:
     """A segment's voxels on the case's grid, read as Slicer's own exporter does."""
-    segmentation = bench.correction.node.GetSegmentation()
-    if segmentation.GetSegment(segment_id) is None:
+    node = overlayOf(bench.correction.node)
+    if node is None or node.GetSegmentation().GetSegment(segment_id) is None:
         return None
     found = slicer.vtkOrientedImageData()
-    bench.correction.node.GetBinaryLabelmapRepresentation(segment_id, found)
+    node.GetBinaryLabelmapRepresentation(segment_id, found)
     from MyoPSSegmenterLib.Scene.SceneBridge import arrayOf, orientedImage
 
     grid = orientedImage(bench.correction.case, np.zeros(bench.correction.labels.shape, np.uint8))
@@ -229,7 +230,7 @@ def test_a_methods_mask_is_shown_as_its_own_segment_on_request(bench):
     expected = bench.quantify.measurements.methods[HALF].result.mask
     assert expected.any()
     np.testing.assert_array_equal(segment_mask(bench, f"method_{HALF}"), expected)
-    segment = bench.correction.node.GetSegmentation().GetSegment(f"method_{HALF}")
+    segment = overlayOf(bench.correction.node).GetSegmentation().GetSegment(f"method_{HALF}")
     assert segment.GetName() == "FWHM, half of maximum (volume)"
     np.testing.assert_array_equal(readLabels(bench.correction.node, bench.correction.case), labels)
     bench.quantify.showMethod(HALF, False)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -85,9 +88,57 @@ def test_it_is_registered_and_made_when_asked_for(
     assert source["sampleName"] == SampleData.SAMPLE_NAME
     # Slicer wants lists of one length.
     assert len(source["uris"]) == len(source["fileNames"]) == len(source["nodeNames"]) == 3
+    assert len(source["checksums"]) == 3
     nodes = source["customDownloader"](source)
     assert [node.GetName() for node in nodes] == source["nodeNames"]
     assert set(loaded[0]) == {"bssfp", "lge", "t2"}
+
+
+def test_the_registered_files_are_there_with_their_checksums(scene: Any) -> None:
+    sources = Sources()
+    SampleData.registerSampleData(sources, scene)
+    (source,) = sources.registered
+    for uri, name, checksum in zip(
+        source["uris"], source["fileNames"], source["checksums"], strict=True
+    ):
+        path = Path(url2pathname(urlparse(uri).path))
+        assert path.name == name
+        kind, digest = checksum.split(":")
+        assert kind == "SHA256"
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.slow
+def test_the_files_that_come_with_the_module_are_the_phantom_of_their_seed(
+    cache: Path, tmp_path: Path
+) -> None:
+    from myops.phantom.files import write_patient
+    from myops.phantom.patient import SAMPLE, generate_patient
+
+    write_patient(generate_patient(SampleData.SEED, SAMPLE), tmp_path, "MyoPSPhantom_11")
+    made, shipped = load_case_folder(tmp_path), load_case_folder(SampleData.sampleFolder(cache))
+    assert made.geometry == shipped.geometry
+    for key, image in made.images.items():
+        # Rounding of another processor may move single voxels by one.
+        np.testing.assert_allclose(shipped.images[key], image, atol=1.5)
+
+
+def test_volumes_that_a_script_has_downloaded_become_the_patient(scene: Any) -> None:
+    import SimpleITK as sitk
+
+    from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
+    from MyoPSSegmenterLib.Runtime.Events import Events
+    from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
+    from MyoPSSegmenterLib.Steps.PatientLogic import PatientLogic
+
+    for name in SampleData.NODE_NAMES.values():
+        volumeFromImage(scene, sitk.Image(8, 8, 3, sitk.sitkInt16), name)
+    work = BackgroundWork()
+    logic = PatientLogic(scene, Events(), work)
+    logic.adopt()
+    assert set(logic.volumes) == {"bssfp", "lge", "t2"}
+    logic.close()
+    work.close()
 
 
 def test_without_slicers_cache_a_temporary_folder_is_used(scene: Any) -> None:

@@ -249,7 +249,7 @@ def test_the_main_thread_is_never_held_up_while_the_networks_run(logic, phantomF
         if task.fraction >= 1.0:  # the result waits: taking it over is measured apart
             break
     logic.work.waitFor(task, TIMEOUT_S)
-    # The aim is 0.1 s on a machine of its own (Scripts/bench/slicer.py); here others work too.
+    # The aim is 0.1 s on a machine of its own (bench/slicer_module.py); here others work too.
     assert sorted(stalls)[int(0.99 * len(stalls))] < 0.1
     settle(logic)
 

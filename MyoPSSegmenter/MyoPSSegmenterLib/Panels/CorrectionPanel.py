@@ -161,11 +161,16 @@ class CorrectionPanel(Panel):
         setSlice(self.logic.scene, self.logic.correction.case, suggestion.slice_index)
 
     def toggleOverlay(self) -> None:
-        """Hide the colors, or show them again."""
+        """Hide the colors, those of the masks beside the labels too, or show them again."""
+        from MyoPSSegmenterLib.Scene.OverlayNodes import overlayOf
+
         node = self.logic.correction.node
-        display = node.GetDisplayNode() if node is not None else None
-        if display is not None:
-            display.SetVisibility(not display.GetVisibility())
+        if node is None or node.GetDisplayNode() is None:
+            return
+        shown = not node.GetDisplayNode().GetVisibility()
+        for one in (node, overlayOf(node)):
+            if one is not None:
+                one.GetDisplayNode().SetVisibility(shown)
 
     def openSegmentEditor(self) -> None:
         """Go to Slicer's Segment Editor with the same segmentation; the numbers follow it."""

@@ -32,7 +32,7 @@ class InstallPanel(Panel):
 
     def update(self) -> None:
         """Show the logic's state; harmless at any time."""
-        needed = Dependencies.missing("correct") + Dependencies.missing("files")
+        needed = Dependencies.missing("automatic") + Dependencies.missing("files")
         self.ui.installFrame.visible = bool(needed)
         if needed:
             self.ui.installLabel.text = _(

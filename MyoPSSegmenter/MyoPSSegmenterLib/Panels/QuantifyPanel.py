@@ -17,7 +17,7 @@ from MyoPSSegmenterLib.Scene.SlicePlot import slicePlot
 NONE = ""
 ROW_HEIGHT = 24
 OF_MOVED_REMOTE = ("remoteAutomaticButton", "remoteWidthSpinBox")
-OF_CLICKED_INSERTION = ("insertionAutomaticButton",)
+OF_CLICKED_INSERTION = ("insertionAutomaticButton", "inferiorButton")
 VIEWS = {"bullsEyeView": "MyoPSBullsEye", "slicePlotView": "MyoPSSlicePlot"}
 
 
@@ -35,6 +35,7 @@ class QuantifyPanel(Panel):
         self.connect(ui.remoteWidthSpinBox, "valueChanged(int)", self.setRemoteWidth)
         self.connect(ui.remoteAutomaticButton, "clicked()", self.logic.quantify.clearRemote)
         self.connect(ui.insertionButton, "clicked()", self.placeInsertion)
+        self.connect(ui.inferiorButton, "clicked()", self.placeInferior)
         self.connect(ui.insertionAutomaticButton, "clicked()", logic.quantify.clearLandmarks)
         self.connect(ui.bullsEyeSelector, "currentIndexChanged(int)", self.setBullsEye)
         self.connect(ui.plotTabs, "currentChanged(int)", self._fit)
@@ -117,9 +118,16 @@ class QuantifyPanel(Panel):
         self.logic.correction.stopPlacing()
         self.logic.quantify.placeInsertion(wanted)
 
+    def placeInferior(self) -> None:
+        """Let the next click in an image say where the septum ends; or not, again."""
+        wanted = self.ui.inferiorButton.checked
+        self.logic.correction.stopPlacing()
+        self.logic.quantify.placeInferior(wanted)
+
     def _showInsertion(self, **_values: object) -> None:
         quantify = self.logic.quantify
         self.ui.insertionButton.checked = quantify.isPlacingInsertion
+        self.ui.inferiorButton.checked = quantify.isPlacingInferior
         found = _("The insertion is found automatically: click it in an image to choose it.")
         for name in OF_CLICKED_INSERTION:
             reason = found if quantify.landmarks is None else None

@@ -47,7 +47,7 @@ def _segmentation(logic: PanelLogic) -> tuple[str, str]:
 
 def prompts(logic: PanelLogic) -> str | None:
     """Why clicks and boxes cannot be placed now; None if they can."""
-    if Dependencies.missing("correct"):
+    if Dependencies.missing("automatic"):
         return installFirst()
     return logic.correction.refinerProblem or None
 

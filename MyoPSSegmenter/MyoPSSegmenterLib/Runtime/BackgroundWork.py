@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from myops.errors import InputError
 from myops.progress import Progress
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     from MyoPSSegmenterLib.Runtime.Events import Events
@@ -298,7 +299,9 @@ class BackgroundWork:
         if failed is not None:
             failed(error)
         elif self._events is not None:
-            self._events.message(f"{task.title}: {inWords(error)}", "error")
+            self._events.message(
+                _("{title}: {reason}").format(title=task.title, reason=inWords(error)), "error"
+            )
 
     def _tell(self) -> None:
         """Emit "work" if a front end would show something else than before."""
@@ -321,7 +324,9 @@ def inWords(error: Exception) -> str:
     """An error as a sentence for the user."""
     if isinstance(error, InputError):
         return str(error)
-    return f"unexpected {type(error).__name__}: {error}. The log holds the details."
+    return _("unexpected {kind}: {error}. The log holds the details.").format(
+        kind=type(error).__name__, error=error
+    )
 
 
 def _errorOf(callback: Callable[[], object]) -> list[Exception]:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from myops.errors import InputError
 from myops.progress import Progress
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 REQUIREMENTS = Path(__file__).parents[2] / "Resources" / "requirements.txt"
 PIP_VARIABLE = "PIP_CONSTRAINT"
@@ -35,7 +36,7 @@ class Package:
     Attributes:
         module: its name in Python.
         title: its name for people.
-        purpose: "automatic", "correct", "files", "report" or "archive".
+        purpose: "automatic" (the networks, clicks among them), "files", "report" or "archive".
         use: what the user cannot do without it.
     """
 
@@ -46,30 +47,28 @@ class Package:
 
 
 PACKAGES = (
-    Package("torch", "PyTorch", "automatic", "automatic segmentation"),
-    Package("safetensors", "safetensors", "automatic", "automatic segmentation"),
-    Package("segment_anything", "segment-anything", "correct", "correction by clicks"),
-    Package("nibabel", "NiBabel", "files", "NIfTI files"),
-    Package("pydicom", "pydicom", "files", "DICOM files"),
-    Package("gdcm", "python-gdcm", "files", "compressed DICOM files"),
-    Package("jinja2", "Jinja2", "report", "reports"),
-    Package("matplotlib", "matplotlib", "report", "pictures in reports"),
-    Package("highdicom", "highdicom", "archive", "DICOM results"),
+    Package("torch", "PyTorch", "automatic", _("automatic segmentation and clicks")),
+    Package("safetensors", "safetensors", "automatic", _("automatic segmentation and clicks")),
+    Package("nibabel", "NiBabel", "files", _("NIfTI files")),
+    Package("pydicom", "pydicom", "files", _("DICOM files")),
+    Package("gdcm", "python-gdcm", "files", _("compressed DICOM files")),
+    Package("jinja2", "Jinja2", "report", _("reports")),
+    Package("matplotlib", "matplotlib", "report", _("pictures in reports")),
+    Package("highdicom", "highdicom", "archive", _("DICOM results")),
 )
 
 
 def missing(purpose: str | None = None) -> list[Package]:
     """Packages that are not installed.
 
+    segment-anything is none of them: only a refiner on SAM, which an expert has added or trained,
+    needs it, and says so. The click heads of both packs do not.
+
     Args:
-        purpose: "automatic" (what the networks need), "correct" (what clicks need, which includes
-            the former), "files" (what reading patients needs), "report", "archive", or None
-            for all.
+        purpose: "automatic" (what the networks need), "files" (what reading patients needs),
+            "report", "archive" (what DICOM results need), or None for all.
     """
-    everything = ("automatic", "correct", "files", "report", "archive")
-    purposes = {"correct": ("automatic", "correct"), None: everything}
-    wanted = purposes.get(purpose, (purpose,))
-    return [p for p in PACKAGES if p.purpose in wanted and not isInstalled(p.module)]
+    return [p for p in PACKAGES if purpose in (None, p.purpose) and not isInstalled(p.module)]
 
 
 def isInstalled(module: str) -> bool:
@@ -98,10 +97,10 @@ def install(progress: Progress = lambda fraction, stage: None) -> None:
     _requirePackaging()  # before anything large is downloaded
     with _pinned() as constraints:
         if not isInstalled("torch"):
-            progress(0.05, "PyTorch (large: this can take several minutes)")
+            progress(0.05, _("PyTorch (large: this can take several minutes)"))
             _installTorch()
         if missing():
-            progress(0.7, "smaller packages")
+            progress(0.7, _("smaller packages"))
             _installOthers(constraints)
     importlib.invalidate_caches()
     progress(1.0, "done")
@@ -113,8 +112,10 @@ def _installTorch() -> None:
         import PyTorchUtils  # part of Slicer's PyTorch extension
     except ImportError as error:
         raise InputError(
-            "expected Slicer's PyTorch extension, found none; open the Extensions Manager, install "
-            "the extension named PyTorch, restart Slicer and press Install again"
+            _(
+                "expected Slicer's PyTorch extension, found none; open the Extensions Manager, "
+                "install the extension named PyTorch, restart Slicer and press Install again"
+            )
         ) from error
     try:
         torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
@@ -124,7 +125,10 @@ def _installTorch() -> None:
         raise InputError(inPlainWords("PyTorch", error)) from error
     if torch is None:
         raise InputError(
-            "PyTorch was not installed: the installation was canceled; press Install to try again"
+            _(
+                "PyTorch was not installed: the installation was canceled; press Install to try "
+                "again"
+            )
         )
 
 
@@ -133,7 +137,7 @@ def _requirePackaging() -> None:
         import slicer.packaging  # noqa: F401
     except ImportError as error:
         raise InputError(
-            "expected 3D Slicer 5.11 or newer, found an older one; install the stable Slicer"
+            _("expected 3D Slicer 5.11 or newer, found an older one; install the stable Slicer")
         ) from error
 
 
@@ -167,7 +171,7 @@ def _installOthers(constraints: Path) -> None:
             requester=REQUESTER,
         )
     except Exception as error:
-        raise InputError(inPlainWords("The packages", error)) from error
+        raise InputError(inPlainWords(_("The packages"), error)) from error
 
 
 def _versions() -> dict[str, str]:
@@ -186,36 +190,42 @@ def _check(before: dict[str, str]) -> None:
     left = missing()
     if left:
         raise InputError(
-            f"still missing: {inWords(left)}; restart Slicer, and press Install again if it is "
-            "still asked for"
+            _(
+                "still missing: {names}; restart Slicer, and press Install again if it is still "
+                "asked for"
+            ).format(names=inWords(left))
         )
     changed = [name for name, found in _versions().items() if before.get(name, found) != found]
     if changed:
         raise InputError(
-            f"the installation replaced {', '.join(changed)}, which belongs to Slicer; please "
-            "reinstall Slicer and report this"
+            _(
+                "the installation replaced {names}, which belongs to Slicer; please reinstall "
+                "Slicer and report this"
+            ).format(names=", ".join(changed))
         )
 
 
 # Words in an installer's error, and what they mean for the user.
 CAUSES = (
-    (("no space left", "errno 28", "disk full"), "the disk is full; free some space"),
+    (("no space left", "errno 28", "disk full"), _("the disk is full; free some space")),
     (
         ("permission denied", "access is denied", "errno 13", "winerror 5"),
-        "Slicer's folder cannot be written to; install Slicer in a folder of your own",
+        _("Slicer's folder cannot be written to; install Slicer in a folder of your own"),
     ),
     (
         ("ssl", "certificate"),
-        "the secure connection was refused; a hospital's firewall often causes this, ask your IT "
-        "department to allow pypi.org and download.pytorch.org",
+        _(
+            "the secure connection was refused; a hospital's firewall often causes this, ask "
+            "your IT department to allow pypi.org and download.pytorch.org"
+        ),
     ),
     (
         ("connection", "timed out", "timeout", "resolve", "network", "proxy", "unreachable"),
-        "the internet cannot be reached; check the connection or the proxy",
+        _("the internet cannot be reached; check the connection or the proxy"),
     ),
     (
         ("no matching distribution", "could not find a version", "conflict"),
-        "there is no version for this Slicer; use the present stable Slicer",
+        _("there is no version for this Slicer; use the present stable Slicer"),
     ),
 )
 
@@ -230,9 +240,11 @@ def inPlainWords(what: str, error: Exception) -> str:
     text = str(error).lower()
     for words, cause in CAUSES:
         if any(word in text for word in words):
-            return f"{what} could not be installed: {cause}, then press Install again."
+            return _("{what} could not be installed: {cause}, then press Install again.").format(
+                what=what, cause=cause
+            )
     first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return (
-        f"{what} could not be installed ({first[:200]}); the Python console of Slicer shows the "
+    return _(
+        "{what} could not be installed ({first}); the Python console of Slicer shows the "
         "details. Press Install to try again."
-    )
+    ).format(what=what, first=first[:200])

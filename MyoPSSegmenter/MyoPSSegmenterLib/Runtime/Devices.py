@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
+
 AUTO, CPU = "auto", "cpu"
 # A difference beyond rounding means a torch build that does not fit the device.
 KERNEL_TOLERANCE = 1e-2
@@ -31,7 +33,7 @@ def knownDevices(gpus: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
 
     Answers at once.
     """
-    return [(AUTO, "Automatic"), (CPU, "CPU"), *gpus] if hasTorch() else []
+    return [(AUTO, _("Automatic")), (CPU, "CPU"), *gpus] if hasTorch() else []
 
 
 def findGpus() -> list[tuple[str, str]]:
@@ -81,8 +83,10 @@ def usableDevice(name: str) -> tuple[str, str | None]:
     if problem is None:
         return device, None
     return CPU, (
-        f"The device {device} cannot run the networks with the installed PyTorch ({problem}). "
-        "The CPU is used instead; a PyTorch build that fits the GPU would make it faster."
+        _(
+            "The device {device} cannot run the networks with the installed PyTorch ({problem}). "
+            "The CPU is used instead; a PyTorch build that fits the GPU would make it faster."
+        ).format(device=device, problem=problem)
     )
 
 
@@ -99,4 +103,8 @@ def kernelProblem(device: str) -> str | None:
     except (RuntimeError, NotImplementedError, AssertionError) as error:
         return str(error).strip().split("\n")[0]
     wrong = float((found - expected).abs().max())
-    return None if wrong <= KERNEL_TOLERANCE else f"a test result is wrong by {wrong:.3g}"
+    return (
+        None
+        if wrong <= KERNEL_TOLERANCE
+        else _("a test result is wrong by {wrong:.3g}").format(wrong=wrong)
+    )

@@ -1,4 +1,4 @@
-"""A point that the reader clicks where the right ventricle's anterior wall meets the left one."""
+"""A point that the reader clicks where a wall of the right ventricle meets the left one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.PlaceMode import PlaceMode
 from MyoPSSegmenterLib.Scene.RemoteHandle import addPoint
 
-ROLE, TITLE = "insertion", "RV insertion"
+# Role in the scene and title: where the septum begins, and where it ends.
+ANTERIOR = ("insertion", "RV insertion")
+INFERIOR = ("inferior insertion", "Inferior RV insertion")
 
 
 class InsertionPoint:
@@ -25,6 +27,7 @@ class InsertionPoint:
         scene: slicer.vtkMRMLScene,
         onPlaced: Callable[[Sequence[float]], object],
         onEnded: Callable[[], object],
+        named: tuple[str, str] = ANTERIOR,
     ) -> None:
         """Begin without a point.
 
@@ -32,7 +35,9 @@ class InsertionPoint:
             scene: gets the node.
             onPlaced: called with RAS mm when the point was clicked or dragged to another place.
             onEnded: called when the mouse places nothing any more.
+            named: its role and title, `ANTERIOR` or `INFERIOR`.
         """
+        self._role, self._title = named
         self._scene, self._onPlaced, self._onEnded = scene, onPlaced, onEnded
         self._observations = Observations()
         self._mouse = PlaceMode(scene, self._observations)
@@ -49,8 +54,8 @@ class InsertionPoint:
     def start(self) -> None:
         """Let the next click in a view place it; an earlier point goes."""
         self.hide()
-        node = addPoint(self._scene, TITLE, ROLE, "right_ventricle")
-        node.SetControlPointLabelFormat(TITLE)
+        node = addPoint(self._scene, self._title, self._role, "right_ventricle")
+        node.SetControlPointLabelFormat(self._title)
         for event in (node.PointPositionDefinedEvent, node.PointEndInteractionEvent):
             self._observations.add(node, event, self._placed)
         self.node = node

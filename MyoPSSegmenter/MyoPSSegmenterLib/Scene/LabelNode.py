@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 
+from myops.structures import rgb_of
 from MyoPSSegmenterLib.Scene.Observations import Observations
+from MyoPSSegmenterLib.Scene.OverlayNodes import hideBeside, overlayOf, removeBeside, showBeside
 from MyoPSSegmenterLib.Scene.SegmentationNodes import (
-    hideMask,
     publishLabels,
     readLabels,
     setFilled,
     setOpacity,
-    showMask,
 )
 
 if TYPE_CHECKING:
     from myops.case import Case
 
 PROPOSAL_ID = "proposal"
-# No structure, method or tool has it, and every color blindness leaves it.
-PROPOSAL_COLOR = (1.0, 1.0, 1.0)
+# No structure, method or tool has it with any color vision; white is microvascular obstruction.
+PROPOSAL_COLOR = rgb_of("#77ffbb")
 # A brush stroke of the Segment Editor ends in several events: taken over when it is quiet.
 EDIT_QUIET_S = 0.2
 
@@ -84,18 +84,18 @@ class LabelNode:
 
     def showProposal(self, mask: np.ndarray, title: str) -> None:
         """Show a mask, bool (z, y, x), beside the labels."""
-        with self._writing():
-            showMask(self.node, self.case, mask, PROPOSAL_ID, title, PROPOSAL_COLOR)
+        showBeside(self.node, self.case, mask, PROPOSAL_ID, title, PROPOSAL_COLOR)
 
     def hideProposal(self) -> None:
         """Take the mask of `showProposal` away."""
-        with self._writing():
-            hideMask(self.node, PROPOSAL_ID)
+        hideBeside(self.node, PROPOSAL_ID)
 
     def setOpacity(self, value: float) -> None:
         """Fade the segmentation, 0..1."""
+        overlay = overlayOf(self.node)
         with self._writing():
-            setOpacity(self.node, value)
+            for node in (self.node, *([] if overlay is None else [overlay])):
+                setOpacity(node, value)
 
     def setFilled(self, filled: bool) -> None:
         """Fill the structures, or show outlines alone."""
@@ -103,8 +103,9 @@ class LabelNode:
             setFilled(self.node, filled)
 
     def close(self) -> None:
-        """Stop watching; the node stays as it is."""
+        """Stop watching; the node stays as it is, the masks beside it go."""
         self._observations.removeAll()
+        removeBeside(self.node)
 
     def _edited(self) -> None:
         if not self._isWriting:

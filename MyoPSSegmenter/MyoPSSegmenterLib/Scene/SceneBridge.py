@@ -22,6 +22,7 @@ from myops.geometry.canonical import from_canonical
 from myops.geometry.grid import Geometry
 from myops.io.checks import MAX_AXIS_COSINE
 from myops.io.geometry_notes import GeometryNotes, add_notes, stored_notes
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -51,13 +52,17 @@ def imageFromVolume(volumeNode: slicer.vtkMRMLScalarVolumeNode) -> sitk.Image:
     data = volumeNode.GetImageData() if volumeNode.IsA("vtkMRMLScalarVolumeNode") else None
     if data is None or data.GetPointData().GetScalars() is None:
         raise InputError(
-            f"{name}: expected a scalar volume with voxels, found none; load the image again"
+            _(
+                "{name}: expected a scalar volume with voxels, found none; load the image again"
+            ).format(name=name)
         )
     components = data.GetNumberOfScalarComponents()
     if components != 1:
         raise InputError(
-            f"{name}: expected one value in each voxel, found {components} (a color, vector or "
-            "time volume); extract one component or frame as a scalar volume first"
+            _(
+                "{name}: expected one value in each voxel, found {components} (a color, vector "
+                "or time volume); extract one component or frame as a scalar volume first"
+            ).format(name=name, components=components)
         )
     voxels = arrayOf(data)
     toWorld = _ijkToWorld(volumeNode)
@@ -103,8 +108,14 @@ def volumeFromImage(
     """
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(
-            f"{name}: expected a scalar 3D image, found {image.GetDimension()}D with "
-            f"{image.GetNumberOfComponentsPerPixel()} values in each voxel; extract one first"
+            _(
+                "{name}: expected a scalar 3D image, found {dimension}D with {components} values "
+                "in each voxel; extract one first"
+            ).format(
+                name=name,
+                dimension=image.GetDimension(),
+                components=image.GetNumberOfComponentsPerPixel(),
+            )
         )
     data = vtk.vtkImageData()
     data.SetDimensions(image.GetSize())
@@ -185,8 +196,10 @@ def parentToWorld(node: slicer.vtkMRMLTransformableNode) -> np.ndarray:
         return np.eye(4)
     if not transform.IsTransformToWorldLinear():
         raise InputError(
-            f"{_quoted(node)}: expected a linear transform, found one that bends space; harden "
-            "the transform in the Transforms module, or take the volume out of it"
+            _(
+                "{name}: expected a linear transform, found one that bends space; harden the "
+                "transform in the Transforms module, or take the volume out of it"
+            ).format(name=_quoted(node))
         )
     transform.GetMatrixTransformToWorld(matrix)
     return arrayOfMatrix(matrix)
@@ -249,14 +262,19 @@ def _setGeometry(image: sitk.Image, indexToLps: np.ndarray, name: str) -> None:
     spacing = np.linalg.norm(columns, axis=0)
     if not np.isfinite(indexToLps).all() or not (spacing > 0).all():
         raise InputError(
-            f"{name}: expected a spacing above 0 mm on every axis, found {spacing.tolist()}; "
-            "repair the volume's geometry or its transform"
+            _(
+                "{name}: expected a spacing above 0 mm on every axis, found {spacing}; repair "
+                "the volume's geometry or its transform"
+            ).format(name=name, spacing=spacing.tolist())
         )
     axes = columns / spacing
     if np.abs(axes.T @ axes - np.eye(3)).max() > MAX_AXIS_COSINE:
         raise InputError(
-            f"{name}: expected axes at right angles, found a sheared grid; harden the transform "
-            "and resample the volume to an orthogonal grid, or take the volume out of it"
+            _(
+                "{name}: expected axes at right angles, found a sheared grid; harden the "
+                "transform and resample the volume to an orthogonal grid, or take the volume out "
+                "of it"
+            ).format(name=name)
         )
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(indexToLps[:3, 3].tolist())

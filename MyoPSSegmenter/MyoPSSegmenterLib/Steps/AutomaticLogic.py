@@ -17,6 +17,7 @@ from myops.errors import InputError
 from myops.weights.packs import shipped_packs
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Runtime.Devices import CPU, findGpus, hasTorch, knownDevices, usableDevice
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.SceneBridge import removeNode
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, readLabels
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from MyoPSSegmenterLib.Steps.CorrectionLogic import CorrectionLogic
     from MyoPSSegmenterLib.Steps.PatientLogic import PatientLogic
 
-NO_TORCH = "Segmenting needs PyTorch, which is not installed: press Install."
-CANCELED = "The automatic segmentation was canceled; nothing was changed."
+NO_TORCH = _("Segmenting needs PyTorch, which is not installed: press Install.")
+CANCELED = _("The automatic segmentation was canceled; nothing was changed.")
 # Marks the segmentation nodes that this module made, also in a scene that was loaded.
 NODE_ATTRIBUTE = "MyoPS.segmentation"
-DEFAULT_WEIGHTS = ("default", "Weights in use")
+DEFAULT_WEIGHTS = ("default", _("Weights in use"))
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class AutomaticLogic:
         """What to ask before a run; None where there is nothing to lose sight of."""
         if not self._correction.hasManualWork:
             return None
-        return (
+        return _(
             "This patient's segmentation was corrected by hand. Segmenting again makes a new "
             "version; the corrected one is kept, hidden, under its name. Segment again?"
         )
@@ -142,11 +143,11 @@ class AutomaticLogic:
         """
         if hasTorch() and self._search is None:
             self._search = self._work.submit(
-                "Looking for GPUs",
+                _("Looking for GPUs"),
                 lambda progress, cancelled: findGpus(),
                 self._found,
                 lambda error: self._events.message(
-                    f"PyTorch cannot be loaded: {inWords(error)}", "warning"
+                    _("PyTorch cannot be loaded: {reason}").format(reason=inWords(error)), "warning"
                 ),
             )
         return knownDevices(self._gpus)
@@ -184,7 +185,7 @@ class AutomaticLogic:
             return None
         missing, case = self.ready(), self._patient.case
         if missing is not None or case is None:
-            self._events.message(missing or "There are no images yet.", "warning")
+            self._events.message(missing or _("There are no images yet."), "warning")
             return None
         self.problem = None
         networks = dict(self._networks)
@@ -193,7 +194,7 @@ class AutomaticLogic:
             return _segment(case, networks, device, model, progress, cancelled)
 
         self.task = self._work.submit(
-            "Automatic segmentation",
+            _("Automatic segmentation"),
             function,
             lambda result: self._finished(result, case, node),
             self._failed,
@@ -229,8 +230,10 @@ class AutomaticLogic:
             return case
         if now is None or now.geometry != case.geometry or not _sameImages(now, case):
             raise InputError(
-                "expected the images that were segmented, found others: they were changed "
-                "meanwhile; segment again"
+                _(
+                    "expected the images that were segmented, found others: they were changed "
+                    "meanwhile; segment again"
+                )
             )
         return now
 
@@ -255,12 +258,14 @@ class AutomaticLogic:
     def _takeOver(self, segmentation: Segmentation, case: Case, node: Any) -> None:
         """The labels of a node that was there become the start of the corrections."""
         if not self._scene.IsNodePresent(node):
-            raise InputError("expected a segmentation to go on with, found that it was deleted")
+            raise InputError(_("expected a segmentation to go on with, found that it was deleted"))
         labels = readLabels(node, case)
         if not labels.any():
             raise InputError(
-                f"expected our segments in {node.GetName()!r}, found none on these images; choose "
-                "another segmentation, or segment the images"
+                _(
+                    "expected our segments in {name!r}, found none on these images; choose "
+                    "another segmentation, or segment the images"
+                ).format(name=node.GetName())
             )
         self._correction.start(case, replace(segmentation, labels=labels), node, byHand=True)
         node.SetAttribute(NODE_ATTRIBUTE, self._patient.caseName)
@@ -299,12 +304,17 @@ class AutomaticLogic:
         node.SetName(self._scene.GenerateUniqueName(base))
         node.SetDisplayVisibility(False)
         self._events.message(
-            f"The corrected segmentation is kept, hidden, as {node.GetName()!r}.", "info"
+            _("The corrected segmentation is kept, hidden, as {name!r}.").format(
+                name=node.GetName()
+            ),
+            "info",
         )
 
     def _failed(self, error: Exception) -> None:
         self.problem = NO_TORCH if isinstance(error, ImportError) else inWords(error)
-        self._events.message(f"The automatic segmentation failed: {self.problem}", "error")
+        self._events.message(
+            _("The automatic segmentation failed: {problem}").format(problem=self.problem), "error"
+        )
         self._events.emit("automatic")
 
 
@@ -324,7 +334,7 @@ def _segment(
     Returns:
         What was found, and the networks to keep.
     """
-    progress(0.0, "loading networks")
+    progress(0.0, _("loading networks"))
     usable, note = usableDevice(device)
     notes = [] if note is None else [note]
     try:
@@ -333,7 +343,11 @@ def _segment(
         # Memory that runs out, a driver that fails: the CPU always works.
         if usable == CPU or cancelled():
             raise
-        notes.append(f"The device {usable} failed ({_firstLine(error)}); the CPU was used instead.")
+        notes.append(
+            _("The device {usable} failed ({reason}); the CPU was used instead.").format(
+                usable=usable, reason=_firstLine(error)
+            )
+        )
         usable = CPU
         segmentation, kept = _run(case, networks, usable, model, progress, cancelled)
     return _Found(segmentation, usable, tuple(notes)), kept
@@ -378,13 +392,21 @@ def _firstLine(error: Exception) -> str:
 
 def _summary(found: _Found) -> str:
     seconds = sum(found.segmentation.seconds.values())
-    where = "the CPU" if found.device == CPU else found.device
-    return f"Segmented in {seconds:.1f} s on {where}{_weights(found.segmentation.pack)}."
+    where = _("the CPU") if found.device == CPU else found.device
+    return _("Segmented in {seconds:.1f} s on {where}{weights}.").format(
+        seconds=seconds, where=where, weights=_weights(found.segmentation.pack)
+    )
 
 
 def _weights(pack: Mapping[str, str]) -> str:
     """Whose networks these were, where a pack says so."""
     if not pack:
         return ""
-    named = f", with the weights {pack['name']} ({pack['license']})"
-    return named + (f", as {pack['instead_of']} asks for" if "instead_of" in pack else "")
+    named = _(", with the weights {name} ({license})").format(
+        name=pack["name"], license=pack["license"]
+    )
+    return named + (
+        _(", as {instead_of} asks for").format(instead_of=pack["instead_of"])
+        if "instead_of" in pack
+        else ""
+    )

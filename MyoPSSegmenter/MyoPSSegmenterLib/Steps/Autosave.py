@@ -6,6 +6,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
+
 # A change is saved when nothing followed for so long, and at the latest after the second time.
 QUIET_S, LATEST_S = 0.3, 2.0
 # After a failure: the disk may have room by then.
@@ -65,10 +67,10 @@ class SessionMarker:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(name, encoding="utf-8")
         except OSError as error:
-            return (
-                f"Nothing can be saved in {self.path.parent} ({error.strerror}): choose another "
-                "folder for the results."
-            )
+            return _(
+                "Nothing can be saved in {parent} ({reason}): choose another folder for the "
+                "results."
+            ).format(parent=self.path.parent, reason=error.strerror)
         return None
 
     def remove(self) -> None:

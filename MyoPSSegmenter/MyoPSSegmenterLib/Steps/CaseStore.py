@@ -31,6 +31,7 @@ from myops.worklist.casefile import (
     write_case_file,
 )
 from myops.worklist.study_table import write_study_table
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +172,9 @@ def readCaseRecord(
             state = read_state(folder / STATE_FILE)
         except InputError as error:
             kept = set_aside(folder / STATE_FILE)
-            problems.append(f"{error} (the file is kept as {kept.name})")
+            problems.append(
+                _("{error} (the file is kept as {name})").format(error=error, name=kept.name)
+            )
     return found, state, problems
 
 

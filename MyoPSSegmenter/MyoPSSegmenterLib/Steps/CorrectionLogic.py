@@ -17,8 +17,10 @@ from myops.refine.missing_refiner import NoRefiner
 from myops.refine.rules import Rules
 from myops.refine.session import Session
 from myops.refine.state_file import restore
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Scene.LabelNode import LabelNode
 from MyoPSSegmenterLib.Scene.Observations import Observations
+from MyoPSSegmenterLib.Scene.OverlayNodes import removeAbandoned
 from MyoPSSegmenterLib.Steps.CorrectionState import CorrectionState
 from MyoPSSegmenterLib.Steps.Prompting import Prompting
 
@@ -254,7 +256,7 @@ class CorrectionLogic(CorrectionState):
             self._editor.withoutCase()
             return None
         if self.refinerState != "ready":
-            self._editor.ignored(self.refinerProblem or "corrections are still being prepared")
+            self._editor.ignored(self.refinerProblem or _("corrections are still being prepared"))
             return None
         self._walls.drop()
         return self._propagation.propose(self.structure, self.currentSlice)
@@ -291,7 +293,9 @@ class CorrectionLogic(CorrectionState):
         isClosing = self._scene.IsClosing()
         self.clear()
         if not isClosing:
-            self._events.message("The segmentation that was corrected was deleted.", "warning")
+            removeAbandoned(self._scene)
+        if not isClosing:
+            self._events.message(_("The segmentation that was corrected was deleted."), "warning")
 
     def _encode(self, case: Case, session: Session) -> None:
         self._loader.begin(case, session.start, self._model, self._prepared, self._unprepared)

@@ -21,6 +21,7 @@ from myops.output.results import (
     missing_packages,
     write_results,
 )
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     from myops.progress import Progress
@@ -33,13 +34,13 @@ if TYPE_CHECKING:
     from MyoPSSegmenterLib.Steps.QuantifyLogic import QuantifyLogic
 
 TITLES: Mapping[str, str] = {
-    "seg.nrrd": "Segmentation for 3D Slicer (.seg.nrrd)",
-    "nifti": "MyoPS labels (.nii.gz)",
-    "csv": "Measurements as CSV",
-    "json": "Measurements as JSON",
-    "html": "Report as HTML",
-    "pdf": "Report as PDF",
-    "dicom": "DICOM segmentation and report (SEG, SR)",
+    "seg.nrrd": _("Segmentation for 3D Slicer (.seg.nrrd)"),
+    "nifti": _("MyoPS labels (.nii.gz)"),
+    "csv": _("Measurements as CSV"),
+    "json": _("Measurements as JSON"),
+    "html": _("Report as HTML"),
+    "pdf": _("Report as PDF"),
+    "dicom": _("DICOM segmentation and report (SEG, SR)"),
 }
 
 
@@ -130,12 +131,15 @@ def prepareExport(
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise InputError(
-            f"expected formats out of {', '.join(FORMATS)}, found {', '.join(unknown)}; "
-            "correct the name"
+            _("expected formats out of {known}, found {unknown}; correct the name").format(
+                known=", ".join(FORMATS), unknown=", ".join(unknown)
+            )
         )
     snapshot = quantify.snapshot()
     if snapshot is None:
-        raise InputError("expected a segmentation to export, found none; segment the patient first")
+        raise InputError(
+            _("expected a segmentation to export, found none; segment the patient first")
+        )
     lacking = {name: words for name in formats if (words := _lacking(name)) is not None}
     review, documents = _readersWork(correction)
     return Export(
@@ -182,24 +186,30 @@ def exportInBackground(
         if done is not None:
             done(files)
 
-    return work.submit("Exporting", partial(export.write, folder), done=finish)
+    return work.submit(_("Exporting"), partial(export.write, folder), done=finish)
 
 
 def exportWords(files: Collection[str], folder: str | Path) -> str:
     """What was written, as a sentence."""
     if not files:
-        return "Nothing was exported."
-    return f"{len(files)} file{'' if len(files) == 1 else 's'} exported to {folder}."
+        return _("Nothing was exported.")
+    words = (
+        _("{count} file exported to {folder}.")
+        if len(files) == 1
+        else _("{count} files exported to {folder}.")
+    )
+    return words.format(count=len(files), folder=folder)
 
 
 def _lacking(name: str) -> str | None:
     packages = missing_packages(name)
     if not packages:
         return None
-    return (
-        f"{TITLES[name]} needs {' and '.join(packages)}, which "
-        f"{'is' if len(packages) == 1 else 'are'} not installed: install what is missing in the "
+    return _(
+        "{title} needs {names}, which {verb} not installed: install what is missing in the "
         "panel, then export again."
+    ).format(
+        title=TITLES[name], names=" and ".join(packages), verb="is" if len(packages) == 1 else "are"
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from myops.errors import Cancelled
 from myops.progress import Progress
 from myops.sequences import SEQUENCE_TITLES, SEQUENCES
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -37,7 +38,7 @@ def readFolder(
     from myops.patients.find import recognize
 
     prepare()
-    progress(0.0, "looking for images")
+    progress(0.0, _("looking for images"))
     files = recognize(folder)
     return files, readImages(files, progress, cancelled)
 
@@ -55,6 +56,6 @@ def readImages(
     for index, key in enumerate(present):
         if cancelled():
             raise Cancelled
-        progress(index / len(present), f"reading {SEQUENCE_TITLES[key]}")
+        progress(index / len(present), _("reading {title}").format(title=SEQUENCE_TITLES[key]))
         images[key] = read_sequence(files, key)
     return images

@@ -10,6 +10,7 @@ import numpy as np
 
 from myops.info import SHIFT_HINT_MM, SLICE_OFFSET_HINT_SHARE, TILT_HINT_DEGREES, describe
 from myops.sequences import SEQUENCE_TITLES
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -68,13 +69,17 @@ def checksOfCase(case: Case) -> list[ImageCheck]:
 
 def alignedCheck(sequence: str, movedMm: float) -> ImageCheck:
     """That a sequence was moved onto the reference."""
-    text = f"{SEQUENCE_TITLES[sequence]} was moved by {movedMm:.1f} mm onto the reference."
+    text = _("{title} was moved by {moved:.1f} mm onto the reference.").format(
+        title=SEQUENCE_TITLES[sequence], moved=movedMm
+    )
     return ImageCheck(sequence, "aligned", text, undoable=True)
 
 
 def resampledCheck(sequence: str) -> ImageCheck:
     """That a copy of a sequence on the reference's grid is used."""
-    text = f"{SEQUENCE_TITLES[sequence]} is a copy resampled to the grid of the reference."
+    text = _("{title} is a copy resampled to the grid of the reference.").format(
+        title=SEQUENCE_TITLES[sequence]
+    )
     return ImageCheck(sequence, "resampled", text, undoable=True)
 
 
@@ -91,33 +96,33 @@ def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list
     found = []
     shift = shiftedMm(described)
     if shift > SHIFT_HINT_MM:
-        text = (
-            f"{title} seems to lie about {shift:.0f} mm beside {reference}: the patient may have "
-            "moved or breathed differently."
-        )
+        text = _(
+            "{title} seems to lie about {shift:.0f} mm beside {reference}: the patient may "
+            "have moved or breathed differently."
+        ).format(title=title, shift=shift, reference=reference)
         found.append(ImageCheck(sequence, "misalignment", text, resolvable=True))
     tilt = described["tilt_degrees"]
     if tilt > TILT_HINT_DEGREES:
-        text = (
-            f"The slices of {title} are tilted by {tilt:.0f} degrees against those of {reference}: "
-            "both must be short-axis stacks."
-        )
+        text = _(
+            "The slices of {title} are tilted by {tilt:.0f} degrees against those of "
+            "{reference}: both must be short-axis stacks."
+        ).format(title=title, tilt=tilt, reference=reference)
         found.append(ImageCheck(sequence, "tilt", text))
     offset = described["slice_offset_mm"]
     if case.spacing_known and offset > SLICE_OFFSET_HINT_SHARE * case.geometry.spacing_mm[2]:
-        text = (
-            f"Slices of {title} lie up to {offset:.1f} mm from those of {reference}: values "
+        text = _(
+            "Slices of {title} lie up to {offset:.1f} mm from those of {reference}: values "
             "between them are interpolated."
-        )
+        ).format(title=title, offset=offset, reference=reference)
         found.append(ImageCheck(sequence, "slices", text))
     covered = described["covered_percent"]
     if covered < FULL_COVER_PERCENT:
         found.append(ImageCheck(sequence, "overlap", _overlapText(case, sequence, covered)))
     if not described["same_grid"]:
-        text = (
-            f"{title} has another grid than {reference}; it is resampled by its position in the "
-            "patient for segmentation, and shown as it is."
-        )
+        text = _(
+            "{title} has another grid than {reference}; it is resampled by its position in "
+            "the patient for segmentation, and shown as it is."
+        ).format(title=title, reference=reference)
         # Outside its field a resampled volume would hold values that nobody measured.
         whole = covered >= FULL_COVER_PERCENT
         found.append(ImageCheck(sequence, "grid", text, resolvable=whole))
@@ -127,18 +132,23 @@ def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list
 def _overlapText(case: Case, sequence: str, percent: float) -> str:
     title, reference = SEQUENCE_TITLES[sequence], SEQUENCE_TITLES[case.reference]
     empty = int(np.count_nonzero(~case.covered[sequence].any(axis=(1, 2))))
-    slices = f" and none of {empty} of its {case.geometry.size_xyz[2]} slices" if empty else ""
-    return (
-        f"{title} covers {percent:.0f} % of {reference}{slices}; outside it there is no "
-        f"information from {title}."
+    slices = (
+        _(" and none of {empty} of its {count} slices").format(
+            empty=empty, count=case.geometry.size_xyz[2]
+        )
+        if empty
+        else ""
     )
+    return _(
+        "{title} covers {percent:.0f} % of {reference}{slices}; outside it there is no "
+        "information from {title}."
+    ).format(title=title, percent=percent, reference=reference, slices=slices)
 
 
 def _spacingText(case: Case) -> str:
-    return (
-        f"{SEQUENCE_TITLES[case.reference]}: {case.spacing_reason}, so no mass can be given. Enter "
-        "the true spacing in the Volumes module."
-    )
+    return _(
+        "{title}: {reason}, so no mass can be given. Enter the true spacing in the Volumes module."
+    ).format(title=SEQUENCE_TITLES[case.reference], reason=case.spacing_reason)
 
 
 def titled(text: str) -> str:

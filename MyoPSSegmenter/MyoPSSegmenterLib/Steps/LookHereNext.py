@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
+
 if TYPE_CHECKING:
     from myops.refine.guidance import Suggestion
     from MyoPSSegmenterLib.Steps.SessionEditor import SessionEditor
@@ -41,6 +43,6 @@ class LookHereNext:
         self.suggestion = found[self._named % len(found)] if found else None
         self._named += 1
         if not found:
-            editor.say("No doubtful place was found.")
+            editor.say(_("No doubtful place was found."))
         editor.tell("prompts")
         return self.suggestion

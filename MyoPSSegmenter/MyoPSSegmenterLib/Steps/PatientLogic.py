@@ -15,6 +15,8 @@ from myops.case import UNNAMED, Case, restore
 from myops.errors import InputError
 from myops.sequences import GRID_SEQUENCES, GRID_WORDS, SEQUENCE_TITLES, SEQUENCES
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
+from MyoPSSegmenterLib.SampleData import NODE_NAMES
 from MyoPSSegmenterLib.Scene.AlignmentNodes import (
     alignedByMm,
     moveInWorld,
@@ -48,7 +50,7 @@ SEQUENCE_ATTRIBUTE = "MyoPS.sequence"
 CASE_ATTRIBUTE = "MyoPS.case"
 SOURCE_ATTRIBUTE = "MyoPS.source"
 RESAMPLED_FROM = "MyoPS.resampledFrom"
-NO_REFERENCE = f"Choose {GRID_WORDS} volume."
+NO_REFERENCE = _("Choose {grid} volume.").format(grid=GRID_WORDS)
 
 
 class PatientLogic:
@@ -141,7 +143,7 @@ class PatientLogic:
             The task; where it fails or is canceled nothing changes, and a message says why.
         """
         self._loading = self._work.submit(
-            "Loading images",
+            _("Loading images"),
             partial(readFolder, folder, prepare),
             lambda found: self._takeRead(*found),
             lambda error: self._events.message(inWords(error), "error"),
@@ -228,7 +230,7 @@ class PatientLogic:
 
         case = self.case
         if case is None or sequence not in case.images or sequence == case.reference:
-            self._events.message("Choose the reference and a second sequence first.", "warning")
+            self._events.message(_("Choose the reference and a second sequence first."), "warning")
             return None
         node, before = self.volumes[sequence], self._fingerprint()
 
@@ -237,7 +239,7 @@ class PatientLogic:
                 self._take(node, alignment)
 
         return self._work.submit(
-            f"Align {SEQUENCE_TITLES[sequence]}",
+            _("Align {title}").format(title=SEQUENCE_TITLES[sequence]),
             lambda progress, cancelled: find_alignment(case, sequence),
             done=take,
             replaces=f"align {sequence}",
@@ -291,7 +293,7 @@ class PatientLogic:
             return
         self._built, self._case, self._problem, self._checks = now, None, None, None
         if len(set(self.volumes.values())) < len(self.volumes):
-            self._problem = "One volume is chosen as two sequences: choose another one."
+            self._problem = _("One volume is chosen as two sequences: choose another one.")
         elif self.referenceNode is not None:
             try:
                 case = caseFromVolumes(self.volumes, self.caseName)
@@ -377,13 +379,18 @@ class PatientLogic:
             self._choose(kept)
 
     def _marked(self) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
-        """The scene's volumes that were chosen as a sequence; the newest of each."""
+        """The scene's volumes that were chosen as a sequence; the newest of each.
+
+        Those that a script has loaded by Slicer's Sample Data have nothing but their names.
+        """
+        ofSample = {name: key for key, name in NODE_NAMES.items()}
         found = {}
         kind = "vtkMRMLScalarVolumeNode"
         for index in range(self.scene.GetNumberOfNodesByClass(kind)):
             node = self.scene.GetNthNodeByClass(index, kind)
-            if node.GetAttribute(SEQUENCE_ATTRIBUTE) in SEQUENCES:
-                found[node.GetAttribute(SEQUENCE_ATTRIBUTE)] = node
+            key = node.GetAttribute(SEQUENCE_ATTRIBUTE) or ofSample.get(node.GetName())
+            if key in SEQUENCES:
+                found[key] = node
         return found
 
     def adopt(self, volumes: Mapping[str, slicer.vtkMRMLScalarVolumeNode] | None = None) -> None:

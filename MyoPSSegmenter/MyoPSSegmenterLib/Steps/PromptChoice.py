@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from myops.errors import InputError
 from myops.refine.prompts import STRUCTURES
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     from MyoPSSegmenterLib.Scene.PromptNodes import PromptNodes
@@ -46,7 +47,11 @@ class PromptChoice:
             InputError: unknown structure.
         """
         if name not in STRUCTURES:
-            raise InputError(f"expected a structure among {', '.join(STRUCTURES)}, found {name!r}")
+            raise InputError(
+                _("expected a structure among {known}, found {name!r}").format(
+                    known=", ".join(STRUCTURES), name=name
+                )
+            )
         self.structure = name
         self._redraw()
         self.setPositive(True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Steps.SessionEditor import DONE
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class PromptQueue:
         self._waiting.append(step)
         if step.sliceIndex is not None:
             self._loader.look(step.sliceIndex, first=True)
-        self._editor.say("The prompt waits until its slice is prepared.")
+        self._editor.say(_("The prompt waits until its slice is prepared."))
         if step.sliceIndex is not None:
             self._editor.tell("history")
         return QUEUED
@@ -158,14 +159,14 @@ class PromptQueue:
             self._editor.tell("prompts", "history")
             return DONE
         if self.undoName is None:
-            return self._editor.ignored("there is nothing to undo")
+            return self._editor.ignored(_("there is nothing to undo"))
         return self.inTurn(QueuedStep(lambda session: session.undo()))
 
     def redo(self) -> str:
         """Bring the last undone step back."""
         self._editor.adoptIfEdited()
         if self.redoName is None:
-            return self._editor.ignored("there is nothing to redo")
+            return self._editor.ignored(_("there is nothing to redo"))
         return self.inTurn(QueuedStep(lambda session: session.redo()))
 
     def _do(self, step: QueuedStep) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from myops.errors import InputError
 from myops.refine.prompts import Box
 from myops.worklist.timing import ClickRecord
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Scene.PromptNodes import PromptNodes
 from MyoPSSegmenterLib.Scene.SceneBridge import sliceNormal, voxelFromWorld, worldFromVoxel
 from MyoPSSegmenterLib.Steps.ClickIds import ClickIds
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 # The view must show the slices: beyond this angle a click means a place between them.
 LARGEST_VIEW_ANGLE_DEG = 30.0
-NO_TOOL = "points correct only while Add or Remove is in hand"
-CLOSED = "this click is closed: something else changed its slice"
+NO_TOOL = _("points correct only while Add or Remove is in hand")
+CLOSED = _("this click is closed: something else changed its slice")
 
 
 class Prompting:
@@ -75,10 +76,10 @@ class Prompting:
     ) -> str:
         """Refine the structure by a click; see `CorrectionLogic.addClick`."""
         if viewNormal is not None and self._isOblique(viewNormal):
-            return self._ignored("clicks count in the views that show the slices of the heart")
+            return self._ignored(_("clicks count in the views that show the slices of the heart"))
         voxel = self._voxel(ras)
         if voxel is None:
-            return self._ignored("the click lies outside the images")
+            return self._ignored(_("the click lies outside the images"))
         name = self._ids.new() if clickId is None else clickId
         click = PromptClick(name, self._choice.structure, positive, voxel)
         status = self._queue.inTurn(self._clickStep(click))
@@ -95,11 +96,11 @@ class Prompting:
         """Refine the structure by a box around it."""
         first, second = self._voxel(ras0), self._voxel(ras1)
         if viewNormal is not None and self._isOblique(viewNormal):
-            return self._ignored("a box counts in the views that show the slices of the heart")
+            return self._ignored(_("a box counts in the views that show the slices of the heart"))
         if first is None or second is None:
-            return self._ignored("the box lies outside the images")
+            return self._ignored(_("the box lies outside the images"))
         if first[0] != second[0]:
-            return self._ignored("the corners of the box lie in different slices")
+            return self._ignored(_("the corners of the box lie in different slices"))
         structure, k, corners = self._choice.structure, first[0], (*first[1:], *second[1:])
 
         def drawBox(session: Session) -> None:
@@ -114,7 +115,7 @@ class Prompting:
             return self._ignored(CLOSED)
         if voxel is None or voxel[0] != k:
             self.show()
-            return self._ignored("a click can be moved within its slice only")
+            return self._ignored(_("a click can be moved within its slice only"))
         if waiting is not None:
             self._queue.replace(waiting, self._clickStep(replace(waiting, voxel=voxel)))
             return QUEUED

@@ -22,10 +22,11 @@ from myops.quantify.label_map import assessed_or_labeled
 from myops.quantify.mass import TissueMass, spacing_refusal, tissue_masses
 from myops.quantify.thresholds.methods import ConventionalSettings, rule_title
 from myops.quantify.thresholds.remote import SECTOR_WIDTH_DEG, Sector
-from myops.report.colors import NAMES, rgb
-from MyoPSSegmenterLib.Scene import MeasurementTables, SegmentationNodes
+from myops.report.colors import COLORS, NAMES, rgb
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
+from MyoPSSegmenterLib.Scene import MeasurementTables, OverlayNodes
 from MyoPSSegmenterLib.Scene.BullsEye import bullsEyePlot, findChart
-from MyoPSSegmenterLib.Scene.InsertionPoint import InsertionPoint
+from MyoPSSegmenterLib.Scene.InsertionPoint import INFERIOR, InsertionPoint
 from MyoPSSegmenterLib.Scene.MeasurementTables import TABLES, emptyTables
 from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle, handlePlace, sectorAngle
 from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
@@ -48,8 +49,9 @@ if TYPE_CHECKING:
 PAUSE_S = 0.3
 REMOTE_SEGMENT = "remote"
 METHOD_SEGMENT = "method_"
-# One after the other for the masks that are shown; violet first, as in the report.
-METHOD_COLORS = ("#e27bff", "#7dd3fc", "#a3e635", "#fca5a5", "#fde68a", "#5eead4")
+# One after the other for the masks that are shown; violet first, as in the report. With any color
+# vision they differ from each other, the structures, a proposal and the remote region.
+METHOD_COLORS = (COLORS["fwhm"], "#bbcc77", "#997777", "#889966", "#ee0033")
 
 
 class QuantifyLogic:
@@ -91,9 +93,9 @@ class QuantifyLogic:
         self._scene, self._events, self._work = scene, events, work
         self._patient, self._correction = patient, correction
         self._handle = RemoteHandle(scene, self._onHandleMoved)
-        self._insertion = InsertionPoint(
-            scene, self._onInsertionPlaced, lambda: events.emit("prompts")
-        )
+        tell = partial(events.emit, "prompts")
+        self._insertion = InsertionPoint(scene, self._onInsertionPlaced, tell)
+        self._inferior = InsertionPoint(scene, self._onInferiorPlaced, tell, INFERIOR)
         self._disconnects: list[Callable[[], object]] = [
             events.connect("labels", self._onLabels),
             events.connect("clear", self.clear),
@@ -163,7 +165,7 @@ class QuantifyLogic:
             return None
         self._wanted = snapshot
         self._task = self._work.submit(
-            "Measuring",
+            _("Measuring"),
             lambda progress, cancelled: snapshot.measure(),
             done=partial(self._onMeasured, snapshot),
             failed=partial(self._onFailed, snapshot),
@@ -243,15 +245,35 @@ class QuantifyLogic:
 
     def placeInsertion(self, wanted: bool) -> None:
         """Let the next click in a view place the anterior RV insertion, or give the mouse back."""
+        self._inferior.stop()
         if wanted and self._correction.session is not None:
             self._insertion.start()
         else:
             self._insertion.stop()
         self._events.emit("prompts")
 
+    @property
+    def isPlacingInferior(self) -> bool:
+        """Whether the next click in a view says where the septum ends."""
+        return self._inferior.isPlacing
+
+    def placeInferior(self, wanted: bool) -> None:
+        """Let the next click in a view place the inferior RV insertion, or give the mouse back.
+
+        It counts only together with a clicked anterior one.
+        """
+        self._insertion.stop()
+        known = self.landmarks is not None and self.landmarks.anterior_insertion is not None
+        if wanted and known and self._correction.session is not None:
+            self._inferior.start()
+        else:
+            self._inferior.stop()
+        self._events.emit("prompts")
+
     def clearLandmarks(self) -> None:
         """Find the heart's orientation automatically again."""
         self._insertion.hide()
+        self._inferior.hide()
         self.setLandmarks(None)
         self._events.emit("prompts")
 
@@ -265,6 +287,7 @@ class QuantifyLogic:
         hadNumbers = bool(self.masses) or self.measurements is not None
         self._handle.hide()
         self._insertion.hide()
+        self._inferior.hide()
         self._reset()
         self._emptyNodes(TABLES)
         if hadNumbers:
@@ -278,6 +301,7 @@ class QuantifyLogic:
         self._disconnects.clear()
         self._handle.hide()
         self._insertion.hide()
+        self._inferior.hide()
 
     def _reset(self) -> None:
         self.masses = {}
@@ -332,12 +356,19 @@ class QuantifyLogic:
             return
         asked = (snapshot.sector, snapshot.landmarks)
         isInput = isinstance(error, InputError)
-        words = str(error) if isInput else f"Measuring failed ({type(error).__name__}: {error})."
+        words = (
+            str(error)
+            if isInput
+            else _("Measuring failed ({kind}: {error}).").format(
+                kind=type(error).__name__, error=error
+            )
+        )
         if isInput and asked != (None, None):
             self.sector, self.landmarks = (None, None) if asked == self._usable else self._usable
             self._usable = (self.sector, self.landmarks)
             if self.landmarks is None:
                 self._insertion.hide()
+                self._inferior.hide()
             self._events.emit("message", text=words, level="warning")
             self.measureNow()
             return
@@ -395,9 +426,9 @@ class QuantifyLogic:
         if node is None or session is None:
             return
         if mask is None:
-            SegmentationNodes.hideMask(node, segmentId)
+            OverlayNodes.hideBeside(node, segmentId)
         else:
-            SegmentationNodes.showMask(node, session.case, mask, segmentId, title, color)
+            OverlayNodes.showBeside(node, session.case, mask, segmentId, title, color)
 
     def _placeHandle(self) -> None:
         """Put the point into the slice that is looked at, in the middle of the remote region."""
@@ -422,7 +453,17 @@ class QuantifyLogic:
         depth, row, column = voxelFromWorld(session.case, ras)
         before = self.landmarks or Landmarks()
         place = Landmark(round(depth), row, column)
-        self.setLandmarks(replace(before, anterior_insertion=place, inferior_insertion=None))
+        self.setLandmarks(replace(before, anterior_insertion=place))
+
+    def _onInferiorPlaced(self, ras: Sequence[float]) -> None:
+        from myops.quantify.regional.orientation import Landmark
+
+        session, before = self._correction.session, self.landmarks
+        if session is None or before is None or before.anterior_insertion is None:
+            return
+        depth, row, column = voxelFromWorld(session.case, ras)
+        place = Landmark(round(depth), row, column)
+        self.setLandmarks(replace(before, inferior_insertion=place))
 
     def _onHandleMoved(self, ras: Sequence[float]) -> None:
         session = self._correction.session

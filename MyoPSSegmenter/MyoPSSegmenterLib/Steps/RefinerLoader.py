@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Runtime.Devices import hasTorch, usableDevice
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
     from MyoPSSegmenterLib.Runtime.Events import Events
 
-NO_TORCH = (
-    "Clicks and boxes need PyTorch, which is not installed: press Install. "
-    "Thresholds, the Segment Editor, undo and export work without it."
+NO_TORCH = _(
+    "Clicks and boxes need PyTorch, which is not installed: press Install. Thresholds, the "
+    "Segment Editor, undo and export work without it."
 )
 # A slice of a large network takes seconds: between portions other work gets its turn.
 PORTION_S = 0.25
@@ -89,7 +90,7 @@ class RefinerLoader:
             return found, refiner
 
         self._task = self._work.submit(
-            "Preparing corrections", load, self._arrived, self._refused, first=True
+            _("Preparing corrections"), load, self._arrived, self._refused, first=True
         )
 
     def look(self, index: int, first: bool = False) -> None:
@@ -156,7 +157,7 @@ class RefinerLoader:
 
         urgent = missing[0] in self._wanted or len(missing) == self._count
         self._task = self._work.submit(
-            "Preparing corrections", encode, self._portion, self._refused, first=urgent
+            _("Preparing corrections"), encode, self._portion, self._refused, first=urgent
         )
 
     def _portion(self, _: object) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from myops.errors import InputError
 from myops.refine.rules import FIRST_RULES, Rules
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -164,7 +165,7 @@ class SessionEditor:
 
     def withoutCase(self) -> str:
         """Say that no case is open."""
-        return self.ignored("there is no segmentation yet")
+        return self.ignored(_("there is no segmentation yet"))
 
     def say(self, text: str) -> None:
         """Show a sentence in the status line."""

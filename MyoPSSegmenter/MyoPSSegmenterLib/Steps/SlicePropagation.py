@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from myops.refine.rules import REGIONS
 from myops.structures import STRUCTURES
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue, QueuedStep
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class SlicePropagation:
                 self._show(proposal)
 
         self._task = self._work.submit(
-            "Carrying to neighboring slices", find, show, replaces="carry", first=True
+            _("Carrying to neighboring slices"), find, show, replaces="carry", first=True
         )
         return self._task
 
@@ -60,7 +61,7 @@ class SlicePropagation:
         """Take the proposed label map over, as one step."""
         proposal = self.proposal
         if proposal is None:
-            return self._editor.ignored("there is no proposal")
+            return self._editor.ignored(_("there is no proposal"))
         name = f"carry {proposal.structure} from slice {proposal.slice_index + 1}"
         return self._queue.inTurn(
             QueuedStep(lambda session: session.accept_labels(proposal.labels, name))
@@ -81,7 +82,9 @@ class SlicePropagation:
         if not proposal.slices:
             lower, higher = proposal.stopped
             self._editor.say(
-                f"There is nothing to carry (lower slices: {lower}; higher slices: {higher})."
+                _(
+                    "There is nothing to carry (lower slices: {lower}; higher slices: {higher})."
+                ).format(lower=lower, higher=higher)
             )
             return
         self.proposal = proposal
@@ -91,6 +94,6 @@ class SlicePropagation:
         self._editor.status = ""
         if self._editor.shown is not None:
             self._editor.shown.showProposal(
-                mask, f"Proposal: {STRUCTURES[proposal.structure].title}"
+                mask, _("Proposal: {title}").format(title=STRUCTURES[proposal.structure].title)
             )
         self._editor.tell("proposal")

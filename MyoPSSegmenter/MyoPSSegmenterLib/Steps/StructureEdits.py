@@ -13,6 +13,7 @@ from myops.refine.prompts import STRUCTURES
 from myops.refine.rules import REGIONS
 from myops.structures import STRUCTURES as TABLE
 from myops.structures import missing_image
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue, QueuedStep
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ def _whyNot(session: Session | None, structure: str) -> str | None:
     if session is None:
         return None
     missing = missing_image(structure, session.start.assessed)
-    return f"{TABLE[structure].title} cannot be seen without {missing}." if missing else None
+    return (
+        _("{title} cannot be seen without {missing}.").format(
+            title=TABLE[structure].title, missing=missing
+        )
+        if missing
+        else None
+    )
 
 
 class StructureEdits:
@@ -58,11 +65,11 @@ class StructureEdits:
         structure = self._choice.structure
         if not self._thresholds.replacesWork(session, structure, startedByHand):
             return None
-        return (
-            f"{TABLE[structure].title} was corrected by hand. Another certainty replaces it on all "
-            "slices by what the networks found, with your corrections of it; Undo brings them "
-            "back. Replace it?"
-        )
+        return _(
+            "{title} was corrected by hand. Another certainty replaces it on all slices by "
+            "what the networks found, with your corrections of it; Undo brings them back. "
+            "Replace it?"
+        ).format(title=TABLE[structure].title)
 
     def grow(self, mm: float, allSlices: bool) -> str:
         """Expand the structure within the slices (mm above 0), or shrink it."""

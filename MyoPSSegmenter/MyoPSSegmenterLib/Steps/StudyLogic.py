@@ -23,6 +23,7 @@ from myops.worklist.reader_ids import check_reader, check_session
 from myops.worklist.study_table import STUDY_TABLE
 from myops.worklist.timing import StageClock
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.SceneBridge import removeNode
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode
@@ -126,7 +127,7 @@ class StudyLogic:
             return None
         place = Path(folder) / RESULTS_FOLDER if studyFolder is None else Path(studyFolder)
         return self._work.submit(
-            "Looking for patients",
+            _("Looking for patients"),
             partial(findCases, Path(folder), place, *who),
             done=partial(self._opened, place, *who),
             failed=lambda error: self._events.message(inWords(error), "error"),
@@ -140,7 +141,7 @@ class StudyLogic:
         the case that was open stays.
         """
         if self.studyFolder is None or not 0 <= index < len(self.patients):
-            self._events.message("Choose a patient of the list.", "warning")
+            self._events.message(_("Choose a patient of the list."), "warning")
             return
         if not self._leave():
             self._stay()
@@ -199,9 +200,13 @@ class StudyLogic:
             InputError: no such status.
         """
         if status not in STATUSES:
-            raise InputError(f"expected a status among {', '.join(STATUSES)}, found {status!r}")
+            raise InputError(
+                _("expected a status among {known}, found {status!r}").format(
+                    known=", ".join(STATUSES), status=status
+                )
+            )
         if self._file is None or self.index is None:
-            self._events.message("Open a patient of the list first.", "warning")
+            self._events.message(_("Open a patient of the list first."), "warning")
             return
         if status == self._file.status:
             return
@@ -213,7 +218,7 @@ class StudyLogic:
     def approve(self) -> None:
         """The reader stands by the segmentation as it is; the next change takes this back."""
         if self._correction.session is None:
-            self._events.message("There is no segmentation to approve yet.", "warning")
+            self._events.message(_("There is no segmentation to approve yet."), "warning")
             return
         self.setStatus("approved")
         if self.clock is not None:
@@ -277,8 +282,10 @@ class StudyLogic:
         name = self._openMark.read()
         if name is not None:
             self._events.message(
-                f"{name} was open when the program ended. Open it: every change that was made is "
-                "there."
+                _(
+                    "{name} was open when the program ended. Open it: every change that was made "
+                    "is there."
+                ).format(name=name)
             )
         self._events.emit("study")
 
@@ -314,7 +321,7 @@ class StudyLogic:
         """Show the segmentation as it was left, with its prompts."""
         case, reference = self._patient.case, self._patient.referenceNode
         if case is None or reference is None:
-            problems.append(self._patient.problem or "The images make no case.")
+            problems.append(self._patient.problem or _("The images make no case."))
             return
         name = f"{self._patient.caseName} segmentation"
         assessed = state.segmentation.assessed
@@ -341,8 +348,10 @@ class StudyLogic:
         if self.clock is not None:
             self.clock.start("review" if self._correction.session is not None else "load")
         self._events.message(
-            "The open patient stays open, because it could not be saved: see that "
-            f"{self.studyFolder} is there and can be written to, then try again.",
+            _(
+                "The open patient stays open, because it could not be saved: see that {folder} is "
+                "there and can be written to, then try again."
+            ).format(folder=self.studyFolder),
             "error",
         )
         self._events.emit("study")
@@ -440,7 +449,7 @@ class StudyLogic:
         kept = self._gather(complete)
         self._autosave.begun()
         return self._work.submit(
-            "Saving",
+            _("Saving"),
             kept.write,
             done=partial(self._saved, kept.caseFile),
             failed=partial(self._notSaved, kept),
@@ -494,4 +503,6 @@ class StudyLogic:
             self._kept, self._hadWork = None, True
         if str(error) != self._lastProblem:
             self._lastProblem = str(error)
-            self._events.message(f"The case could not be saved: {inWords(error)}", "error")
+            self._events.message(
+                _("The case could not be saved: {reason}").format(reason=inWords(error)), "error"
+            )

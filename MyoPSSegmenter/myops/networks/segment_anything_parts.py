@@ -27,8 +27,10 @@ def modeling() -> ModuleType:
     found = importlib.util.find_spec("segment_anything")
     if found is None or not found.submodule_search_locations:
         raise InputError(
-            "correction by clicks needs the package segment-anything, which is not installed: "
-            "run pip install segment-anything"
+            "a refiner on SAM needs the package segment-anything, which is not installed: run pip "
+            "install segment-anything (in Slicer's Python console: "
+            "slicer.util.pip_install('segment-anything')), or choose a shipped pack, whose click "
+            "head needs none"
         )
     folder = f"{next(iter(found.submodule_search_locations))}/modeling"
     spec = importlib.util.spec_from_file_location(

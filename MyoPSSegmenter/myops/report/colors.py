@@ -1,6 +1,8 @@
 """The colors and names of contours and legends: those of the structures, and a few more.
 
-FWHM is violet, which neither scar nor a bright image hides.
+FWHM is violet, which neither scar nor a bright image hides. Outlines that are drawn on the images
+differ by at least 10 (CIEDE2000) for people with protanopia, deuteranopia or tritanopia too:
+Testing/Slicer/test_colors.py.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from myops.structures import MEASURED, STRUCTURES, rgb_of
 # Outlines that are not structures: name -> title, color.
 _OTHERS = {
     "edema_automatic": ("Edema, automatic", "#b8ad1e"),
-    "fwhm": ("FWHM", "#e27bff"),
-    "remote": ("Remote region", "#b9c7ff"),
+    "fwhm": ("FWHM", "#dd99ff"),
+    "remote": ("Remote region", "#ccddff"),
 }
 COLORS: dict[str, str] = {
     **{name: row.color for name, row in STRUCTURES.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import struct
 from pathlib import Path
 
@@ -88,3 +89,15 @@ def test_the_icon_is_a_128_pixel_png_with_transparency() -> None:
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     width, height, bits, color_type = struct.unpack(">IIBB", data[16:26])
     assert (width, height, bits, color_type) == (128, 128, 8, 6)
+
+
+def test_the_index_finds_small_screenshots_and_a_name_that_it_takes() -> None:
+    cmake = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    entry = json.loads((ROOT / "MyoPSSegmenter.json").read_text(encoding="utf-8"))
+    assert entry["scm_url"].rsplit("/", 1)[1].startswith("Slicer")
+    (listed,) = re.findall(r'EXTENSION_SCREENSHOTURLS "([^"]+)"', cmake)
+    base = entry["scm_url"].removesuffix(".git").replace("github.com", "raw.githubusercontent.com")
+    for url in listed.split():
+        path = ROOT / url.removeprefix(f"{base}/main/")
+        assert path.read_bytes().startswith(b"\x89PNG"), url
+        assert path.stat().st_size < 500_000, url

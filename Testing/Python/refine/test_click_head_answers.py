@@ -261,3 +261,27 @@ def test_a_replay_of_a_session_of_another_refiner_is_reported_in_one_line(earlie
     assert len(said) == 1 and expected in said[0] and "\n" not in said[0]
     one = replay(replace(record, refiner_sha256=model.checksum), case, start, Refiner(model))
     assert not any("refiner's weights" in line for line in one.differences)
+
+
+@pytest.mark.parametrize("pack", sorted(shipped_packs()))
+def test_no_shipped_click_head_needs_segment_anything(pack, monkeypatch):
+    def refuse():
+        raise AssertionError("expected a click head that needs torch alone")
+
+    monkeypatch.setattr("myops.networks.refiner.modeling", refuse)
+    monkeypatch.setattr("myops.networks.sam.modeling", refuse)
+    refiner = Refiner(load_refiner("cpu", pack))
+    case = circle_case(circle_labels(), ("lge",))
+    refiner.set_case(case, circle_segmentation(case, circle_labels()))
+    refiner.encode([2])
+    answer = refiner.predict(Prompts("scar", 2, (Point(*REMOTE),)), circle_labels())
+    assert answer.mask[REMOTE]
+
+
+def test_a_refiner_on_sam_says_that_it_needs_segment_anything(monkeypatch):
+    from myops.networks import segment_anything_parts
+
+    segment_anything_parts.modeling.cache_clear()
+    monkeypatch.setattr(segment_anything_parts.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="pip_install.*choose a shipped pack"):
+        segment_anything_parts.modeling()

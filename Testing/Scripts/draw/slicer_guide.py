@@ -34,7 +34,7 @@ VIEW_SIZE = (420, 420)
 PANEL_WIDTH = 500
 GAP = 12
 BACKGROUND, TEXT, LABEL = (32, 33, 36), (235, 235, 235), (20, 20, 20)
-TIMEOUT_S = 300.0
+TIMEOUT_S = 1800.0
 LARGEST_BYTES = 400_000
 OPACITY = 0.9
 # Width of a view over that of the heart on the clicked slice, and over that of the left ventricle.
@@ -349,7 +349,7 @@ class Studio:
         proposed = min(carried, key=lambda k: abs(k - self.worst))
         corrected = titled(self.view("lge"), f"LGE, slice {self.worst + 1}, as it is")
         self.goTo(proposed)
-        title = f"LGE, slice {proposed + 1}, proposal in yellow"
+        title = f"LGE, slice {proposed + 1}, proposal in mint green"
         return [corrected, titled(self.view("lge"), title)]
 
     def numbers(self) -> Image.Image:

@@ -1,9 +1,12 @@
 """A desktop Slicer of stand-ins around a real scene, for tests of the panel and its pictures.
 
-    with desktop(scene) as slicer_:
+    with desktop(scene) as windows:
         panel = openPanel()
         ...
         closePanel(panel)
+
+Where SLICER_SOURCE names a checkout of Slicer, its own base files take the place of the stand-ins
+for them, see `real_base`.
 
 `renderPanel(path)` draws the whole panel to a PNG.
 """
@@ -25,7 +28,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from . import parameters, scripted, widgets
+from . import parameters, real_base, scripted, widgets
 from .pythonqt import CtkModule, QtModule, pythonic
 
 MODULE_FOLDER = Path(__file__).parents[3] / "MyoPSSegmenter"
@@ -38,7 +41,15 @@ WINDOWS = (
     "selectModule",
     "mainWindow",
 )
-FAKED = ("app", "modules", "mrmlScene", "qMRMLNodeComboBox")
+# Widgets of `slicer` that the panel or Slicer's own files name.
+QMRML = (
+    "qMRMLNodeComboBox",
+    "qMRMLWidget",
+    "qMRMLSliderWidget",
+    "qMRMLSpinBox",
+    "qMRMLRangeWidget",
+)
+FAKED = ("app", "modules", "mrmlScene", *QMRML)
 
 
 class Application:
@@ -55,6 +66,15 @@ class Application:
     def testingEnabled(self) -> bool:
         return False
 
+    def moduleManager(self) -> Any:
+        return SimpleNamespace(connect=lambda *_: True, disconnect=lambda *_: True)
+
+    def coreIOManager(self) -> Any:
+        return FileManager()
+
+    def translate(self, context: str, text: str) -> str:
+        return TRANSLATIONS.get((context, text), text)
+
     def setOverrideCursor(self, cursor: Any) -> None:
         self.cursors.append(cursor)
 
@@ -66,6 +86,28 @@ class Application:
 
     def connect(self, *_: Any) -> None:
         """`startupCompleted()` never comes: a test calls what it would call."""
+
+
+# (context, text) to its translation: what a language pack would bring.
+TRANSLATIONS: dict[tuple[str, str], str] = {}
+
+
+class FileManager:
+    """`slicer.app.coreIOManager()`: reads volumes."""
+
+    def fileType(self, fileName: str) -> str:
+        return "VolumeFile"
+
+    def loadNodes(self, fileType: str, properties: Any, loaded: Any) -> bool:
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", properties["name"])
+        storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+        storage.SetFileName(properties["fileName"])
+        node.SetAndObserveStorageNodeID(storage.GetID())
+        if not storage.ReadData(node):
+            return False
+        node.CreateDefaultDisplayNodes()
+        loaded.AddItem(node)
+        return True
 
 
 class Layouts:
@@ -121,52 +163,73 @@ def _i18n() -> ModuleType:
     return made
 
 
+def _standIns() -> dict[str, ModuleType]:
+    """Stand-ins for Slicer's own base files."""
+    return {
+        "slicer.ScriptedLoadableModule": scripted.module(),
+        "slicer.parameterNodeWrapper": parameters.module(),
+        "slicer.i18n": _i18n(),
+    }
+
+
 @contextlib.contextmanager
 def desktop(scene: Any) -> Iterator[Windows]:
     """Make this process look like desktop Slicer with a scene; undone at the end."""
     application()
     windows = Windows()
-    modules = {
-        "qt": QtModule("qt"),
-        "ctk": CtkModule("ctk"),
-        "slicer.ScriptedLoadableModule": scripted.module(),
-        "slicer.parameterNodeWrapper": parameters.module(),
-        "slicer.i18n": _i18n(),
-    }
-    was = {name: sys.modules.get(name) for name in modules}
-    utilities = {
-        name: (getattr(slicer.util, name, None), getattr(windows, name)) for name in WINDOWS
-    }
+    source = real_base.checkout()
+    modules = {"qt": QtModule("qt"), "ctk": CtkModule("ctk")}
+    modules |= {} if source is not None else _standIns()
+    replaced = {*modules, *real_base.names()}
+    was = {name: sys.modules.get(name) for name in replaced}
     sys.modules.update(modules)
-    for name in ("ScriptedLoadableModule", "parameterNodeWrapper", "i18n"):
-        setattr(slicer, name, modules[f"slicer.{name}"])
-    for name, (_, standIn) in utilities.items():
-        setattr(slicer.util, name, standIn)
     described = SimpleNamespace(path=str(MODULE_FOLDER / "MyoPSSegmenter.py"))
     slicer.app, slicer.mrmlScene = Application(), scene
     slicer.modules = SimpleNamespace(myopssegmenter=described)
-    slicer.qMRMLNodeComboBox = widgets.qMRMLNodeComboBox
+    for name in QMRML:
+        setattr(slicer, name, getattr(widgets, name))
+    for name, module in modules.items():
+        if name.startswith("slicer."):
+            setattr(slicer, name.removeprefix("slicer."), module)
+    if source is not None:
+        real_base.load(source)
+    utilities = {name: (getattr(slicer.util, name, None), slicer.util) for name in WINDOWS}
+    for name in WINDOWS:
+        setattr(slicer.util, name, getattr(windows, name))
     try:
         yield windows
     finally:
-        for name, module in was.items():
-            if module is None:
-                sys.modules.pop(name, None)
-            else:
-                sys.modules[name] = module
-        for name, (original, _) in utilities.items():
-            setattr(slicer.util, name, original)
-        for name in (*FAKED, "ScriptedLoadableModule", "parameterNodeWrapper", "i18n"):
-            if hasattr(slicer, name):
-                delattr(slicer, name)
+        for name, (original, module) in utilities.items():
+            setattr(module, name, original)
+        _putBack(was)
         windows.main.deleteLater()
         _forgetModule()
         widgets.forgetObservers()
 
 
+def _putBack(was: dict[str, ModuleType | None]) -> None:
+    """Take everything that only the desktop has out of the process."""
+    for name in FAKED:
+        if hasattr(slicer, name):
+            delattr(slicer, name)
+    for name in [n for n in list(sys.modules) if n.startswith("slicer.parameterNodeWrapper.")]:
+        del sys.modules[name]
+    for name, module in was.items():
+        inSlicer = name.removeprefix("slicer.") if name.startswith("slicer.") else None
+        if module is None:
+            sys.modules.pop(name, None)
+            if inSlicer is not None and hasattr(slicer, inSlicer):
+                delattr(slicer, inSlicer)
+        else:
+            sys.modules[name] = module
+            if inSlicer is not None:
+                setattr(slicer, inSlicer, module)
+
+
 def _forgetModule() -> None:
     """The next desktop imports the module file and the panels anew: they hold names of this one."""
-    for name in [n for n in sys.modules if n == "MyoPSSegmenter" or ".Panels" in n]:
+    # A copy: the background may be importing.
+    for name in [n for n in list(sys.modules) if n == "MyoPSSegmenter" or ".Panels" in n]:
         del sys.modules[name]
 
 
@@ -175,11 +238,18 @@ def openPanel(enter: bool = True) -> Any:
     if str(MODULE_FOLDER) not in sys.path:
         sys.path.insert(0, str(MODULE_FOLDER))
     module = importlib.import_module("MyoPSSegmenter")
-    widget = module.MyoPSSegmenterWidget()
+    widget = module.MyoPSSegmenterWidget(emptyParent())
     widget.setup()
     if enter:
         widget.enter()
     return widget
+
+
+def emptyParent() -> Any:
+    """The widget that Slicer makes for a module's panel."""
+    parent = pythonic(QtWidgets.QWidget)()
+    QtWidgets.QVBoxLayout(parent)
+    return parent
 
 
 def closePanel(widget: Any) -> None:

@@ -142,4 +142,6 @@ class CtkModule(ModuleType):
 
         if name.startswith("ctk") and hasattr(widgets, name):
             return getattr(widgets, name)
+        if name in widgets.UNUSED_CTK:
+            return widgets.UNUSED_CTK[name]
         raise AttributeError(f"module 'ctk' has no attribute {name!r}")

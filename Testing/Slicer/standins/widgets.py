@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import vtk
@@ -26,11 +27,12 @@ MODIFIED = vtk.vtkCommand.ModifiedEvent
 RGB = QImage.Format.Format_RGB888
 # Nodes that stand-ins observe, with the tags: not those of the code under test.
 OBSERVED: dict[int, tuple[Any, int]] = {}
+NUMBERS = count()
 
 
 def observe(node: Any, event: int, function: Any) -> int:
     tag = node.AddObserver(event, function)
-    OBSERVED[len(OBSERVED) + id(function)] = (node, tag)
+    OBSERVED[next(NUMBERS)] = (node, tag)
     return tag
 
 
@@ -375,3 +377,34 @@ class qMRMLPlotView(pythonic(QWidget)):  # noqa: N801
             image = QImage(pixels.tobytes(), size.width(), size.height(), 3 * size.width(), RGB)
             painter.drawImage(0, 0, image)
         painter.end()
+
+
+class qMRMLWidget(pythonic(QWidget)):  # noqa: N801
+    """A widget that knows a scene; Slicer's base makes one where a module has no parent."""
+
+    def setMRMLScene(self, scene: Any) -> None:
+        pass
+
+
+def _unused(name: str) -> type:
+    """A widget that the panel does not have: Slicer's own files only ask whether one is it."""
+    return type(name, (QWidget,), {})
+
+
+qMRMLSliderWidget, qMRMLSpinBox, qMRMLRangeWidget = map(
+    _unused, ("qMRMLSliderWidget", "qMRMLSpinBox", "qMRMLRangeWidget")
+)
+UNUSED_CTK = {
+    name: _unused(name)
+    for name in (
+        "ctkCheckBox",
+        "ctkCheckablePushButton",
+        "ctkColorPickerButton",
+        "ctkComboBox",
+        "ctkDirectoryButton",
+        "ctkDoubleRangeSlider",
+        "ctkDoubleSlider",
+        "ctkDoubleSpinBox",
+        "ctkRangeWidget",
+    )
+}
