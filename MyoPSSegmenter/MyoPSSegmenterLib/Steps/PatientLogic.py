@@ -388,7 +388,7 @@ class PatientLogic:
         kind = "vtkMRMLScalarVolumeNode"
         for index in range(self.scene.GetNumberOfNodesByClass(kind)):
             node = self.scene.GetNthNodeByClass(index, kind)
-            key = node.GetAttribute(SEQUENCE_ATTRIBUTE) or ofSample.get(node.GetName())
+            key = node.GetAttribute(SEQUENCE_ATTRIBUTE) or ofSample.get(node.GetName(), "")
             if key in SEQUENCES:
                 found[key] = node
         return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from myops.labels import myocardium
+from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Steps.PromptQueue import PromptQueue, QueuedStep
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class WallOffers:
         mask = np.zeros(self.offer.labels.shape, bool)
         index = self.offer.slice_index
         mask[index] = myocardium(self.offer.labels[index])
-        self._editor.shown.showProposal(mask, "Proposal: wall")
+        self._editor.shown.showProposal(mask, _("Proposal: wall"))
         self._editor.tell("proposal")
 
     def accept(self) -> str:
