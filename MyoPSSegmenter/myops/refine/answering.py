@@ -216,7 +216,8 @@ class HeadAnswers:
             x, y, sign = situation.points[-1]
             row, column = np.clip(np.floor((y + 0.5, x + 0.5)), 0, inputs.size - 1).astype(int)
             place = (int(row), int(column))
-            margin = sign_margin(situation.mask, place, bool(sign), inputs.pixel_mm)
+            number = len(situation.points)
+            margin = sign_margin(situation.mask, place, bool(sign), number, inputs.pixel_mm)
         return Answer(probability, seen, threshold, margin, _expected_iou(probability, threshold))
 
 

@@ -179,7 +179,7 @@ def taken(chance: np.ndarray, reading: ClickSimulation, pixel_mm: float) -> np.n
         return chance > threshold
     x, y, sign = reading.points[-1]
     place = _pixel(x, y, len(chance))
-    margin = sign_margin(reading.mask, place, bool(sign), pixel_mm)
+    margin = sign_margin(reading.mask, place, bool(sign), len(reading.points), pixel_mm)
     answer = cut(chance, reading.mask, threshold, margin)
     answer[place] = bool(sign)
     changed = connected_change(answer != reading.mask, place)
