@@ -30,7 +30,7 @@ from myops.refine.click_planes import (
     stack_levels,
     still_planes,
 )
-from myops.refine.connected import Cut, best_threshold, with_margins
+from myops.refine.connected import best_threshold, sign_margin
 from myops.refine.prompts import STRUCTURES, Box, Point, Prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
@@ -99,13 +99,15 @@ class Answer:
     Attributes:
         probability: float32 (S, S), 0..1.
         seen: float32 (S, S), the present mask as it saw it.
-        cut: above these a pixel belongs to the structure.
+        threshold: above it a pixel belongs to the structure.
+        margin: float (S, S), how much surer than the threshold a change has to be.
         quality: the IoU it expects of that mask.
     """
 
     probability: np.ndarray
     seen: np.ndarray
-    cut: Cut
+    threshold: float
+    margin: np.ndarray
     quality: float
 
 
@@ -153,7 +155,7 @@ class PromptedAnswers:
         with torch.inference_mode():
             logits, quality = self.network.decode(features, batch)  # type: ignore[operator]
         probability = torch.sigmoid(logits[0, 0]).float().cpu().numpy()
-        return Answer(probability, seen, Cut(0.5, 0.5), float(quality[0]))
+        return Answer(probability, seen, 0.5, np.zeros_like(seen), float(quality[0]))
 
     def _prompts(
         self, prompts: Prompts, plane: np.ndarray, inputs: CaseInputs
@@ -209,10 +211,14 @@ class HeadAnswers:
             logits = self.network(pixels_of(torch.from_numpy(planes), domain).to(self.device))
         probability = torch.sigmoid(on_square(logits.float().cpu(), domain)[0]).numpy()
         threshold = best_threshold(probability)
-        newest = prompts.newest
-        sign = newest.positive if isinstance(newest, Point) else None
-        cut = with_margins(threshold, sign)
-        return Answer(probability, seen, cut, _expected_iou(probability, threshold))
+        margin = np.zeros_like(seen)
+        if isinstance(prompts.newest, Point):
+            x, y, sign = situation.points[-1]
+            row, column = np.clip(np.floor((y + 0.5, x + 0.5)), 0, inputs.size - 1).astype(int)
+            place = (int(row), int(column))
+            number = len(situation.points)
+            margin = sign_margin(situation.mask, place, bool(sign), number, inputs.pixel_mm)
+        return Answer(probability, seen, threshold, margin, _expected_iou(probability, threshold))
 
 
 def _situation(

@@ -7,10 +7,10 @@ clicks that made a slice worse did so far from the click.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import ndimage
 
 from myops.geometry.masks import label_components
 from myops.refine.prompts import Box, Point, Prompts
@@ -20,11 +20,13 @@ from myops.refine.prompts import Box, Point, Prompts
 THRESHOLDS = tuple(np.linspace(0.25, 0.5, 26))
 
 
-# How much surer than at the threshold of greatest expected Dice a head has to be. An answer to
-# a "-" took away more than was meant: it takes away only what is surely none. A change against the
-# click's sign has to be as sure. Chosen on 1,500 clicks of training patients and phantoms, see
-# Docs/explanation/refiner.md.
-ADDS_MARGIN, REMOVES_MARGIN, AGAINST_MARGIN = 0.05, 0.2, 0.2
+# How much surer than at the threshold of greatest expected Dice a head has to be to change a pixel
+# against the click's sign, and to take one away far from where a first "-" was clicked. Answers to
+# it took away more than was meant; the k-th click has a k-th of the margin, or the mask would stay
+# too large. Chosen on dialogues with training patients: Docs/explanation/refiner.md.
+AGAINST_MARGIN, FIRST_MARGIN = 0.2, 0.25
+# Least and greatest length that the error under a click is taken to reach to each side.
+REACHES_MM = (3.0, 8.0)
 
 
 # "whole": everything that the network changes, as up to version 0.2 and in sessions recorded then.
@@ -32,35 +34,42 @@ Taking = Literal["connected", "whole"]
 TAKINGS: dict[str, Taking] = {"connected": "connected", "whole": "whole"}
 
 
-@dataclass(frozen=True)
-class Cut:
-    """The probabilities above which a pixel belongs to a structure.
-
-    Attributes:
-        adds: of a pixel that is not in the present mask.
-        keeps: of one that is.
-    """
-
-    adds: float
-    keeps: float
-
-    def mask(self, probability: np.ndarray, present: np.ndarray) -> np.ndarray:
-        """Bool, what belongs to the structure: probability and present mask of one shape."""
-        return np.asarray(probability > np.where(present, self.keeps, self.adds))
-
-
-def with_margins(threshold: float, positive: bool | None) -> Cut:
-    """Where an answer to a click is cut: what changes has to be surer than the threshold says.
+def cut(
+    probability: np.ndarray, present: np.ndarray, threshold: float, margin: np.ndarray | float
+) -> np.ndarray:
+    """What belongs to a structure: bool (y, x).
 
     Args:
+        probability: float (y, x).
+        present: bool (y, x), the present mask.
         threshold: of `best_threshold`.
-        positive: the newest click's sign; None for a box, or where nothing was said.
+        margin: how much surer a change has to be than the threshold says.
     """
-    if positive is None:
-        return Cut(threshold, threshold)
+    return np.asarray(probability > threshold + np.where(present, -1, 1) * margin)
+
+
+def sign_margin(
+    present: np.ndarray, place: tuple[int, int], positive: bool, number: int, pixel_mm: float
+) -> np.ndarray:
+    """How much surer than the threshold a change has to be: float (y, x).
+
+    Args:
+        present: bool (y, x), the present mask.
+        place: row and column of the newest click.
+        positive: its sign.
+        number: which click it is in this slice, from 1 on.
+        pixel_mm: side of a pixel.
+    """
+    against = present if positive else ~present
     if positive:
-        return Cut(threshold + ADDS_MARGIN, threshold - AGAINST_MARGIN)
-    return Cut(threshold + AGAINST_MARGIN, threshold - REMOVES_MARGIN)
+        return AGAINST_MARGIN * against
+    same = present if present[place] else ~present
+    reach = ndimage.distance_transform_edt(np.pad(same, 1))[1:-1, 1:-1][place] * pixel_mm
+    reach = float(np.clip(reach, *REACHES_MM))
+    rows, columns = np.ogrid[: present.shape[0], : present.shape[1]]
+    distance = np.hypot(rows - place[0], columns - place[1]) * pixel_mm
+    far = FIRST_MARGIN / number * np.clip(distance / reach - 1, 0, 1)
+    return np.where(against, AGAINST_MARGIN, far)
 
 
 def taken_change(

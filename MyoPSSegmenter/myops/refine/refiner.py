@@ -18,7 +18,7 @@ from myops.networks.device import resolve_device
 from myops.progress import Progress
 from myops.refine.answering import Answer, CaseInputs, answers_of, case_inputs, in_square
 from myops.refine.click_planes import PLANES
-from myops.refine.connected import Taking, taken_change
+from myops.refine.connected import Taking, cut, taken_change
 from myops.refine.prompts import Prompts, check_prompts
 from myops.refine.rules import REGIONS
 from myops.segmentation import Segmentation
@@ -265,15 +265,17 @@ def _on_grid(
     """
     present = REGIONS[prompts.structure](plane)
     found, seen = answer.probability, answer.seen
-    flipped = (answer.cut.mask(found, seen > 0.5) != (seen > 0.5)).astype(np.float32)
-    planes = np.stack((np.ones_like(found), found, flipped, seen))
+    flipped = (cut(found, seen > 0.5, answer.threshold, answer.margin) != (seen > 0.5)).astype(
+        np.float32
+    )
+    planes = np.stack((np.ones_like(found), found, flipped, seen, answer.margin.astype(np.float32)))
     shape = (len(planes), *inputs.shape_zyx[1:])
-    inside, chance, touched, before = uncrop_stack(planes, inputs.box, shape)
+    inside, chance, touched, before, margin = uncrop_stack(planes, inputs.box, shape)
     covered = inside > 0
     probability = np.where(covered, chance, present)
-    cut = answer.cut.mask(probability, before > 0.5)
-    changed = covered & (touched > 0) & (cut != (before > 0.5))
-    wanted = np.where(changed, cut, present)
+    answered = cut(probability, before > 0.5, answer.threshold, margin)
+    changed = covered & (touched > 0) & (answered != (before > 0.5))
+    wanted = np.where(changed, answered, present)
     return Prediction(
         prompts.structure,
         prompts.slice_index,

@@ -8,8 +8,9 @@ import pytest
 from myops.refine.connected import (
     best_threshold,
     connected_change,
+    cut,
+    sign_margin,
     taken_change,
-    with_margins,
 )
 from myops.refine.prompts import Box, Point, Prompts
 
@@ -121,13 +122,30 @@ def test_the_threshold_is_never_below_a_quarter_or_above_a_half():
     assert best_threshold(np.zeros((3, 3))) == 0.25
 
 
-def test_what_changes_has_to_be_surer_than_the_threshold_by_the_margin_of_the_click_s_sign():
-    # At a threshold of 0.4 a "+" adds above 0.45 and removes below 0.2; a "-" removes below 0.2 and
-    # adds above 0.6; a box is cut at the threshold.
-    chance = np.array([0.1, 0.3, 0.42, 0.5, 0.7] * 2)
-    present = np.repeat([False, True], 5)
-    added = {True: [0, 0, 0, 1, 1], False: [0, 0, 0, 0, 1], None: [0, 0, 1, 1, 1]}
-    kept = {True: [0, 1, 1, 1, 1], False: [0, 1, 1, 1, 1], None: [0, 0, 1, 1, 1]}
-    for positive in (True, False, None):
-        mask = with_margins(0.4, positive).mask(chance, present)
-        assert mask.tolist() == [bool(v) for v in (*added[positive], *kept[positive])]
+def test_a_change_has_to_be_surer_than_the_threshold_by_the_margin():
+    chance = np.array([0.1, 0.3, 0.42, 0.5, 0.7])
+    assert cut(chance, np.zeros(5, bool), 0.4, 0.2).tolist() == [False] * 4 + [True]
+    assert cut(chance, np.ones(5, bool), 0.4, 0.2).tolist() == [False] + [True] * 4
+    assert cut(chance, np.ones(5, bool), 0.4, 0.0).tolist() == [False] * 2 + [True] * 3
+
+
+def test_a_plus_needs_the_margin_to_remove_and_none_to_add():
+    margin = sign_margin(PRESENT, (0, 4), True, 1, 1.0)
+    assert np.array_equal(margin, 0.2 * PRESENT)
+
+
+def test_the_margin_of_a_minus_grows_from_once_to_twice_the_reach_of_its_error():
+    # The click lies 4 mm from the border of a wide strip: full margin from 8 mm on, half at 6 mm.
+    # The second click has half of it.
+    present = np.zeros((9, 30), bool)
+    present[1:8] = True
+    margin = sign_margin(present, (4, 4), False, 2, 1.0)
+    assert margin[4, [4, 8, 10, 12, 29]].tolist() == pytest.approx([0, 0, 0.0625, 0.125, 0.125])
+    first = sign_margin(present, (4, 4), False, 1, 1.0)
+    assert first[4, 29] == pytest.approx(0.25)
+    assert (margin[[0, 8]] == 0.2).all()  # against the sign
+
+
+def test_an_error_is_taken_to_reach_at_least_3_mm():
+    margin = sign_margin(PRESENT, (1, 6), False, 1, 1.0)
+    assert margin[1, 1] == pytest.approx(0.25 * (5 / 3 - 1))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from myops.geometry.masks import label_components
 from myops.networks.clickhead import on_square
 from myops.refine.click_planes import Levels, Situation, meant_domain, moving_planes, still_planes
-from myops.refine.connected import best_threshold, connected_change, with_margins
+from myops.refine.connected import best_threshold, connected_change, cut, sign_margin
 from myops.refine.prompts import STRUCTURES
 from myops.training.data.simulated_clicks import (
     BLOOD,
@@ -119,7 +119,7 @@ class Dialogue:
 
     def see(self, chance: np.ndarray) -> None:
         """An answer, float (S, S): he sees what is taken of it."""
-        self.reading.see(taken(chance, self.reading))
+        self.reading.see(taken(chance, self.reading, self.pixel_mm))
 
 
 def begin(
@@ -172,14 +172,15 @@ def tell(talks: list[Dialogue], logits: Tensor, domain: Tensor) -> None:
         talk.see(chance)
 
 
-def taken(chance: np.ndarray, reading: ClickSimulation) -> np.ndarray:
+def taken(chance: np.ndarray, reading: ClickSimulation, pixel_mm: float) -> np.ndarray:
     """The mask after an answer, bool (S, S): as `refine.connected` takes it."""
     threshold = best_threshold(chance)
     if not reading.points:
         return chance > threshold
     x, y, sign = reading.points[-1]
-    answer = with_margins(threshold, bool(sign)).mask(chance, reading.mask)
     place = _pixel(x, y, len(chance))
+    margin = sign_margin(reading.mask, place, bool(sign), len(reading.points), pixel_mm)
+    answer = cut(chance, reading.mask, threshold, margin)
     answer[place] = bool(sign)
     changed = connected_change(answer != reading.mask, place)
     return np.where(changed, answer, reading.mask)
