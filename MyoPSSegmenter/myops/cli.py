@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from myops import __version__
+from myops.commands.background_import import import_in_background
 from myops.commands.options import PATH, device_option, image_options, landmark_options
 from myops.commands.terminal import print_measurements, progress_bar, show_every_letter
 from myops.errors import InputError
@@ -153,18 +154,21 @@ def segment(
     FOLDER holds files named as in MyoPS (*_C0, *_DE or *_LGE, *_T2); --lge, --bssfp and --t2 name
     them one by one. At least an LGE or a bSSFP image is needed.
     """
-    from myops.cascade.segment import segment as run_cascade
+    # It takes most of the start-up, and the images can be read meanwhile.
+    import_in_background("myops.cascade.segment")
     from myops.case import images_sha256
     from myops.output.earlier_results import check_no_corrections, check_same_images
     from myops.output.results import check_writable, write_results
     from myops.patients.provenance import INPUTS_FILE, read_case
     from myops.quantify.measure import measure
-    from myops.weights.files import load_models
 
     case = read_case(inputs)
     check_writable(output)
     check_same_images(output, images_sha256(case))
     check_no_corrections(output)
+    from myops.cascade.segment import segment as run_cascade
+    from myops.weights.files import load_models
+
     models = load_models(device, name=model)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)

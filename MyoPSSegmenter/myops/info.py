@@ -76,7 +76,7 @@ def _describe_sequence(case: Case, name: str) -> dict[str, Any]:
         "tilt_degrees": round(_tilt_degrees(grid, reference), 2),
         "slice_offset_mm": round(_slice_offset_mm(grid, case.geometry), 2),
         "shift_mm": _shift_mm(case, name),
-        "intensity": [float(values.min()), float(np.median(values)), float(values.max())],
+        "intensity": [float(values.min()), float(np.quantile(values, 0.5)), float(values.max())],
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ from myops.coverage import Hidden, hidden_tissues
 from myops.errors import Cancelled
 from myops.geometry.masks import grow_in_plane
 from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
+from myops.io.free_memory import check_memory
 from myops.networks.device import inference_precision, precision_now
 from myops.progress import Progress
 from myops.quantify.plausibility import plausibility_warnings
@@ -47,6 +49,9 @@ from myops.structures import ASSESSABLE, NETWORK_TISSUES, SHOWN_BY, assessed_by
 from myops.weights.files import Models, suited_models
 
 LARGEST_LOGIT = 6.0
+# Per voxel of the grid beyond the images themselves, at the peak: probabilities of 4 tissues, of
+# region and right ventricle, and what is computed from them (Testing/Scripts/measure/memory.py).
+BYTES_PER_VOXEL = 80
 # Where each step begins on the progress bar.
 PROGRESS = {"heart finder": 0.0, "ASSN": 0.2, "PRSN": 0.5, "labels": 0.95}
 
@@ -89,6 +94,10 @@ class CascadeConfig:
         return cls(**stated)
 
 
+# A network, or a method of one: images (and presence) to logits.
+Network = Callable[..., torch.Tensor | dict[str, torch.Tensor]]
+
+
 @dataclass(frozen=True)
 class _Run:
     """What all steps share: networks, configuration, and the caller's two functions."""
@@ -122,7 +131,7 @@ def segment(
         MyoPS labels uint16 (z, y, x) on the case's grid, probabilities, and warnings.
 
     Raises:
-        InputError: there is no heart in the images.
+        InputError: there is no heart in the images, or too little memory for so many voxels.
         Cancelled: `cancelled` answered True.
 
     Example:
@@ -130,6 +139,8 @@ def segment(
         >>> found.labels.shape == case.images["lge"].shape
         True
     """
+    voxels = math.prod(case.geometry.array_shape)
+    check_memory(BYTES_PER_VOXEL * voxels, f"segment {voxels / 1e6:.1f} million voxels")
     asked, models = models, suited_models(models, case.sequences)
     config = config or CascadeConfig.of(models)
     run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
@@ -296,7 +307,9 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     margin = int(getattr(network, "margin", 0))
     inside = grow_in_plane(crop_stack(region.astype(np.float32), box, size) > 0.5, margin)
     images = with_neighbors(prsn_input(crops, inside), _planes(network))
-    logits = _predict(run, "PRSN", network, images, present)
+    # The branches' own answers are not needed; what is not in the region is multiplied by 0 below.
+    main = getattr(network, "main_logits", network)
+    logits = _predict(run, "PRSN", main, images, present, inside.any(axis=(1, 2)))
     tissue = move_unassessable(_softmax(logits[:, : len(CLASSES)]), present) * inside[:, None]
     shape = case.geometry.array_shape
     share = np.maximum(uncrop_stack(inside.astype(np.float32), box, shape), 1e-6)
@@ -354,24 +367,36 @@ def _planes(network: nn.Module) -> int:
 
 
 def _predict(
-    run: _Run, step: str, network: nn.Module, images: np.ndarray, present: np.ndarray | None
+    run: _Run,
+    step: str,
+    network: Network,
+    images: np.ndarray,
+    present: np.ndarray | None,
+    wanted: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Run a network chunk by chunk: float32 logits (z, C, S, S) from images (z, 3, S, S)."""
+    """Run a network chunk by chunk: float32 logits (z, C, S, S) from images (z, 3, S, S).
+
+    Slices that are not wanted, bool (z,), are not computed and get logits of 0.
+    """
     steps = [*PROGRESS.values(), 1.0]
     start = PROGRESS[step]
     length = steps[steps.index(start) + 1] - start
+    places = np.arange(len(images)) if wanted is None else np.flatnonzero(wanted)
     outputs = []
-    for first in range(0, len(images), run.config.chunk):
+    for first in range(0, len(places), run.config.chunk):
         if run.cancelled():
             raise Cancelled
-        run.progress(start + length * first / len(images), step)
-        chunk = slice(first, first + run.config.chunk)
+        run.progress(start + length * first / len(places), step)
+        chunk = places[first : first + run.config.chunk]
         arguments = [images[chunk]] if present is None else [images[chunk], present[chunk]]
         outputs.append(_run_network(network, arguments, run))
-    return np.concatenate(outputs)
+    found = np.concatenate(outputs)
+    logits = np.zeros((len(images), *found.shape[1:]), np.float32)
+    logits[places] = found
+    return logits
 
 
-def _run_network(network: nn.Module, arguments: list[np.ndarray], run: _Run) -> np.ndarray:
+def _run_network(network: Network, arguments: list[np.ndarray], run: _Run) -> np.ndarray:
     device = run.models.device
     images, *others = (torch.from_numpy(array).to(device) for array in arguments)
     flips: list[list[int]] = [[], [2], [3], [2, 3]] if run.config.flips else [[]]
