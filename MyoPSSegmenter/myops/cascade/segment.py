@@ -24,6 +24,7 @@ from myops.cascade.network_inputs import (
 )
 from myops.cascade.postprocessing import (
     CLASSES,
+    Window,
     clean_region,
     joint_probabilities,
     make_labels,
@@ -37,7 +38,7 @@ from myops.cascade.postprocessing import (
 from myops.case import Case
 from myops.coverage import Hidden, hidden_tissues
 from myops.errors import Cancelled
-from myops.geometry.masks import grow_in_plane
+from myops.geometry.masks import bounding_box, grow_in_plane
 from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
 from myops.io.free_memory import check_memory
 from myops.networks.device import inference_precision, precision_now
@@ -152,29 +153,31 @@ def segment(
     box = tissue_box(region, case.geometry.spacing_mm, case.spacing_known)
     clock.append(time.perf_counter())
     found = _classify_tissue(case, box, region, run)
-    tissue, obstruction = found.probabilities, found.obstruction
+    tissue, obstruction, window = found.probabilities, found.obstruction, found.window
     clock.append(time.perf_counter())
     run.progress(PROGRESS["labels"], "labels")
     if found.inside is not None:
-        lv = mean_border(lv, found.inside, run.config.prsn_border)
+        within = np.zeros(lv.shape, np.float32)
+        within[window] = found.inside
+        lv = mean_border(lv, within, run.config.prsn_border)
         region = clean_region(lv > 0.5)
-    labels = make_labels(region, tissue, rv_coarse)
+    labels = make_labels(region, tissue, rv_coarse, window)
     voxel_ml, sizes = case.geometry.voxel_volume_ml, _sizes(case, run.config)
-    labels = remove_small_components(labels, tissue, voxel_ml, sizes.smallest_scar_ml)
-    labels, doubtful_ml, doubted = remove_doubtful_scar(
-        labels, tissue, voxel_ml, sizes.least_scar_ml
-    )
+    # Scar lies in the window alone, and so does what is corrected of it.
+    near = remove_small_components(labels[window], tissue, voxel_ml, sizes.smallest_scar_ml)
+    near, doubtful_ml, doubted = remove_doubtful_scar(near, tissue, voxel_ml, sizes.least_scar_ml)
     known = assessed_by(case.sequences) & frozenset(NETWORK_TISSUES)
     if obstruction is not None and "scar" in known:
-        labels = mark_obstruction(labels, obstruction, voxel_ml, sizes.smallest_mvo_ml)
+        near = mark_obstruction(near, obstruction, voxel_ml, sizes.smallest_mvo_ml)
         known |= {"mvo"}
-    unsure = uncertainty(lv, tissue)
+    labels[window] = near
+    unsure = uncertainty(lv, tissue, window)
     clock.append(time.perf_counter())
     run.progress(1.0, "done")
     return Segmentation(
         labels=labels,
         geometry=case.geometry,
-        probabilities=joint_probabilities(lv, tissue, rv_coarse),
+        probabilities=joint_probabilities(lv, tissue, rv_coarse, window),
         uncertainty=unsure,
         # A structure that no network knows was not looked for: no voxel of it is not "none".
         assessed=known,
@@ -278,16 +281,18 @@ def smooth_across_slices(logits: np.ndarray, sd_slices: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _FoundTissue:
-    """What PRSN has found, on the Case's grid.
+    """What PRSN has found, on the Case's grid where it lies in the window; 0 elsewhere.
 
     Attributes:
-        probabilities: softmax of the main branch given the region, float32 (z, 4, y, x).
-        obstruction: probability that scar is microvascular obstruction, float32 (z, y, x); None
+        window: the part (z, h, w) of the stack that PRSN sees: a small one of a large image.
+        probabilities: softmax of the main branch given the region, float32 (z, 4, h, w).
+        obstruction: probability that scar is microvascular obstruction, float32 (z, h, w); None
             where the network does not tell it.
-        inside: probability of the LV region as PRSN itself borders it, float32 (z, y, x), 0 beyond
+        inside: probability of the LV region as PRSN itself borders it, float32 (z, h, w), 0 beyond
             what it sees; None where it sees nothing but the region, or its border counts nothing.
     """
 
+    window: Window
     probabilities: np.ndarray
     obstruction: np.ndarray | None
     inside: np.ndarray | None
@@ -311,20 +316,25 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     main = getattr(network, "main_logits", network)
     logits = _predict(run, "PRSN", main, images, present, inside.any(axis=(1, 2)))
     tissue = move_unassessable(_softmax(logits[:, : len(CLASSES)]), present) * inside[:, None]
-    shape = case.geometry.array_shape
-    share = np.maximum(uncrop_stack(inside.astype(np.float32), box, shape), 1e-6)
-    restored = [uncrop_stack(tissue[:, k], box, shape) / share for k in range(len(CLASSES))]
+    seen = uncrop_stack(inside.astype(np.float32), box, case.geometry.array_shape)
+    window: Window = (slice(None), *bounding_box(seen > 0)[1:])
+
+    def restored(crop: np.ndarray) -> np.ndarray:
+        return uncrop_stack(crop, box, case.geometry.array_shape)[window].copy()
+
+    share = np.maximum(seen[window], 1e-6)
     # Weighed after it is interpolated: before it, odds above 1 would widen what they favor.
     odds = {"scar": run.config.scar_odds, "edema": run.config.edema_odds}
-    found = without_hidden(np.stack(restored, axis=1), hidden_tissues(case))
+    hidden = {name: where[window] for name, where in hidden_tissues(case).items()}
+    planes = [restored(tissue[:, k]) / share for k in range(len(CLASSES))]
+    found = without_hidden(np.stack(planes, axis=1), hidden)
     obstruction = within = None
     if getattr(network, "mvo", 0):
-        given_scar = _sigmoid(logits[:, -1]) * inside
-        obstruction = uncrop_stack(given_scar, box, shape) / share
+        obstruction = restored(_sigmoid(logits[:, -1]) * inside) / share
     if margin and run.config.prsn_border:
         all_classes = _softmax(logits[:, : len(CLASSES) + 1])
-        within = uncrop_stack((1 - all_classes[:, -1]) * inside, box, shape)
-    return _FoundTissue(np.clip(rescale_odds(found, odds), 0, 1), obstruction, within)
+        within = restored((1 - all_classes[:, -1]) * inside)
+    return _FoundTissue(window, np.clip(rescale_odds(found, odds), 0, 1), obstruction, within)
 
 
 def without_hidden(tissue: np.ndarray, hidden: Hidden) -> np.ndarray:
