@@ -11,6 +11,7 @@ asked for. The exponent k of time ~ size^k is the slope of a line through the lo
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import subprocess
@@ -78,10 +79,14 @@ def main() -> None:
 
 
 def measured(what: str, size: int, sequences: int) -> tuple[float, float]:
-    """CPU seconds and peak GB of one size."""
-    slices = size if what == "slices" else 5
-    pixels = size if what == "pixels" else 256
-    patients = size if what == "patients" else 1
+    """CPU seconds and peak GB of one size, the other two at their usual values."""
+    sizes = {"slices": 5, "pixels": 256, "patients": 1} | {what: size}
+    return run(**sizes, sequences=sequences)
+
+
+@functools.cache
+def run(slices: int, pixels: int, patients: int, sequences: int) -> tuple[float, float]:
+    """CPU seconds and peak GB of so many patients of a size; measured once."""
     with tempfile.TemporaryDirectory() as folder:
         write_patient(Path(folder), (pixels, pixels, slices), sequences)
         environment = {**os.environ, "PYTHONPATH": str(benchmark.LIBRARY), "OMP_NUM_THREADS": "1"}
