@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from myops import __version__
+from myops.commands.background_import import import_in_background
 from myops.commands.options import (
     PATH,
     device_option,
@@ -178,14 +179,14 @@ def segment(
     FOLDER holds files named as in MyoPS (*_C0, *_DE or *_LGE, *_T2); --lge, --bssfp and --t2 name
     them one by one. At least an LGE or a bSSFP image is needed.
     """
-    from myops.cascade.segment import segment as run_cascade
+    # It takes most of the start-up, and the images can be read meanwhile.
+    import_in_background("myops.cascade.segment")
     from myops.case import images_sha256
     from myops.output.earlier_results import check_no_corrections, check_same_images
     from myops.output.results import check_sources, check_writable, write_results
     from myops.patients.provenance import INPUTS_FILE, read_case
     from myops.patients.pseudonyms import under_pseudonym
     from myops.quantify.measure import measure
-    from myops.weights.files import load_models
 
     inputs = replace(inputs, register=register)
     if pseudonyms is not None:
@@ -195,6 +196,9 @@ def segment(
     check_sources(case, formats)
     check_same_images(output, images_sha256(case))
     check_no_corrections(output)
+    from myops.cascade.segment import segment as run_cascade
+    from myops.weights.files import load_models
+
     models = load_models(device, name=model)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)

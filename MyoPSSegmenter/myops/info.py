@@ -77,8 +77,15 @@ def _describe_sequence(case: Case, name: str) -> dict[str, Any]:
         "tilt_degrees": round(_tilt_degrees(grid, reference), 2),
         "slice_offset_mm": round(_slice_offset_mm(grid, case.geometry), 2),
         "shift_mm": _shift_mm(case, name),
-        "intensity": [float(values.min()), float(np.median(values)), float(values.max())],
+        "intensity": [float(values.min()), _median(values), float(values.max())],
     }
+
+
+def _median(values: np.ndarray) -> float:
+    """Median of a flat array. `np.median` imports masked arrays: a tenth of the command's time."""
+    high = values.size // 2
+    low = high - (values.size % 2 == 0)
+    return float(np.partition(values, (low, high))[[low, high]].mean())
 
 
 def _shift_mm(case: Case, name: str) -> list[float] | None:

@@ -12,6 +12,9 @@ from myops.structures import NETWORK_TISSUES
 
 # PRSN's main branch: the order of its channels.
 CLASSES = NETWORK_TISSUES
+# A box of a stack (z, y, x) outside of which all tissue is 0.
+Window = tuple[slice, slice, slice]
+EVERYWHERE: Window = (slice(None), slice(None), slice(None))
 
 
 def clean_region(mask: np.ndarray) -> np.ndarray:
@@ -58,21 +61,24 @@ def rescale_odds(tissue: np.ndarray, odds: Mapping[str, float]) -> np.ndarray:
     return weighted / np.maximum(weighted.sum(axis=1, keepdims=True), np.float32(1e-12))
 
 
-def make_labels(region: np.ndarray, tissue: np.ndarray, rv: np.ndarray) -> np.ndarray:
+def make_labels(
+    region: np.ndarray, tissue: np.ndarray, rv: np.ndarray, window: Window = EVERYWHERE
+) -> np.ndarray:
     """MyoPS labels from probabilities.
 
     Args:
         region: bool (z, y, x), the LV epicardial region, cleaned.
-        tissue: float (z, 4, y, x), probabilities of blood pool, normal myocardium, edema and scar
+        tissue: float (z, 4, h, w), probabilities of blood pool, normal myocardium, edema and scar
             given the region; 0 where they are unknown.
         rv: float (z, y, x), coarse probability of the right ventricle.
+        window: where in the stack `tissue` lies; outside of it the region is blood pool.
 
     Returns:
         uint16 (z, y, x). The right ventricle is what lies outside the LV region.
     """
-    winner = tissue.argmax(axis=1)
     values = np.array([MYOPS[name] for name in CLASSES], np.uint16)
-    labels = np.where(region, values[winner], 0).astype(np.uint16)
+    labels = np.where(region, values[0], 0).astype(np.uint16)
+    labels[window] = np.where(region[window], values[tissue.argmax(axis=1)], 0)
     right = largest_component((rv > 0.5) & ~region)
     labels[right] = MYOPS["right_ventricle"]
     return labels
@@ -152,20 +158,31 @@ def mark_obstruction(
 
 
 def joint_probabilities(
-    lv: np.ndarray, tissue: np.ndarray, rv: np.ndarray
+    lv: np.ndarray, tissue: np.ndarray, rv: np.ndarray, window: Window = EVERYWHERE
 ) -> dict[str, np.ndarray]:
-    """Probabilities by name; those of the tissues are joint: region and tissue."""
-    joint = {name: lv * tissue[:, k] for k, name in enumerate(CLASSES)}
+    """Probabilities by name; those of the tissues are joint: region and tissue.
+
+    Args:
+        lv: float (z, y, x), of the LV epicardial region.
+        tissue: float (z, 4, h, w), by `CLASSES`, given the region.
+        rv: float (z, y, x), of the right ventricle.
+        window: where in the stack `tissue` lies.
+    """
+    joint = {}
+    for k, name in enumerate(CLASSES):
+        joint[name] = np.zeros(lv.shape, np.result_type(lv, tissue))
+        joint[name][window] = lv[window] * tissue[:, k]
     return {"lv_region": lv, **joint, "right_ventricle": rv * (1 - lv)}
 
 
-def uncertainty(lv: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+def uncertainty(lv: np.ndarray, tissue: np.ndarray, window: Window = EVERYWHERE) -> np.ndarray:
     """Entropy of {outside, tissues inside} over its largest value, float32 (z, y, x) in 0..1.
 
     By the chain rule H = H(region) + p(region) H(tissue | region); where the tissue is unknown
-    (outside the region) only the first term is left.
+    (outside the region, and outside the window that it is given for) only the first term is left.
     """
-    entropy = -_x_log_x(lv) - _x_log_x(1 - lv) - lv * _x_log_x(tissue).sum(axis=1)
+    entropy = -_x_log_x(lv) - _x_log_x(1 - lv)
+    entropy[window] -= lv[window] * _x_log_x(tissue).sum(axis=1)
     return np.clip(entropy / np.log(1 + len(CLASSES)), 0, 1).astype(np.float32)
 
 

@@ -56,7 +56,9 @@ def _resample(
 ) -> np.ndarray:
     """Sample rows and columns at first + i * step, in pixel indices of the array."""
     linear = np.issubdtype(array.dtype, np.floating)
-    result = np.full((len(array), *size), outside, np.float32 if linear else array.dtype)
+    shape, kind = (len(array), *size), np.float32 if linear else array.dtype
+    # Zeros that nobody writes to take no memory: most of a large image lies outside the box.
+    result = np.full(shape, outside, kind) if outside else np.zeros(shape, kind)
     # Only what lies inside the image is computed: most of the image lies outside the box.
     targets, sampled = [slice(None)], array
     for axis in (0, 1):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import math
 import struct
-import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +38,7 @@ from myops.io.geometry_notes import (
     listed,
     volumes_differ,
 )
+from myops.io.nibabel_parts import nibabel_part
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -261,44 +261,22 @@ def _header(stream: BinaryIO) -> Any:
 
     As it stands: what nibabel loads as an image it mends, a spacing of 0 or -1.5 among it.
     """
-    try:
-        with _without_pydicom():
-            import nibabel
-    except ImportError:
-        raise InputError(
-            "expected NiBabel to read NIfTI, found it missing; run: pip install nibabel"
-        ) from None
-
     head = stream.read(4)
     stream.seek(0)
     two = NIFTI2_BYTES in (struct.unpack("<i", head)[0], struct.unpack(">i", head)[0])
-    kind = nibabel.Nifti2Header if two else nibabel.Nifti1Header
+    kind = nibabel_part("nifti2").Nifti2Header if two else nibabel_part("nifti1").Nifti1Header
     header: Any = kind.from_fileobj(stream, check=False)
     if header["vox_offset"] < kind.single_vox_offset:
         header["vox_offset"] = kind.single_vox_offset
     return header
 
 
-@contextmanager
-def _without_pydicom() -> Iterator[None]:
-    """Hold pydicom back while nibabel is imported, which loads it for DICOM alone: 0.2 s."""
-    if "pydicom" in sys.modules or "nibabel" in sys.modules:
-        yield
-        return
-    sys.modules["pydicom"] = cast(Any, None)
-    try:
-        yield
-    finally:
-        del sys.modules["pydicom"]
-
-
 def _voxels(stream: BinaryIO, header: Any, frame: int) -> np.ndarray:
     """A frame (x, y, z), scaled as the header says."""
-    from nibabel.arrayproxy import ArrayProxy
-
     behind = header.get_data_shape()[3:]
     chosen = tuple(frame if count > 1 else 0 for count in behind)
-    return np.asarray(ArrayProxy(stream, header, mmap=False)[(slice(None),) * 3 + chosen])
+    proxy = nibabel_part("arrayproxy").ArrayProxy(stream, header, mmap=False)
+    return np.asarray(proxy[(slice(None),) * 3 + chosen])
 
 
 def _shape(header: Any) -> tuple[int, ...]:

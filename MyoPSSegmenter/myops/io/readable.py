@@ -23,6 +23,8 @@ def readable(text: str) -> str:
     Line breaks and tabs become spaces, control characters and direction marks go. Bytes that are
     not UTF-8 are read as Windows-1252, the alphabet of the disks and ZIP files they come from.
     """
+    if text.isascii() and text.isprintable():  # most texts by far: nothing to decode or to hide
+        return " ".join(text.split())
     decoded = ESCAPED_BYTE.sub(lambda byte: _windows_letter(byte[0]), text)
     decoded = SURROGATE.sub("\ufffd", decoded)
     letters = "".join(c for c in decoded if c.isspace() or not _hides(c))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 
+@cache
 def page_template(name: str) -> Template:
-    """A template of this folder; it has the filter `embedded` for PNG bytes."""
+    """A template of this folder, compiled once; it has the filter `embedded` for PNG bytes."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

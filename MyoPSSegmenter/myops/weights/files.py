@@ -21,6 +21,7 @@ from myops.networks.build import build_assn, build_dae, build_heartfinder, build
 from myops.networks.clickhead import build_clickhead
 from myops.networks.device import resolve_device
 from myops.networks.dssnet import build_dssnet
+from myops.networks.folding import fold_normalization
 from myops.weights.learned import learned_in
 from myops.weights.packs import (
     FREE_PACK,
@@ -122,7 +123,9 @@ class Models:
 def load_models(
     device: str | torch.device = "auto", name: str = "default", folder: Path | None = None
 ) -> Models:
-    """Load the networks of the cascade; nothing is downloaded.
+    """Load the networks of the cascade, ready to run; nothing is downloaded.
+
+    Their normalization is folded into their convolutions: to train on, use `load_network`.
 
     Args:
         device: "auto", "cpu", "cuda", "cuda:N", "mps", or a torch device.
@@ -144,8 +147,9 @@ def load_models(
     for network in CASCADE:
         if network in manifest:
             module = load_network(network, root / manifest[network]["file"], manifest[network])
+            module = fold_normalization(module.eval())
             module.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            networks[network] = module.eval()
+            networks[network] = module
         elif network in OPTIONAL:
             networks[network] = None
         else:

@@ -11,6 +11,7 @@ from scipy.ndimage import binary_erosion
 
 from myops.cascade.postprocessing import (
     clean_region,
+    joint_probabilities,
     make_labels,
     mean_border,
     remove_doubtful_scar,
@@ -450,9 +451,10 @@ def test_progress_rises_from_0_to_1_and_names_the_steps():
         make_case(lge=heart()[0]), SIMPLE, lambda *p: seen.append(p), config=CascadeConfig(chunk=4)
     )
     fractions = [fraction for fraction, _ in seen]
-    assert fractions == pytest.approx([0, 0.2 * 4 / 6, 0.2, 0.2 + 0.3 * 4 / 6, 0.5, 0.8, 0.95, 1])
+    # PRSN runs on the four slices that hold the region, in one chunk.
+    assert fractions == pytest.approx([0, 0.2 * 4 / 6, 0.2, 0.2 + 0.3 * 4 / 6, 0.5, 0.95, 1])
     assert [step for _, step in seen] == [
-        *(s for s in ("heart finder", "ASSN", "PRSN") for _ in range(2)), "labels", "done",
+        "heart finder", "heart finder", "ASSN", "ASSN", "PRSN", "labels", "done",
     ]  # fmt: skip
 
 
@@ -613,3 +615,29 @@ def test_the_shipped_weights_outline_the_ventricle_of_a_held_out_phantom():
     labels = sitk.GetArrayFromImage(restore(case, segment(case, load_models("cpu")).labels))
     truth = ~np.isin(patient.labels, (0, RV_LABEL))
     assert dice(~np.isin(labels, (0, RV_LABEL)), truth) > 0.9
+
+
+def test_a_window_around_the_tissue_changes_nothing_but_the_memory():
+    rng = np.random.default_rng(3)
+    lv, rv = rng.random((2, 2, 8, 9), np.float32)
+    tissue = np.zeros((2, 4, 8, 9), np.float32)
+    window = (slice(None), slice(2, 6), slice(3, 8))
+    tissue[:, :, 2:6, 3:8] = rng.dirichlet(np.ones(4), (2, 4, 5)).transpose(0, 3, 1, 2)
+    near = tissue[:, :, 2:6, 3:8]
+    region = lv > 0.5
+    np.testing.assert_array_equal(
+        make_labels(region, near, rv, window), make_labels(region, tissue, rv)
+    )
+    np.testing.assert_array_equal(uncertainty(lv, near, window), uncertainty(lv, tissue))
+    small, large = joint_probabilities(lv, near, rv, window), joint_probabilities(lv, tissue, rv)
+    assert small.keys() == large.keys()
+    for name in large:
+        np.testing.assert_array_equal(small[name], large[name])
+
+
+def test_a_patient_that_does_not_fit_into_the_memory_is_refused_before_any_network_runs(
+    monkeypatch,
+):
+    monkeypatch.setattr("myops.io.free_memory.available_bytes", lambda: 1000)
+    with pytest.raises(InputError, match="free memory to segment .* million voxels, found 0.0 GB"):
+        segment(make_case(lge=heart(bright=True)[0]), SIMPLE)

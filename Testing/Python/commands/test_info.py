@@ -2,11 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from fresh_python import run_python
 from oblique import OBLIQUE
 from scipy.ndimage import gaussian_filter
 
 from myops.case import case_from_images, load_case_folder
-from myops.info import as_text, describe
+from myops.info import _median, as_text, describe
 
 
 def heart(shift_px: tuple[int, int] = (0, 0), bright: bool = True) -> np.ndarray:
@@ -88,3 +89,19 @@ def test_without_a_spacing_no_distance_in_mm_is_told(make_image) -> None:
     assert described["sequences"]["t2"]["shift_mm"] is None
     assert described["hints"] == []
     assert "no distances: spacing unknown" in as_text(described)
+
+
+def test_info_loads_nothing_that_it_does_not_need(patient_folder) -> None:
+    loaded = run_python(
+        "from myops.cli import cli\n"
+        f"cli(['info', {str(patient_folder)!r}], standalone_mode=False)\n"
+        "print('LOADED', *sys.modules)"
+    ).split("LOADED")[1].split()  # fmt: skip
+    # nibabel's front door loads readers of surfaces and DICOM, `np.median` masked arrays.
+    heavy = {"torch", "scipy.ndimage", "matplotlib", "nibabel", "pydicom", "numpy.ma", "jinja2"}
+    assert not heavy & set(loaded)
+
+
+@pytest.mark.parametrize("values", [[7], [9, 1], [5, 1, 3], [4, 1, 3, 2], [2, 2, 8, 8, 0]])
+def test_the_median_is_that_of_numpy(values) -> None:
+    assert _median(np.array(values, np.float32)) == np.median(np.array(values, np.float32))

@@ -337,6 +337,7 @@ def test_without_nibabel_the_package_is_named(tmp_path, monkeypatch):
     import sys
 
     path = nifti(tmp_path / "a.nii", LGE)
+    monkeypatch.delitem(sys.modules, "nibabel_parts", raising=False)
     monkeypatch.setitem(sys.modules, "nibabel", None)
     with pytest.raises(InputError, match="pip install nibabel"):
         read_image(path)

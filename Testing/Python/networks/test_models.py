@@ -222,3 +222,14 @@ def test_a_prsn_with_a_margin_starts_as_the_one_without(tmp_path):
     torch.testing.assert_close(after[:, 1:4], before[:, 1:], **stored_as_float16)
     torch.testing.assert_close(after[:, 0], after[:, 4])
     torch.testing.assert_close(after[:, 0] + after[:, 4], before[:, 0], **stored_as_float16)
+
+
+def test_the_main_branch_alone_says_what_the_whole_prsn_says():
+    torch.manual_seed(4)
+    network = build_prsn((4, 8), planes=3, margin=2, mvo=1).eval()
+    stack = torch.randn(2, 9, 32, 32)
+    present = torch.tensor([[1.0, 1, 1], [0, 1, 0]])
+    with torch.no_grad():
+        whole, alone = network(stack, present), network.main_logits(stack, present)
+    assert set(alone) == {"main", "mvo"}
+    assert all(torch.equal(alone[name], whole[name]) for name in alone)
