@@ -42,7 +42,11 @@ OBJECTS_PER_COLLECTION = 50_000
 # Name of a command -> its module in `myops.commands`, its name there, and its first sentence; the
 # module is imported when the command is called, not when all of them are listed.
 COMMANDS = {
-    "batch": ("batch", "batch", "Segment every patient of a cohort; one table and page of all."),
+    "batch": (
+        "batch",
+        "batch",
+        "Segment every patient of a cohort, and write one table and one page of all.",
+    ),
     # Under the name that a reader looks for.
     "compare": ("evaluate", "masks", "Compare a label map with the truth."),
     "dataset": (
@@ -168,6 +172,7 @@ def segment(
     FOLDER holds files named as in MyoPS (*_C0, *_DE or *_LGE, *_T2); --lge, --bssfp and --t2 name
     them one by one. At least an LGE or a bSSFP image is needed.
     """
+    from myops.cascade.register import register as lay_on_reference
     from myops.cascade.segment import segment as run_cascade
     from myops.case import images_sha256
     from myops.output.earlier_results import check_no_corrections, check_same_images
@@ -182,6 +187,9 @@ def segment(
     check_same_images(output, images_sha256(case))
     check_no_corrections(output)
     models = load_models(device, name=model)
+    if register != "off":
+        case = lay_on_reference(case, models)
+        inputs = inputs.with_registrations(case)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)
     measurements = measure(case, segmentation, landmarks=landmarks)

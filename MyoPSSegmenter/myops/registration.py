@@ -195,13 +195,15 @@ def make_pair(
     )
 
 
-def similarity_at(case: Case, sequence: str) -> float:
+def similarity_at(
+    case: Case, sequence: str, center: tuple[float, float, float] | None = None
+) -> float:
     """Mutual information (nats) of a sequence with the reference around the heart, as they lie.
 
     Raises:
         InputError: see `make_pair`.
     """
-    pair = make_pair(case, sequence)
+    pair = make_pair(case, sequence, center)
     common = pair.disc & pair.covered
     return mutual_information(pair.fixed[common], pair.moving[common])
 

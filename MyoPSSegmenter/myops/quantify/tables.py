@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from myops.quantify.thresholds.remote import RemoteRegion
 
 MASS_UNITS = {"volume_ml": "mL", "mass_g": "g", "percent_of_lv_mass": "%"}
+REGISTRATION_UNITS = {
+    "mean_shift_mm": "mm",
+    "largest_shift_mm": "mm",
+    "mutual_information_before": "nats",
+    "mutual_information_after": "nats",
+}
 PARTS = ("filled", "core", "grey_zone")
 
 
@@ -127,11 +133,10 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
             value = getattr(measurements.quality, quantity)
             note = "" if value is not None else measurements.quality.reasons.get(quantity)
             add("all", "image_quality", quantity, value, unit, note)
-    for one in measurements.registrations:
-        for quantity, value in one.to_dict().items():
-            unit = {"mean_shift_mm": "mm", "largest_shift_mm": "mm"}.get(quantity, "nats")
-            if quantity not in ("moved", "note"):
-                add("all", f"registration_{one.sequence}", quantity, value, unit, one.note)
+    for registration in measurements.registrations:
+        name, numbers = f"registration_{registration.sequence}", registration.to_dict()
+        for quantity, unit in REGISTRATION_UNITS.items():
+            add("all", name, quantity, numbers[quantity], unit, registration.note)
     for one in measurements.slices:
         for name, mass in {**one.tissues, **one.fwhm, **one.conventional}.items():
             add_mass(str(one.number), name, mass)
