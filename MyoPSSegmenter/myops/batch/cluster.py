@@ -43,7 +43,7 @@ def run_on_cluster(
             for key, job in zip(keys, jobs, strict=True)
         }
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 yield _outcome(future, futures[future])
         finally:
             client.cancel(list(futures))
