@@ -78,10 +78,10 @@ def _outcome(future: Any, job: Job) -> Outcome:
         except Exception as error:  # the answer was on a worker that is gone with the scheduler
             raise InputError(LOST) from error
         return found
-    error = future.exception()
-    if isinstance(error, KilledWorker):
-        return Outcome(job.name, KILLED, f"{job.name}: {_words(error)}")
-    return Outcome(job.name, FAILED, f"unexpected {type(error).__name__}: {error}")
+    raised = future.exception()
+    if isinstance(raised, KilledWorker):
+        return Outcome(job.name, KILLED, f"{job.name}: {_words(raised)}")
+    return Outcome(job.name, FAILED, f"unexpected {type(raised).__name__}: {raised}")
 
 
 def _words(error: Any) -> str:
