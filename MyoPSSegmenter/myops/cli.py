@@ -44,7 +44,11 @@ OBJECTS_PER_COLLECTION = 50_000
 # Name of a command -> its module in `myops.commands`, its name there, and its first sentence; the
 # module is imported when the command is called, not when all of them are listed.
 COMMANDS = {
-    "batch": ("batch", "batch", "Segment every patient of a cohort; one table and page of all."),
+    "batch": (
+        "batch",
+        "batch",
+        "Segment every patient of a cohort, and write one table and one page of all.",
+    ),
     # Under the name that a reader looks for.
     "compare": ("evaluate", "masks", "Compare a label map with the truth."),
     "dataset": (
@@ -200,6 +204,11 @@ def segment(
     from myops.weights.files import load_models
 
     models = load_models(device, name=model)
+    if register != "off":
+        from myops.cascade.register import register as lay_on_reference
+
+        case = lay_on_reference(case, models)
+        inputs = inputs.with_registrations(case)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)
     measurements = measure(case, segmentation, landmarks=landmarks)

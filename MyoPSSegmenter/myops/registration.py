@@ -48,6 +48,8 @@ PEAK_REACH = 1
 # The first search takes every second shift and pixel; so many of its best are looked at closely.
 STEP = 2
 PEAKS = 3
+# More voxels tell little more about one shift, and the panel waits: then every fourth is used.
+MOST_VOXELS = 50_000
 
 
 @dataclass(frozen=True)
@@ -195,13 +197,15 @@ def make_pair(
     )
 
 
-def similarity_at(case: Case, sequence: str) -> float:
+def similarity_at(
+    case: Case, sequence: str, center: tuple[float, float, float] | None = None
+) -> float:
     """Mutual information (nats) of a sequence with the reference around the heart, as they lie.
 
     Raises:
         InputError: see `make_pair`.
     """
-    pair = make_pair(case, sequence)
+    pair = make_pair(case, sequence, center)
     common = pair.disc & pair.covered
     return mutual_information(pair.fixed[common], pair.moving[common])
 
@@ -250,9 +254,10 @@ def _binned(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def _similarities(pair: Pair) -> np.ndarray:
     """Mutual information for shifts (rows, columns), no shift in the middle; -inf where not tried.
 
-    Every second shift is tried with every fourth pixel, then, with all pixels, no shift, all shifts
-    around the best of them, and every neighbor that the peak's parabola needs.
+    Every second shift is tried with every fourth pixel; then, with all pixels of a coarse image, no
+    shift, all shifts around the best of them, and every neighbor that the peak's parabola needs.
     """
+    step = STEP if np.count_nonzero(pair.disc) > MOST_VOXELS else 1
     reach = [int(MAX_SHIFT_MM / length) + PEAK_REACH for length in pair.pixel_mm]
     shifts = np.array(list(np.ndindex(*(2 * count + 1 for count in reach)))) - reach
     length_mm = np.hypot(*(shifts * pair.pixel_mm).T)
@@ -262,10 +267,10 @@ def _similarities(pair: Pair) -> np.ndarray:
     near = np.abs(shifts[:, None] - best).max(axis=2).min(axis=1) <= STEP
     near |= (shifts == 0).all(axis=1)
     found = np.full([2 * count + 1 for count in reach], -np.inf)
-    found[tuple((shifts[near] + reach).T)] = _tried(pair, shifts[near])
+    found[tuple((shifts[near] + reach).T)] = _tried(pair, shifts[near], step)
     peak = np.array(np.unravel_index(np.argmax(found), found.shape)) - reach
     beside = np.abs(shifts - peak).max(axis=1) <= PEAK_REACH
-    found[tuple((shifts[beside] + reach).T)] = _tried(pair, shifts[beside])
+    found[tuple((shifts[beside] + reach).T)] = _tried(pair, shifts[beside], step)
     return found
 
 

@@ -11,6 +11,7 @@ along the stack, and turns were lost by the gradient descent that was tried (Doc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +31,8 @@ from myops.registration import (
 
 # What is left of a slice's shift when the stack's is known; breath-holds differ by less.
 SLICE_REACH_MM = 5.0
+# LPS position in mm.
+Place = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,12 @@ class Registration:
         }
 
 
-def register_case(case: Case) -> Case:
+def register_case(case: Case, center: Place | None = None) -> Case:
     """Lay every other sequence on the reference.
 
     Args:
         case: the images.
+        center: LPS position of the heart in mm; the middle of the image if None.
 
     Returns:
         The case with moved images and their fields of view, what was done in `registrations`, and a
@@ -89,7 +93,20 @@ def register_case(case: Case) -> Case:
         words = "sequences were not laid on each other: the spacing is unknown"
         return replace(case, warnings=(*case.warnings, words))
     for name in others:
-        case = _registered(case, name)
+        case = _registered(case, name, center)
+    return case
+
+
+def with_shifts(case: Case, shifts_mm: Mapping[str, np.ndarray]) -> Case:
+    """The case with sequences moved as an earlier registration has found; nothing is sought.
+
+    Args:
+        case: the images as their headers place them.
+        shifts_mm: sequence to float (z, 2).
+    """
+    for name, shifts in shifts_mm.items():
+        if name in case.images and len(shifts) == case.geometry.array_shape[0]:
+            case = moved_case(case, name, shifts)
     return case
 
 
@@ -118,7 +135,7 @@ def moved_case(case: Case, sequence: str, shifts_mm: np.ndarray) -> Case:
     )
 
 
-def find_shifts(case: Case, sequence: str) -> tuple[np.ndarray, str]:
+def find_shifts(case: Case, sequence: str, center: Place | None = None) -> tuple[np.ndarray, str]:
     """The shift of each slice of a sequence against the reference.
 
     Returns:
@@ -127,11 +144,12 @@ def find_shifts(case: Case, sequence: str) -> tuple[np.ndarray, str]:
     Raises:
         InputError: see `find_alignment`.
     """
-    found = find_alignment(case, sequence)
+    found = find_alignment(case, sequence, center)
     translation = np.array(found.translation_mm)
     stack_xy_mm = np.array([-translation @ axis for axis in case.geometry.axes[:2]])
     shifts = np.tile(stack_xy_mm, (case.geometry.array_shape[0], 1))
-    pair = make_pair(case, sequence, reach_mm=np.hypot(*stack_xy_mm) + SLICE_REACH_MM)
+    reach_mm = float(np.hypot(*stack_xy_mm)) + SLICE_REACH_MM
+    pair = make_pair(case, sequence, center, reach_mm)
     for k in range(len(shifts)):
         shifts[k] += _left_over(pair.slice(k), stack_xy_mm)
     return shifts, "" if found.worthwhile else found.note
@@ -150,15 +168,15 @@ def _left_over(pair: Pair, stack_xy_mm: np.ndarray) -> np.ndarray:
     return place_yx_mm[::-1] - stack_xy_mm
 
 
-def _registered(case: Case, sequence: str) -> Case:
+def _registered(case: Case, sequence: str, center: Place | None) -> Case:
     """The case with one sequence laid on the reference, if that is clearly better."""
     try:
-        shifts, refused = find_shifts(case, sequence)
+        shifts, refused = find_shifts(case, sequence, center)
     except InputError as error:
         return replace(case, warnings=(*case.warnings, f"{sequence}: not moved: {error}"))
-    before = similarity_at(case, sequence)
+    before = similarity_at(case, sequence, center)
     moved = moved_case(case, sequence, shifts)
-    after = similarity_at(moved, sequence)
+    after = similarity_at(moved, sequence, center)
     if not shifts.any() or after - before < max(LEAST_GAIN_SHARE * before, LEAST_GAIN):
         note = refused or f"{sequence}: no clearly better place than the present one was found"
         left = Registration(sequence, tuple((0.0, 0.0) for _ in shifts), before, before, note)

@@ -44,7 +44,7 @@ class ImageCheck:
 
 
 def checksOfCase(case: Case) -> list[ImageCheck]:
-    """Compare the sequences' grids and positions; takes some 30 ms.
+    """Compare the sequences' grids and positions; takes some 100 ms.
 
     Args:
         case: the images as they stand in the world, transforms applied.

@@ -43,7 +43,7 @@ def run_on_cluster(
             for key, job in zip(keys, jobs, strict=True)
         }
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 yield _outcome(future, futures[future])
         finally:
             client.cancel(list(futures))
@@ -78,10 +78,10 @@ def _outcome(future: Any, job: Job) -> Outcome:
         except Exception as error:  # the answer was on a worker that is gone with the scheduler
             raise InputError(LOST) from error
         return found
-    failure = future.exception()
-    if isinstance(failure, KilledWorker):
-        return Outcome(job.name, KILLED, f"{job.name}: {_words(failure)}")
-    return Outcome(job.name, FAILED, f"unexpected {type(failure).__name__}: {failure}")
+    raised = future.exception()
+    if isinstance(raised, KilledWorker):
+        return Outcome(job.name, KILLED, f"{job.name}: {_words(raised)}")
+    return Outcome(job.name, FAILED, f"unexpected {type(raised).__name__}: {raised}")
 
 
 def _words(error: Any) -> str:

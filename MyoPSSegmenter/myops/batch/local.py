@@ -118,11 +118,10 @@ class _Process:
         """End the process, whatever it does; what it has begun to write is removed."""
         if self._pool is None:
             return
-        self._pool.shutdown(wait=False, cancel_futures=True)
         with suppress(Exception):  # it may be dead, or not have begun
             if self._pid is not None and self._pid.done():
                 os.kill(self._pid.result(), signal.SIGTERM)
-        self._pool.shutdown(wait=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
         self._pool = self._pid = None
 
 

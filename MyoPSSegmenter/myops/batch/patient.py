@@ -134,9 +134,10 @@ def is_finished(folder: Path, inputs: Inputs, options: BatchOptions) -> bool:
 
 
 def _without_paths(noted: dict[str, Any]) -> dict[str, Any]:
-    """What inputs say of themselves, wherever they are: a cohort's folder may be moved."""
+    """What was asked for, wherever it is: a cohort's folder may be moved."""
     images = {key: one.get("sha256") for key, one in noted.get("images", {}).items()}
-    return {**noted, "images": images}
+    # The shifts follow from the images and the option.
+    return {**noted, "images": images, "shifts_mm": None}
 
 
 def _segment(inputs: Inputs, folder: Path, options: BatchOptions, device: str) -> None:
@@ -145,6 +146,7 @@ def _segment(inputs: Inputs, folder: Path, options: BatchOptions, device: str) -
     Raises:
         InputError: as there.
     """
+    from myops.cascade.register import register
     from myops.cascade.segment import segment
     from myops.case import images_sha256
     from myops.output.earlier_results import check_no_corrections, check_same_images
@@ -155,7 +157,11 @@ def _segment(inputs: Inputs, folder: Path, options: BatchOptions, device: str) -
     case = read_case(inputs)
     check_same_images(folder, images_sha256(case))
     check_no_corrections(folder)
-    segmentation = segment(case, _models(device, options.model))
+    models = _models(device, options.model)
+    if inputs.register != "off":
+        case = register(case, models)
+        inputs = inputs.with_registrations(case)
+    segmentation = segment(case, models)
     measurements = measure(case, segmentation)
     notes = {INPUTS_FILE: inputs.with_model(options.model).to_dict()}
     write_results(folder, case, segmentation, measurements, options.probabilities, notes)

@@ -152,7 +152,7 @@ def run_cohort(
                 break
             if outcome.status != DONE:
                 say(f"{outcome.name}: {outcome.message}")
-            progress(len(found) / len(jobs), _standing(found, len(jobs)))
+            progress(_share_done(found, len(jobs)), _standing(found, len(jobs)))
     except InputError as error:
         stopped = str(error)
     finally:
@@ -217,6 +217,13 @@ def _row(outcome: Outcome) -> dict[str, object]:
         "problem": outcome.message,
         **outcome.row,
     }
+
+
+def _share_done(found: Mapping[str, Outcome], count: int) -> float:
+    """Of what this run has to do: results of an earlier one take no time, and tell none."""
+    new = sum(not one.resumed for one in found.values())
+    left = count - (len(found) - new)
+    return new / left if left else 1.0
 
 
 def _standing(found: Mapping[str, Outcome], count: int) -> str:

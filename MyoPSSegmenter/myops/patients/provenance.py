@@ -53,7 +53,8 @@ class Inputs:
         frame: frame of a 4D file or phase of a DICOM cine, counted from 0.
         spacing_mm: true spacing (x, y, z) where the header holds none.
         model: the cascade's weights, the name of a pack or an absolute folder.
-        register: "auto" lays the other sequences on the reference, "off" takes them as they lie.
+        register: "auto" where the other sequences were laid on the reference, else "off".
+        shifts_mm: what was found then: sequence to (x, y) of each slice, see `Registration`.
         sha256: sequence name to the checksum of its file or files; not verified where missing.
         warnings: what is doubtful about the choice of images, a sentence each without names.
         notes: what was chosen and left out with the reasons, for the terminal: it may hold names.
@@ -66,6 +67,7 @@ class Inputs:
     spacing_mm: tuple[float, float, float] | None = None
     model: str = "default"
     register: str = "off"
+    shifts_mm: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -79,6 +81,11 @@ class Inputs:
         if name == "default":
             return replace(self, model=default_pack().name)
         return replace(self, model=name if name in shipped_packs() else str(Path(name).absolute()))
+
+    def with_registrations(self, case: Case) -> Inputs:
+        """The same with the shifts by which a case's sequences were moved."""
+        moved = {one.sequence: one.shifts_mm for one in case.registrations if one.moved}
+        return replace(self, shifts_mm=moved)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, with the checksum of every file.
@@ -100,6 +107,7 @@ class Inputs:
             "spacing_mm": self.spacing_mm,
             "model": self.model,
             "register": self.register,
+            "shifts_mm": {key: [list(one) for one in s] for key, s in self.shifts_mm.items()},
         }
 
 
@@ -202,10 +210,12 @@ def read_case(inputs: Inputs) -> Case:
     if inputs.spacing_mm is None:
         refuse_conflict(images[reference], inputs.files[reference].name)
     case = case_from_images(images, inputs.name or UNNAMED, inputs.spacing_mm)
-    if inputs.register != "off":
-        from myops.slice_registration import register_case
+    if inputs.shifts_mm:
+        import numpy as np
 
-        case = register_case(case)
+        from myops.slice_registration import with_shifts
+
+        case = with_shifts(case, {key: np.array(one) for key, one in inputs.shifts_mm.items()})
     return replace(
         case,
         warnings=(*inputs.warnings, *case.warnings),
@@ -312,6 +322,10 @@ def read_inputs(out_dir: Path) -> Inputs:
             None if spacing is None else (spacing[0], spacing[1], spacing[2]),
             values["model"],
             str(values.get("register", "off")),  # results of 0.2.0 do not say
+            {
+                key: tuple((float(x), float(y)) for x, y in shifts)
+                for key, shifts in values.get("shifts_mm", {}).items()
+            },
             {sequence: str(image["sha256"]) for sequence, image in images.items()},
             places_noted=all(image["path"] is not None for image in images.values()),
         )

@@ -139,8 +139,10 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
             value = getattr(measurements.quality, quantity)
             note = "" if value is not None else measurements.quality.reasons.get(quantity)
             add("all", "image_quality", quantity, value, unit, note)
-    for row in _registration_rows(measurements):
-        add("all", *row)
+    for registration in measurements.registrations:
+        name, numbers = f"registration_{registration.sequence}", registration.to_dict()
+        for quantity, unit in REGISTRATION_UNITS.items():
+            add("all", name, quantity, numbers[quantity], unit, registration.note)
     for row in reader_rows(measurements):
         add("all", *row)
     for one in measurements.slices:
@@ -151,16 +153,6 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
 
 def _registrations(measurements: Measurements) -> dict[str, Any]:
     return {one.sequence: one.to_dict() for one in measurements.registrations}
-
-
-def _registration_rows(measurements: Measurements) -> list[tuple[str, str, Any, str, str]]:
-    """Structure, quantity, value, unit and note of each sequence that was laid on the reference."""
-    return [
-        (f"registration_{one.sequence}", quantity, value, REGISTRATION_UNITS[quantity], one.note)
-        for one in measurements.registrations
-        for quantity, value in one.to_dict().items()
-        if quantity in REGISTRATION_UNITS
-    ]
 
 
 def slice_positions(measurements: Measurements) -> dict[str, float]:

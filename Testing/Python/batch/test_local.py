@@ -66,7 +66,7 @@ def test_a_killed_process_costs_its_own_patient_alone_after_a_second_try(tmp_pat
 def test_when_nobody_wants_more_the_processes_end_and_clean_up(tmp_path: Path) -> None:
     running = run_local(JOBS[:2], partial(sleep, folder=tmp_path), ("cpu", "cpu"))
     assert next(running).name == "p0"
-    while not (tmp_path / "p1").exists():
+    while not (tmp_path / "p1").is_file() or not (tmp_path / "p1").read_text("ascii"):
         time.sleep(0.05)
     running.close()
     pids = [int((tmp_path / name).read_text("ascii")) for name in ("p0", "p1")]

@@ -68,6 +68,13 @@ def test_the_table_has_every_job_in_order_and_progress_counts(output: Path) -> N
     assert (output / "overview.html").exists()
 
 
+def test_the_remaining_time_counts_what_this_run_has_to_do(output: Path) -> None:
+    told: list[float] = []
+    engine = giving(Outcome("a", DONE, resumed=True), Outcome("b", DONE), Outcome("c", DONE))
+    run_cohort(JOBS, output, engine, lambda share, _: told.append(share), lambda _: None)
+    assert told == [0.0, 0.5, 1.0]
+
+
 def test_what_every_patient_would_meet_stops_the_cohort(output: Path) -> None:
     engine = giving(
         Outcome("a", DONE), Outcome("b", STOPPED, "the disk is full"), Outcome("c", DONE)

@@ -125,13 +125,19 @@ def test_labels_on_another_grid_are_refused(noted, patient_folder, tmp_path):
         read_labels(tmp_path, read_case(Inputs(noted.files)))
 
 
-def test_sequences_are_laid_on_each_other_again_where_the_note_says_so(noted, tmp_path):
+def test_shifts_that_were_found_are_made_again(noted, tmp_path):
     path = tmp_path / "out" / "inputs.json"
     values = json.loads(path.read_text("utf-8"))
-    assert (values["register"], read_case(noted).registrations) == ("off", ())
-    path.write_text(json.dumps({**values, "register": "auto"}), "utf-8")
+    assert (values["register"], values["shifts_mm"]) == ("off", {})
+    before = read_case(noted)
+    # One pixel is 1.4 mm wide: the second slice lay one to the right.
+    shifts = [[0.0, 0.0], [1.4, 0.0], *[[0.0, 0.0]] * 4]
+    path.write_text(json.dumps({**values, "register": "auto", "shifts_mm": {"t2": shifts}}))
     again = read_case(read_inputs(tmp_path / "out"))
-    assert [one.sequence for one in again.registrations] == ["bssfp", "t2"]
-    del values["register"]  # as version 0.2.0 noted it
-    path.write_text(json.dumps(values), "utf-8")
-    assert read_inputs(tmp_path / "out").register == "off"
+    moved = [np.array_equal(a, b) for a, b in zip(again.images["t2"], before.images["t2"])]
+    assert moved == [True, False, True, True, True, True]
+    assert np.allclose(again.images["t2"][1, :, :-1], before.images["t2"][1, :, 1:], rtol=1e-6)
+    del values["register"], values["shifts_mm"]  # as version 0.2.0 noted it
+    path.write_text(json.dumps(values))
+    older = read_inputs(tmp_path / "out")
+    assert (older.register, older.shifts_mm) == ("off", {})

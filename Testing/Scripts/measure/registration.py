@@ -20,9 +20,10 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import shift
 
+from myops.cascade.register import register
 from myops.case import Case, case_from_images
 from myops.phantom.patient import PhantomConfig, PhantomPatient, generate_patient
-from myops.slice_registration import register_case
+from myops.weights.files import Models, load_models
 
 KINDS = ("stack", "slices", "in place")
 LARGEST_MM, SLICE_SD_MM = 15.0, 2.0
@@ -35,17 +36,17 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=601)
     parser.add_argument("--out", type=Path, default=Path("registration.jsonl"))
     arguments = parser.parse_args()
-    rows = []
+    rows, models = [], load_models("cpu", "synthetic")
     with arguments.out.open("w", encoding="utf-8") as lines:
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.patients):
-            for row in measure(seed):
+            for row in measure(seed, models):
                 rows.append(row)
                 lines.write(json.dumps(row) + "\n")
                 lines.flush()
     print(table(rows))
 
 
-def measure(seed: int) -> Iterator[dict[str, Any]]:
+def measure(seed: int, models: Models) -> Iterator[dict[str, Any]]:
     """One line per kind of motion and sequence of a phantom."""
     patient = generate_patient(seed, PhantomConfig(dropout=False, artifacts=False))
     for number, kind in enumerate(KINDS):
@@ -53,7 +54,7 @@ def measure(seed: int) -> Iterator[dict[str, Any]]:
         truth = {name: motion(kind, random, len(patient.labels)) for name in ("bssfp", "t2")}
         case = moved_patient(patient, truth)
         began = time.process_time()
-        found = register_case(case).registrations
+        found = register(case, models).registrations
         seconds = time.process_time() - began
         for one in found:
             left = np.array(one.shifts_mm) - truth[one.sequence]
