@@ -15,7 +15,7 @@ from myops.errors import InputError
 from myops.geometry.canonical import to_canonical
 from myops.io.seg_nrrd import SEGMENTS
 from myops.labels import to_known_labels
-from myops.output.results import FORMATS
+from myops.output.results import USUAL_FORMATS
 from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
 from MyoPSSegmenterLib.Runtime.Events import Events
 from MyoPSSegmenterLib.Scene.SegmentationNodes import readLabels
@@ -51,13 +51,13 @@ class Bench:
         self.quantify = QuantifyLogic(scene, self.events, self.work, self.patient, self.correction)
         self.events.emit("labels", labels=self.correction.labels)
 
-    def export(self, folder, formats=FORMATS, left_out=None):
+    def export(self, folder, formats=USUAL_FORMATS, left_out=None):
         export = prepareExport(self.correction, self.quantify, formats)
         if left_out is not None:
             left_out += export.leftOut
         return export.write(folder)
 
-    def export_in_background(self, folder, formats=FORMATS, **more):
+    def export_in_background(self, folder, formats=USUAL_FORMATS, **more):
         parts = (self.correction, self.quantify)
         return exportInBackground(self.work, self.events, folder, *parts, formats, **more)
 

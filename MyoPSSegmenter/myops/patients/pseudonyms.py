@@ -128,14 +128,14 @@ def _read(table: Path) -> dict[str, str]:
         lines = list(csv_rows(read_text(table)))
         head = tuple(cell.strip().lower() for cell in lines[0][1]) if lines else COLUMNS
         places = [head.index(name) for name in COLUMNS]
-        pairs = [(line, [cells[k].strip() for k in places]) for line, cells in lines[1:]]
+        found = [(line, [cells[k].strip() for k in places]) for line, cells in lines[1:]]
     except (OSError, ValueError, IndexError) as error:
         raise InputError(
             f"{table}: expected a CSV table with the columns patient and pseudonym, found none "
             f"({error}); correct it, or name a new file"
         ) from None
     rows: dict[str, str] = {}
-    for line, (patient, name) in pairs:
+    for line, (patient, name) in found:
         if not patient or not name or rows.get(patient, name) != name:
             raise InputError(
                 f"{table}, line {line}: expected a patient with one pseudonym, found {patient!r} "

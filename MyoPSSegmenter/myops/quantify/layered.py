@@ -57,8 +57,8 @@ def _tissues(
         found[name] = why or row.mask(labels)
     missing = zones if isinstance(zones, str) else zones.invalid or scale.lacking.get("scar")
     for name in ("core", "grey_zone"):
-        mask = None if isinstance(zones, str) else getattr(zones, name)
-        found[name] = mask if mask is not None and not missing else str(missing)
+        # A rule of two parts that is not invalid has both.
+        found[name] = missing or np.asarray(getattr(zones, name))
     return found
 
 

@@ -237,9 +237,9 @@ def _slices(
             reason = reason or _why_skipped(results[name], labels[index], index)
             count = None if found is None or reason else int(found[index])
             by_rule[name] = scale.mass(count, lv_voxels, reason)
-        shown, others = (_of_report(by_rule, results, kind) for kind in (True, False))
+        of_report, others = (_of_report(by_rule, results, shown) for shown in (True, False))
         at = None if positions_mm is None else positions_mm[index]
-        rows.append(SliceMeasurement(index + 1, tissues, shown, others, at))
+        rows.append(SliceMeasurement(index + 1, tissues, of_report, others, at))
     return tuple(rows)
 
 

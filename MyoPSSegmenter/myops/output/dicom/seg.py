@@ -116,8 +116,7 @@ def algorithm_family(algorithm: Algorithm) -> DicomCode:
     """What kind of algorithm it is, out of CID 7162."""
     from pydicom.sr.codedict import codes
 
-    found = codes.DCM.ArtificialIntelligence if algorithm.learned else codes.DCM.EmpiricalAlgorithm
-    return found
+    return codes.DCM.ArtificialIntelligence if algorithm.learned else codes.DCM.EmpiricalAlgorithm
 
 
 def _name_sources(made: Dataset, sources: Sequence[SourcePicture]) -> None:
