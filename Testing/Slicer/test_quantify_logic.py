@@ -144,7 +144,7 @@ def test_clicks_in_a_row_are_measured_once_when_the_reader_pauses(bench, monkeyp
         bench.correction.accept(erode_scar(labels) if count % 2 == 0 else labels)
         bench.work.poll()
     assert not calls
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while bench.quantify.stale and time.monotonic() < end:
         bench.work.poll(giveMs=10)
     assert len(calls) == 1
@@ -175,7 +175,7 @@ def test_a_canceled_measurement_is_made_up_for(bench, monkeypatch):
     monkeypatch.setattr(quantify_logic, "PAUSE_S", 0.02)
     bench.quantify.measureNow()
     bench.work.cancel()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while bench.quantify.stale and time.monotonic() < end:
         bench.work.poll(giveMs=10)
     assert bench.quantify.measurements is not None
@@ -195,7 +195,7 @@ def test_the_scene_is_touched_by_poll_alone(bench):
     count = bench.scene.GetNumberOfNodes()
     modified = bench.scene.GetMTime()
     bench.quantify.measureNow()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while bench.work._queue.isWorking and time.monotonic() < end:
         time.sleep(0.01)
     assert (bench.scene.GetNumberOfNodes(), bench.scene.GetMTime()) == (count, modified)

@@ -106,7 +106,7 @@ def test_a_reload_by_slicer_makes_a_panel_that_is_ready(
     slicer.modules.myopssegmenter.widgetRepresentation = lambda: panel.parent
     slicer.modules.MyoPSSegmenterWidget = panel
     kept = {
-        n: m for n, m in list(sys.modules.items()) if n.startswith(("myops", "MyoPSSegmenterLib"))
+        n: m for n, m in sys.modules.copy().items() if n.startswith(("myops", "MyoPSSegmenterLib"))
     }
     try:
         panel.onReload()

@@ -1080,7 +1080,7 @@ def test_a_reload_reads_our_own_packages_again(panel: Any, monkeypatch: pytest.M
     reloaded: list[str] = []
     monkeypatch.setattr(slicer.util, "reloadScriptedModule", reloaded.append)
     kept = {
-        n: m for n, m in list(sys.modules.items()) if n.startswith(("myops", "MyoPSSegmenterLib"))
+        n: m for n, m in sys.modules.copy().items() if n.startswith(("myops", "MyoPSSegmenterLib"))
     }
     try:
         panel.onReload()

@@ -6,7 +6,9 @@ with `widget.connect('clicked(bool)', function)`. Generated subclasses turn one 
 
 from __future__ import annotations
 
+import ctypes
 import inspect
+import sys
 from collections.abc import Callable
 from functools import cache
 from types import ModuleType
@@ -14,6 +16,11 @@ from typing import Any
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
+# PySide gives references to True and False back that it never took. Before Python 3.12 they run out
+# after some ten thousand calls, and the interpreter dies at its end.
+if sys.version_info < (3, 12):
+    for constant in (True, False):
+        ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 30
 # Qt calls these methods itself: they stay methods.
 VIRTUAL = {"sizeHint", "minimumSizeHint"}
 VIRTUAL_TEXT = (QtWidgets.QProgressBar,)
