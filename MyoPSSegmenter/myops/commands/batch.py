@@ -109,9 +109,9 @@ def _counted(devices: Sequence[str]) -> Iterator[str]:
 def _tell(cohort: Cohort, output: Path) -> int:
     """Say how it ended; the exit code."""
     count = len(cohort.outcomes)
-    click.echo(
-        f"{cohort.done} of {count} patients have results. Overview: {output / 'overview.html'}"
-    )
+    click.echo(f"{cohort.done} of {count} patients have results.")
+    if (page := output / "overview.html").exists():
+        click.echo(f"Overview: {page}")
     if cohort.stopped:
         click.echo(f"Error: {cohort.stopped}", err=True)
         return STOPPED

@@ -132,12 +132,14 @@ def test_shifts_that_were_found_are_made_again(noted, tmp_path):
     before = read_case(noted)
     # One pixel is 1.4 mm wide: the second slice lay one to the right.
     shifts = [[0.0, 0.0], [1.4, 0.0], *[[0.0, 0.0]] * 4]
-    path.write_text(json.dumps({**values, "register": "auto", "shifts_mm": {"t2": shifts}}))
+    path.write_text(
+        json.dumps({**values, "register": "auto", "shifts_mm": {"t2": shifts}}), "utf-8"
+    )
     again = read_case(read_inputs(tmp_path / "out"))
     moved = [np.array_equal(a, b) for a, b in zip(again.images["t2"], before.images["t2"])]
     assert moved == [True, False, True, True, True, True]
     assert np.allclose(again.images["t2"][1, :, :-1], before.images["t2"][1, :, 1:], rtol=1e-6)
     del values["register"], values["shifts_mm"]  # as version 0.2.0 noted it
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps(values), "utf-8")
     older = read_inputs(tmp_path / "out")
     assert (older.register, older.shifts_mm) == ("off", {})
