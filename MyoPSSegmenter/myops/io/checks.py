@@ -9,9 +9,9 @@ import numpy as np
 from myops.errors import InputError
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-# A 3D LGE of 400x400x120 has 19 million voxels. With three sequences of that size `myops segment`
-# takes 3.1 GB and `info` 0.8; at this limit they take 5.8 and 1.8 GB
-# (Testing/Scripts/measure/memory.py).
+# A 3D LGE of 400x400x120 has 19 million voxels. At this limit, with three sequences, `myops info`
+# takes 1.8 GB (Testing/Scripts/measure/memory.py); what `myops segment` needs beyond it is asked
+# for before it begins (`cascade.segment.BYTES_PER_VOXEL`).
 MAX_VOXELS = 50_000_000
 # Columns of the direction matrix further from right angles than 1 degree are a sheared grid.
 MAX_AXIS_COSINE = math.sin(math.radians(1.0))

@@ -14,7 +14,8 @@ def slow_module(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(last_line):
-        (tmp_path / "slow_part.py").write_text(f"import time\ntime.sleep(0.5)\n{last_line}\n")
+        text = f"import time\ntime.sleep(0.5)\n{last_line}\n"
+        (tmp_path / "slow_part.py").write_text(text, "utf-8")
         return "slow_part"
 
     yield write

@@ -15,7 +15,7 @@ def files(tmp_path, monkeypatch):
         for name, text in (("MEMINFO", meminfo), ("CGROUP_LIMIT", limit), ("CGROUP_USED", used)):
             path = tmp_path / name
             if text:
-                path.write_text(text)
+                path.write_text(text, "utf-8")
             monkeypatch.setattr(free_memory, name, path)
 
     return write
