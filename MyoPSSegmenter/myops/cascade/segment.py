@@ -319,7 +319,8 @@ def _classify_tissue(case: Case, box: SquareBox, region: np.ndarray, run: _Run) 
     images = with_neighbors(prsn_input(crops, inside), _planes(network))
     # The branches' own answers are not needed; what is not in the region is multiplied by 0 below.
     main = getattr(network, "main_logits", network)
-    logits = _predict(run, "PRSN", main, images, present, np.asarray(inside.any(axis=(1, 2))))
+    wanted = np.asarray(inside.any(axis=(1, 2)))
+    logits = _predict(run, "PRSN", main, images, present, wanted)
     tissue = move_unassessable(_softmax(logits[:, : len(CLASSES)]), present) * inside[:, None]
     seen = uncrop_stack(inside.astype(np.float32), box, case.geometry.array_shape)
     _, rows, columns = bounding_box(seen > 0)
