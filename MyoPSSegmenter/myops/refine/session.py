@@ -418,7 +418,8 @@ class Session:
     ) -> _State:
         """Let prompts act one after another, each on the labels that the one before it left."""
         self._check(correction.prompts_with(prompts))
-        prediction = offer = None
+        prediction: Prediction | None = None
+        offer: WallOffer | None = None
         z = correction.slice_index
         for prompt in prompts:
             stroke = Stroke(prompt, pack(labels[z]))
@@ -426,7 +427,9 @@ class Session:
             prediction = self._predicted(correction.prompts, labels)
             plane, moved = self._apply_rules(labels[z], prediction)
             labels = _with_slice(labels, z, plane)
-            offer = moved and WallOffer(z, _with_slice(labels, z, moved.labels), moved.mm)
+            offer = None
+            if moved is not None:
+                offer = WallOffer(z, _with_slice(labels, z, moved.labels), moved.mm)
         others = {index: c for index, c in self._state.corrections.items() if index != z}
         opened = {z: correction} if correction.strokes else {}
         return _State(_frozen(labels), others | opened, prediction, offer)
