@@ -15,7 +15,7 @@ from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
 from myops.errors import InputError
 from myops.report.bullseye import QUANTITIES
 from myops_web import shown
-from myops_web.inside import check_inside, source_paths
+from myops_web.inside import check_inside, is_inside, source_paths
 from myops_web.scene import Scene
 
 EXPORTED = "export"
@@ -179,8 +179,7 @@ class Desk:
         if not folder.is_dir():
             return {}
         files = [path for path in sorted(folder.iterdir()) if path.is_file()]
-        check_inside(files, self._results)
-        return {path.name: str(path) for path in files}
+        return {path.name: str(path) for path in files if is_inside(path, self._results)}
 
     # What the page has to show
 

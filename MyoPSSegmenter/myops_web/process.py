@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 from multiprocessing.connection import Connection
@@ -24,8 +25,7 @@ def run_reading(place: dict[str, Any], pipe: Connection) -> None:
         place: keyword arguments of `Desk`, and `memory_gb`.
         pipe: JSON texts both ways; see `Desk.obey` and `Desk.news`.
     """
-    # Ctrl-C in the terminal is the server's: it closes the pipe.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_terminal()
     _limit_memory(place.pop("memory_gb"))
     from myops_web.desk import Desk
 
@@ -38,6 +38,14 @@ def run_reading(place: dict[str, Any], pipe: Connection) -> None:
         desk.close()
 
 
+def _leave_terminal() -> None:
+    """Ctrl-C is the server's alone; and the networks of a reader do not take the server's share."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        with contextlib.suppress(OSError):
+            os.setsid()
+
+
 def _turn(desk: Any, pipe: Connection) -> None:
     if pipe.poll(BUSY_S if desk.is_busy else IDLE_S):
         message = pipe.recv_bytes()
@@ -46,7 +54,12 @@ def _turn(desk: Any, pipe: Connection) -> None:
         desk.obey(json.loads(message))
     desk.poll()
     for news in desk.news():
-        pipe.send_bytes(json.dumps(news, separators=(",", ":")).encode())
+        pipe.send_bytes(json.dumps(news, separators=(",", ":"), default=_plain).encode())
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's as Python's."""
+    return value.item()
 
 
 def _limit_memory(gigabytes: float) -> None:

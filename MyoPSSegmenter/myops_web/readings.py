@@ -40,13 +40,14 @@ def _context() -> Any:
     return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
 
 
-class Reading:
+class ReaderProcess:
     """One reader's process, and at most one tab.
 
     Attributes:
         key: initials and number of the reading.
         exported: file name to path of what the open case's export wrote.
         is_over: whether the process has ended.
+        is_closing: whether it was asked to end.
     """
 
     def __init__(self, settings: Settings, key: tuple[str, str]) -> None:
@@ -58,7 +59,7 @@ class Reading:
         """
         self.key = key
         self.exported: dict[str, str] = {}
-        self.is_over = False
+        self.is_over = self.is_closing = False
         self._send: Send | None = None
         self._ending: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -110,6 +111,7 @@ class Reading:
 
         An empty message asks for it: a pipe that another thread reads stays open when it is closed.
         """
+        self.is_closing = True
         with suppress(OSError):
             self._pipe.send_bytes(END)
 
@@ -137,7 +139,8 @@ class Reading:
                 text = json.dumps({"exported": sorted(self.exported)})
             await self._out(text)
         self.is_over = True
-        await self._out(json.dumps({"ended": BROKEN}))
+        if not self.is_closing:
+            await self._out(json.dumps({"ended": BROKEN}))
 
     async def _out(self, text: str) -> None:
         if self._send is not None:
@@ -150,29 +153,34 @@ class Readings:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._open: dict[tuple[str, str], Reading] = {}
+        self._open: dict[tuple[str, str], ReaderProcess] = {}
 
-    def get(self, key: tuple[str, str]) -> Reading | None:
+    def get(self, key: tuple[str, str]) -> ReaderProcess | None:
         """The reading if it is open."""
         found = self._open.get(key)
         return None if found is None or found.is_over else found
 
-    def enter(self, key: tuple[str, str]) -> Reading:
+    def enter(self, key: tuple[str, str]) -> ReaderProcess:
         """The reading, started if it is not open.
 
         Raises:
-            InputError: as many readers as are allowed are there.
+            InputError: as many readers as are allowed are there, or the reading is just being saved.
         """
         found = self.get(key)
-        if found is not None:
+        if found is not None and not found.is_closing:
             return found
+        if found is not None:
+            raise InputError(
+                "expected a reading that is closed, found one that is still being saved; try again "
+                "in a moment"
+            )
         self._open = {k: one for k, one in self._open.items() if not one.is_over}
         if len(self._open) >= self._settings.readers:
             raise InputError(
                 f"expected at most {self._settings.readers} readers at once, found one more; wait "
                 "until another one has left, or start the server with a larger --readers"
             )
-        self._open[key] = Reading(self._settings, key)
+        self._open[key] = ReaderProcess(self._settings, key)
         return self._open[key]
 
     async def close(self) -> None:

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from web_server import Server, make_patients
 
-ROOT = Path(__file__).parents[2]
 # Module -> where it comes from.
 NEEDED = {
     "aiohttp": 'pip install "myops-segmenter[web]"',
@@ -29,8 +22,6 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 SIZE = {"width": 1366, "height": 768}
-START_S = 240.0
-SLICES = 4
 
 
 def lacking(browser: bool) -> str | None:
@@ -56,83 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@dataclass
-class Server:
-    """`myops web` as a process of its own.
-
-    Attributes:
-        folder: of patients.
-        address: with the token, as it was printed.
-    """
-
-    folder: Path
-    address: str = ""
-    options: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
-    process: Any = None
-
-    def start(self) -> None:
-        """Start it, and wait until it says where it is."""
-        command = [sys.executable, "-m", "myops", "web", str(self.folder), "--device", "cpu"]
-        paths = [str(ROOT / "MyoPSSegmenter"), os.environ.get("PYTHONPATH", "")]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            "MYOPS_MODEL": "synthetic",
-            **self.environment,
-        }
-        port = re.search(r":(\d+)/", self.address)
-        ports = ("--port", port[1] if port else "0")
-        self.process = subprocess.Popen(
-            [*command, *ports, *self.options],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if found := re.search(r"Open (\S+)", line):
-                self.address = found[1]
-                return
-        raise AssertionError("the server ended before it said where it is")
-
-    def stop(self) -> None:
-        """End it in order."""
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
-
-    def kill(self) -> None:
-        """End it as a power cut does: nothing of it is asked."""
-        self.process.kill()
-        self.process.wait(10)
-
-
 @pytest.fixture(scope="session")
 def madePatients(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of two synthetic patients with all sequences, each of the middle slices alone.
-
-    The networks are quick on them, which a whole heart's tests are not.
-    """
-    from myops.phantom.files import write_patient
-    from myops.phantom.patient import PhantomConfig, generate_patient
-
+    """Give a folder of two small synthetic patients with all sequences."""
     folder = tmp_path_factory.mktemp("web") / "patients"
-    config = PhantomConfig(dropout=False, upright=True, normal_share=0.0)
-    for name, seed in (("first", 7), ("second", 11)):
-        write_patient(generate_patient(seed, config), folder / name, name)
-        _keep_middle(folder / name)
+    make_patients(folder)
     return folder
-
-
-def _keep_middle(folder: Path, slices: int = SLICES) -> None:
-    import SimpleITK as sitk
-
-    for path in folder.glob("*.nii.gz"):
-        image = sitk.ReadImage(str(path))
-        first = (image.GetDepth() - slices) // 2
-        sitk.WriteImage(image[:, :, first : first + slices], str(path))
 
 
 @pytest.fixture
@@ -174,12 +94,3 @@ def page(browser: Any) -> Iterator[Any]:
     yield made
     context.close()
     assert errors == []
-
-
-def waitUntil(question: Any, timeout_s: float = START_S) -> Any:
-    """Ask again and again until the answer is true; returns it."""
-    end = time.monotonic() + timeout_s
-    while not (answer := question()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.2)
-    return answer

@@ -29,7 +29,7 @@ let views = [], lead = null, fading = 0, drawing = false, clickedAt = null, look
 
 const link = new Link(hear, (what) => {
   document.body.dataset.link = what;
-  if (what === "lost") say("The connection is lost. Everything up to the last change is saved; trying again…", "error", true);
+  if (what === "lost") say("The connection is lost. Everything up to the last change is saved. Trying again… If the server was started anew, open the address that it prints.", "error", true);
   if (what === "open") say("");
 });
 
@@ -88,6 +88,7 @@ function ask(text, then) {
 // Who reads
 
 function welcomed([reader, reading]) {
+  state.isBack = false;
   localStorage.setItem("reader", JSON.stringify({ reader, reading }));
   $("who").textContent = `${reader} · reading ${reading}`;
   Object.assign(state, { who: { reader, reading } });
