@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
-from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
-from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
 
 from myops.errors import InputError
 from myops.report.bullseye import QUANTITIES
 from myops_web import shown
 from myops_web.inside import check_inside, is_inside, source_paths
 from myops_web.scene import Scene
+from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
+from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
+from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
 
 EXPORTED = "export"
 
@@ -34,7 +34,8 @@ class Desk:
         Args:
             folder: of patients.
             results: gets the readings.
-            reader, reading: checked initials and number of the reading.
+            reader: checked initials.
+            reading: its number.
             device: of the networks.
         """
         self._folder, self._results, self._device = folder, results, device

@@ -164,7 +164,7 @@ class Readings:
         """The reading, started if it is not open.
 
         Raises:
-            InputError: as many readers as are allowed are there, or the reading is just being saved.
+            InputError: all readers that are allowed are there, or the reading is being saved.
         """
         found = self.get(key)
         if found is not None and not found.is_closing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import ssl
 from collections.abc import Callable
@@ -39,9 +40,7 @@ async def _serve(settings: Settings, say: Callable[[str], object]) -> None:
         await runner.cleanup()
 
 
-async def _listen(
-    runner: web.AppRunner, settings: Settings, say: Callable[[str], object]
-) -> None:
+async def _listen(runner: web.AppRunner, settings: Settings, say: Callable[[str], object]) -> None:
     site = web.TCPSite(runner, settings.host, settings.port, ssl_context=_tls(settings))
     try:
         await site.start()
@@ -60,10 +59,8 @@ async def _until_told() -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        try:
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises
             loop.add_signal_handler(number, told.set)
-        except NotImplementedError:  # Windows: Ctrl-C raises
-            pass
     await told.wait()
 
 

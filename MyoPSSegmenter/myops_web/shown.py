@@ -7,18 +7,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
 
 from myops.quantify.thresholds.methods import rule_title
 from myops.report.bullseye import QUANTITIES, ramp_color, segment_place, segment_value
 from myops.sequences import ASKED_SEQUENCES, SEQUENCE_TITLES
 from myops.structures import CORRECTED, LABEL_VALUES, MEASURED, STRUCTURES
+from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
 
 if TYPE_CHECKING:
-    from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
-
     from myops.case import Case
     from myops.quantify.mass import TissueMass
+    from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
 
 # Of the intensities of a sequence: what is shown between black and white at first.
 WINDOW_PERCENTILES = (1.0, 99.7)
@@ -26,7 +25,7 @@ LARGEST = 65535
 
 
 def constants() -> dict[str, Any]:
-    """What never changes: structures with labels and colors, in the order in which they are drawn."""
+    """What never changes: structures with labels and colors, in the order of drawing."""
     drawn = sorted(LABEL_VALUES, key=lambda name: (bool(STRUCTURES[name].seen_on), name == "mvo"))
     return {
         "labels": [

@@ -1,4 +1,4 @@
-"""A real server, a real browser, and synthetic patients; skipped with the reason where one is missing."""
+"""A real server, a real browser and synthetic patients; skipped where one is missing."""
 
 from __future__ import annotations
 

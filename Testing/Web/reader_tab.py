@@ -39,8 +39,8 @@ class Tab:
 
     def run(self, script: str, argument: Any = None) -> Any:
         """Evaluate a script that may use the page's own `scene`."""
-        whole = f"async (argument) => {{ const {{ scene }} = await import('/page/scene.js'); {script} }}"
-        return self.page.evaluate(whole, argument)
+        begin = "const { scene } = await import('/page/scene.js');"
+        return self.page.evaluate(f"async (argument) => {{ {begin} {script} }}", argument)
 
     @property
     def grams(self) -> float:
@@ -80,7 +80,7 @@ class Tab:
         return float(self.page.get_attribute("body", "data-click-ms"))
 
     def placeOf(self, values: list[int], outside: bool = False) -> tuple[int, int]:
-        """The pixel of the shown slice farthest inside these labels; for clicks that do something."""
+        """The pixel of the shown slice farthest inside these labels."""
         script = """
             const [, rows, columns] = scene.shape, plane = scene.labels[scene.slice];
             let best = null, most = -1;

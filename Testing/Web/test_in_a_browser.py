@@ -1,8 +1,9 @@
-"""A reader's whole way in a real browser: real clicks on the views, a reload, and a server that is killed."""
+"""A reader's way in a real browser: clicks on the views, a reload, a server that is killed."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from reader_tab import LONG_MS, Tab
@@ -13,22 +14,7 @@ pytestmark = pytest.mark.slow
 HEALTHY, DISEASED = [200], [2221, 2222, 1220]
 # Of WCAG 2.1, level AA, for text.
 LEAST_CONTRAST = 4.5
-CONTRASTS = """() => {
-  const channels = (text) => { const v = text.match(/[\\d.]+/g).map(Number); return v.length === 3 ? [...v, 1] : v; };
-  const light = ([r, g, b]) => { const f = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
-    return 0.2126 * f(r) + 0.7152 * f(g) + 0.0722 * f(b); };
-  const ground = (element) => { let at = element, color = [14, 18, 22, 1]; const over = [];
-    for (; at; at = at.parentElement) { const c = channels(getComputedStyle(at).backgroundColor); if (c[3] > 0) { over.push(c); if (c[3] === 1) break; } }
-    for (const c of over.reverse()) color = [0, 1, 2].map((k) => c[k] * c[3] + color[k] * (1 - c[3])); return color; };
-  const found = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const words = [...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.textContent.trim()).join('');
-    if (!words || element.closest('svg') || element.getClientRects().length === 0) continue;
-    const one = light(channels(getComputedStyle(element).color)), other = light(ground(element));
-    found.push([(Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05), words.slice(0, 40)]);
-  }
-  return found.sort((a, b) => a[0] - b[0]);
-}"""
+CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text(encoding="utf-8")
 
 
 def caseFile(server: Server, name: str = "first", reader: str = "AB") -> dict:
@@ -49,7 +35,9 @@ def test_a_patient_from_the_images_to_the_report(server, page):
     tab.click(*tab.placeOf(HEALTHY))
     added = tab.grams
     assert tab.labels != automatic and added > before
-    page.wait_for_function("document.querySelector('#fwhm').textContent.includes('g')", timeout=LONG_MS)
+    page.wait_for_function(
+        "document.querySelector('#fwhm').textContent.includes('g')", timeout=LONG_MS
+    )
 
     # A click with −.
     page.keyboard.press("r")
@@ -59,7 +47,9 @@ def test_a_patient_from_the_images_to_the_report(server, page):
 
     # Undo, redo.
     page.keyboard.press("z")
-    page.wait_for_function(f"document.querySelector('#scar').textContent.startsWith('{added:.1f} g')")
+    page.wait_for_function(
+        f"document.querySelector('#scar').textContent.startsWith('{added:.1f} g')"
+    )
     page.keyboard.press("y")
     waitUntil(lambda: tab.labels == corrected)
 
@@ -144,7 +134,11 @@ def steer(tab: Tab, row: int, column: int) -> None:
             return
         far = max(abs(down), abs(right)) >= 10
         steep = abs(down) >= abs(right)
-        name = ("ArrowDown" if down > 0 else "ArrowUp") if steep else ("ArrowRight" if right > 0 else "ArrowLeft")
+        name = (
+            ("ArrowDown" if down > 0 else "ArrowUp")
+            if steep
+            else ("ArrowRight" if right > 0 else "ArrowLeft")
+        )
         tab.page.keyboard.press(f"Shift+{name}" if far else name)
     raise AssertionError("the cursor does not arrive")
 

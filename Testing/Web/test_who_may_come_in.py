@@ -26,7 +26,9 @@ HOSTILE = (
 )
 
 
-def asked(tmp_path: Path, ask: Callable[[TestClient], Awaitable[None]], host: str = "127.0.0.1") -> None:
+def asked(
+    tmp_path: Path, ask: Callable[[TestClient], Awaitable[None]], host: str = "127.0.0.1"
+) -> None:
     """Run a conversation with a server that listens on loopback."""
 
     async def talk() -> None:
@@ -45,7 +47,14 @@ async def comeIn(client: TestClient) -> None:
 
 def test_nobody_comes_in_without_the_token(tmp_path):
     async def ask(client: TestClient) -> None:
-        for path in ("/", "/page/app.js", "/talk", "/results/AB/1/report.html", "/?token=wrong", "/?token="):
+        for path in (
+            "/",
+            "/page/app.js",
+            "/talk",
+            "/results/AB/1/report.html",
+            "/?token=wrong",
+            "/?token=",
+        ):
             answer = await client.get(path)
             assert answer.status == 401, path
             assert TOKEN not in await answer.text()
@@ -99,7 +108,9 @@ def test_no_address_leads_to_another_file(tmp_path, path):
     async def ask(client: TestClient) -> None:
         await comeIn(client)
         whole = client.make_url("/")
-        answer = await client.session.get(URL(f"{whole.scheme}://{whole.authority}{path}", encoded=True))
+        answer = await client.session.get(
+            URL(f"{whole.scheme}://{whole.authority}{path}", encoded=True)
+        )
         assert answer.status in (400, 404), path
 
     asked(tmp_path, ask)

@@ -22,7 +22,9 @@ RESULTS_FOLDER = "myops-study"
 @click.argument("folder", type=PATH, required=False)
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--results", type=PATH, help="Folder for the readings.  [default: FOLDER/myops-study]")
+@click.option(
+    "--results", type=PATH, help="Folder for the readings.  [default: FOLDER/myops-study]"
+)
 @click.option("--certificate", type=PATH, help="PEM file: encrypt the connection.")
 @click.option("--key", type=PATH, help="PEM file with the certificate's key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy on this computer encrypts.")
