@@ -86,7 +86,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     """Give a new tab, without anything of an earlier one; an error of a script fails the test."""
     context = browser.new_context(viewport=SIZE)
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(300_000)
     made = context.new_page()
     errors: list[str] = []
     made.on("pageerror", lambda error: errors.append(str(error)))

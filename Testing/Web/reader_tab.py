@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-LONG_MS = 400_000
+LONG_MS = 900_000
 
 
 class Tab:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-START_S = 240.0
+START_S = 600.0
 SLICES = 4
 
 

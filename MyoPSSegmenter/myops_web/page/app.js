@@ -331,7 +331,9 @@ function showNumbers() {
   $("fwhmName").textContent = fwhm[0]?.title.split(",")[0] ?? "FWHM";
   $("fwhmName").title = fwhm[0]?.title ?? fwhmReason ?? "";
   const shown = masses.filter((one) => one.name !== "scar" && one.name !== "mvo");
-  $("masses").replaceChildren(...shown.map((one) => line(one.title, one)), ...fwhm.slice(1).map((one) => line(one.title, one, stale)));
+  $("masses").replaceChildren(...shown.map((one) => line(one.title, one)));
+  $("rules").hidden = fwhm.length < 2;
+  $("otherRules").replaceChildren(...fwhm.slice(1).map((one) => line(one.title, one, stale)));
   $("bullseye").className = stale ? "stale" : "";
   drawBullseye($("bullseye"), state.numbers.bullseye);
   if (problem) say(problem, "warning");
