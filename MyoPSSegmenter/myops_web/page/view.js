@@ -59,7 +59,6 @@ export class View {
     const [, rows, columns] = scene.shape;
     this.develop();
     paper.imageSmoothingEnabled = true;
-    paper.imageSmoothingQuality = "high";
     paper.drawImage(this.picture, this.x(-0.5), this.y(-0.5), columns * this.sx, rows * this.sy);
     if (!scene.hidden) this.drawLabels(paper);
     this.drawPrompts(paper);
@@ -90,20 +89,21 @@ export class View {
     if (scene.labels === null) return;
     const plane = scene.labels[scene.slice];
     if (scene.filled) this.fill(paper, plane);
-    for (const one of scene.constants.labels) this.trace(paper, plane, new Set(one.values), one.color, []);
+    for (const one of scene.constants.labels) this.trace(paper, plane, one.values, one.color, []);
     const proposed = scene.proposed?.get(scene.slice);
     if (proposed !== undefined) {
       const structure = scene.structure ?? "scar";
       const values = scene.constants.labels.find((one) => one.name === structure)?.values ?? [2221, 2222];
-      this.trace(paper, proposed, new Set(values), PROPOSAL, [6 * this.ratio, 4 * this.ratio]);
+      this.trace(paper, proposed, values, PROPOSAL, [6 * this.ratio, 4 * this.ratio]);
     }
   }
 
   trace(paper, plane, values, color, dash) {
     const [, rows, columns] = scene.shape;
-    if (!plane.some((value) => values.has(value))) return;
+    const lines = outline(plane, values, rows, columns);
+    if (lines.length === 0) return;
     paper.beginPath();
-    for (const [r0, c0, r1, c1] of outline((r, c) => values.has(plane[r * columns + c]), rows, columns)) {
+    for (const [r0, c0, r1, c1] of lines) {
       paper.moveTo(this.x(c0), this.y(r0));
       paper.lineTo(this.x(c1), this.y(r1));
     }
