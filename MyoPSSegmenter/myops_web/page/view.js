@@ -156,14 +156,16 @@ export class View {
   sign(paper, click, alpha) {
     const u = this.ratio, x = this.x(click.column), y = this.y(click.row), r = 6 * u;
     paper.globalAlpha = alpha;
-    for (const [width, color] of [[5, "#000"], [2.5, click.positive ? "#3df25a" : "#ff5a4d"]]) {
+    for (const [width, color] of [[6.5, "#000"], [3.5, click.positive ? "#3df25a" : "#ff5a4d"]]) {
       paper.beginPath();
+      paper.lineCap = "square";
       paper.moveTo(x - r, y); paper.lineTo(x + r, y);
       if (click.positive) { paper.moveTo(x, y - r); paper.lineTo(x, y + r); }
       paper.lineWidth = width * u;
       paper.strokeStyle = color;
       paper.stroke();
     }
+    paper.lineCap = "butt";
     paper.globalAlpha = 1;
   }
 
