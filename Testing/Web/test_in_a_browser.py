@@ -62,9 +62,9 @@ def test_a_patient_from_the_images_to_the_report(server, page):
 
     # The report.
     page.click("#export")
-    page.wait_for_selector("#files a", timeout=LONG_MS)
+    page.wait_for_selector("#report a", timeout=LONG_MS)
     with page.expect_popup() as opened:
-        page.click("#files a")
+        page.click("#report a")
     assert "first" in opened.value.inner_text("body")
     opened.value.close()
     page.keyboard.press("p")
@@ -119,7 +119,7 @@ def test_the_keyboard_alone_suffices(server, page):
     waitUntil(lambda: tab.labels == automatic)
     page.keyboard.press("Escape")
     page.keyboard.press("e")
-    page.wait_for_selector("#files a", timeout=LONG_MS)
+    page.wait_for_selector("#report a", timeout=LONG_MS)
     page.keyboard.press("p")
     page.wait_for_selector("#status.approved")
 

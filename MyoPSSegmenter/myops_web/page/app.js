@@ -371,14 +371,21 @@ $("quantity").onchange = () => tell("bullseye", { quantity: $("quantity").value 
 function showFiles(names) {
   const at = state.who ? `/results/${encodeURIComponent(state.who.reader)}/${encodeURIComponent(state.who.reading)}/` : "";
   const report = names.filter((name) => name.endsWith(".html")), others = names.filter((name) => !name.endsWith(".html") && !name.endsWith(".png"));
-  $("files").replaceChildren(...[...report, ...others].map((name) => {
-    const item = document.createElement("li"), anchor = document.createElement("a");
-    anchor.href = at + encodeURIComponent(name);
-    anchor.textContent = name;
-    if (name.endsWith(".html")) { anchor.target = "_blank"; anchor.rel = "noopener"; }
-    item.append(anchor);
+  $("report").replaceChildren(...report.map((name) => anchor(at, name, "Open the report")));
+  $("more").hidden = names.length === 0;
+  $("files").replaceChildren(...others.map((name) => {
+    const item = document.createElement("li");
+    item.append(anchor(at, name, name));
     return item;
   }));
+}
+
+function anchor(at, name, words) {
+  const made = document.createElement("a");
+  made.href = at + encodeURIComponent(name);
+  made.textContent = words;
+  if (name.endsWith(".html")) { made.target = "_blank"; made.rel = "noopener"; }
+  return made;
 }
 
 // Views

@@ -81,7 +81,7 @@ def _play(address: str, output: Path) -> None:
         _keep(page, output, "proposal")
         page.keyboard.press("Escape")
         page.keyboard.press("e")
-        page.wait_for_selector("#files a")
+        page.wait_for_selector("#report a")
         _keep(page, output, "report")
         browser.close()
 
