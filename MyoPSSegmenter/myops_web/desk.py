@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from myops.errors import InputError
-from myops.report.bullseye import QUANTITIES
+from myops.report.bullseye import QUANTITIES, Quantity
 from myops_web import shown
 from myops_web.inside import check_inside, is_inside, source_paths
 from myops_web.scene import Scene
@@ -162,7 +162,7 @@ class Desk:
 
     def _showBullseye(self, quantity: str) -> None:
         if quantity in QUANTITIES:
-            self.logic.quantify.setBullsEye(quantity)
+            self.logic.quantify.setBullsEye(cast(Quantity, quantity))
 
     def _export(self) -> None:
         if self.logic.study.index is None:

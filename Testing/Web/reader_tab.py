@@ -95,9 +95,3 @@ class Tab:
         found = self.run(script, values)
         assert found is not None, f"no label of {values} in this slice"
         return found[0], found[1]
-
-    def awaitSaved(self) -> None:
-        """Wait until the last change is on the disk."""
-        self.page.wait_for_function(
-            "document.querySelector('#saved').textContent.startsWith('Saved ')", timeout=LONG_MS
-        )

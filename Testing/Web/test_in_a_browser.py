@@ -35,9 +35,7 @@ def test_a_patient_from_the_images_to_the_report(server, page):
     tab.click(*tab.placeOf(HEALTHY))
     added = tab.grams
     assert tab.labels != automatic and added > before
-    page.wait_for_function(
-        "document.querySelector('#fwhm').textContent.includes('g')", timeout=LONG_MS
-    )
+    waitUntil(lambda: "g" in page.inner_text("#fwhm"))
 
     # A click with −.
     page.keyboard.press("r")
@@ -47,9 +45,7 @@ def test_a_patient_from_the_images_to_the_report(server, page):
 
     # Undo, redo.
     page.keyboard.press("z")
-    page.wait_for_function(
-        f"document.querySelector('#scar').textContent.startsWith('{added:.1f} g')"
-    )
+    waitUntil(lambda: page.inner_text("#scar").startswith(f"{added:.1f} g"))
     page.keyboard.press("y")
     waitUntil(lambda: tab.labels == corrected)
 
