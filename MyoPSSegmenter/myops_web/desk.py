@@ -235,7 +235,9 @@ class Desk:
         return [{"proposed": shown.proposed(self.logic)}]
 
     def _say(self, text: str, level: str = "info") -> None:
-        self._messages.append({"message": text, "level": level})
+        # Where the server keeps its files is nothing for the page.
+        within = text.replace(f"{self._results}/", "").replace(f"{self._folder}/", "")
+        self._messages.append({"message": within, "level": level})
 
     def _guarded(self, function: Callable[[], object]) -> None:
         try:

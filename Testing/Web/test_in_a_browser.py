@@ -69,7 +69,7 @@ def test_a_patient_from_the_images_to_the_report(server, page):
     # Another patient, and back.
     page.click("#next")
     tab.awaitCase(1)
-    assert page.inner_text("#scar") == "–"
+    waitUntil(lambda: page.inner_text("#scar") == "–")
     page.click("#previous")
     tab.awaitCase(0)
     waitUntil(lambda: tab.labels == corrected)

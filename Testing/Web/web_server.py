@@ -64,11 +64,17 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
+        self._close()
 
     def kill(self) -> None:
         """End it as a power cut does: nothing of it is asked."""
         self.process.kill()
         self.process.wait(10)
+        self._close()
+
+    def _close(self) -> None:
+        if self.process is not None:
+            self.process.stdout.close()
 
 
 def make_patients(folder: Path) -> None:

@@ -82,6 +82,7 @@ def _play(address: str, output: Path) -> None:
         page.keyboard.press("Escape")
         page.keyboard.press("e")
         page.wait_for_selector("#report a")
+        page.wait_for_selector("#message", state="hidden")
         _keep(page, output, "report")
         browser.close()
 
