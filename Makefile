@@ -7,10 +7,11 @@ SETUP := pyproject.toml .ci/environment.sh
 # Stable Slicer is tested beside the newest one: its core, laid over the same environment.
 STABLE := slicer-core==5.12.4.0 vtk==9.6.0
 
-.PHONY: help demo test test-slow test-scheduled test-stable-slicer test-slicer-source lint format docs examples cmake-list release clean
+.PHONY: help demo web test test-slow test-scheduled test-stable-slicer test-slicer-source lint format docs examples cmake-list release clean
 
 help:
 	@echo "make demo    install, make one phantom patient, segment it, correct it by clicks"
+	@echo "make web     install, make three phantom patients, segment and correct them in a browser"
 	@echo "make test    install with the test tools, then ruff, mypy, codespell and pytest"
 	@echo "make test-slow   the tests marked slow: whole commands and sessions, which .ci/run does too"
 	@echo "make test-scheduled   the tests marked scheduled: trainings, which run once a week"
@@ -32,6 +33,10 @@ $(VENV)/.installed-test: $(SETUP)
 	@VENV=$(VENV) sh .ci/environment.sh test
 	@touch $@ $(VENV)/.installed-demo
 
+$(VENV)/.installed-web: $(SETUP)
+	@VENV=$(VENV) sh .ci/environment.sh web
+	@touch $@ $(VENV)/.installed-demo
+
 $(VENV)/.installed-docs: $(SETUP)
 	@VENV=$(VENV) sh .ci/environment.sh docs
 	@touch $@ $(VENV)/.installed-demo
@@ -39,6 +44,9 @@ $(VENV)/.installed-docs: $(SETUP)
 demo: $(VENV)/.installed-demo
 	@rm -rf $(DEMO)
 	$(BIN)/myops demo --output $(DEMO)
+
+web: $(VENV)/.installed-web
+	$(BIN)/myops web
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -56,10 +56,17 @@ install_slicer_core() {
         echo "slicer-core or PySide6 cannot be installed here: the tests in Testing/Slicer will be skipped."
 }
 
+# Without it Testing/Web is skipped, which pytest says. Chromium itself is the system's: `apt-get install chromium`.
+install_web() {
+    pip install --editable ".[web-test]" ||
+        echo "aiohttp or playwright cannot be installed here: tests in Testing/Web will be skipped."
+}
+
 make_environment
 echo "Installing into $venv ($("$venv/bin/python" --version)). The first time takes some minutes."
 echo "1 of 2: torch"
 install_torch
 echo "2 of 2: myops and what it needs${extra:+, with the $extra tools}"
 pip install --editable ".${extra:+[$extra]}"
-if [ "$extra" = test ]; then install_slicer_core; fi
+if [ "$extra" = test ]; then install_slicer_core; install_web; fi
+if [ "$extra" = web ]; then echo "Start it by: make web"; fi

@@ -91,6 +91,7 @@ COMMANDS = {
         "Analyze how well readers agree: CCC, ICC, Bland-Altman, tests, times.",
     ),
     "train": ("train", "train", "Train one network: of the cascade, the refiner, or a baseline."),
+    "web": ("web", "web", "Segment and correct in a browser, with the steps of the Slicer module."),
 }
 
 

@@ -67,9 +67,10 @@ def test_cmake_lists_every_file_of_the_module_once(name: str) -> None:
 
 
 def test_no_file_of_the_module_belongs_to_no_list() -> None:
-    known = {name for parts, _ in LISTS.values() for name in parts} | {"CMakeLists.txt"}
+    known = {name for parts, _ in LISTS.values() for name in parts}
+    known |= {"CMakeLists.txt", "myops_web"}
     present = {p.name for p in MODULE.iterdir() if not is_cache(Path(p.name))}
-    # What pip leaves after an install from the checkout, and the web front end when it comes.
+    # What pip leaves after an install from the checkout; Slicer has no use for the web front end.
     assert {name for name in present - known if not name.endswith(".egg-info")} == set()
 
 
