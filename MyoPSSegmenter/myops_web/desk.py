@@ -232,7 +232,8 @@ class Desk:
         if proposal is self._proposal:
             return []
         self._proposal = proposal
-        return [{"proposed": shown.proposed(self.logic)}]
+        structure = shown.proposed_structure(self.logic)
+        return [{"proposed": shown.proposed(self.logic), "structure": structure}]
 
     def _say(self, text: str, level: str = "info") -> None:
         # Where the server keeps its files is nothing for the page.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from myops.quantify.thresholds.methods import rule_title
+from myops.refine.session import WallOffer
 from myops.report.bullseye import QUANTITIES, ramp_color, segment_place, segment_value
 from myops.sequences import ASKED_SEQUENCES, SEQUENCE_TITLES
 from myops.structures import CORRECTED, LABEL_VALUES, MEASURED, STRUCTURES
@@ -17,6 +18,7 @@ from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
 if TYPE_CHECKING:
     from myops.case import Case
     from myops.quantify.mass import TissueMass
+    from myops.refine.propagate import Proposal
     from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
 
 # Of the intensities of a sequence: what is shown between black and white at first.
@@ -129,7 +131,8 @@ def _correction(logic: MyoPSLogic) -> dict[str, Any]:
         "status": correction.status,
         "clicks": clicks(logic),
         "box": _box(logic),
-        "proposal": None if proposal is None else [k.slice_index for k in proposal.slices],
+        "proposal": None if proposal is None else _slices_of(proposal),
+        "wall_mm": proposal.mm if isinstance(proposal, WallOffer) else None,
         "suggestion": _suggestion(logic),
     }
 
@@ -231,5 +234,18 @@ def proposed(logic: MyoPSLogic) -> Mapping[int, list[int]] | None:
     proposal = logic.correction.proposal
     if proposal is None:
         return None
-    indices = [one.slice_index for one in proposal.slices]
-    return {index: runs(proposal.labels[index]) for index in indices}
+    return {index: runs(proposal.labels[index]) for index in _slices_of(proposal)}
+
+
+def proposed_structure(logic: MyoPSLogic) -> str:
+    """The structure whose outline a proposal moves; the wall where that gives way."""
+    if isinstance(logic.correction.proposal, WallOffer):
+        return "normal_myocardium"
+    return logic.correction.structure
+
+
+def _slices_of(proposal: Proposal | WallOffer) -> list[int]:
+    """Slices, from 0, in which something would change."""
+    if isinstance(proposal, WallOffer):
+        return [proposal.slice_index]
+    return [one.slice_index for one in proposal.slices]

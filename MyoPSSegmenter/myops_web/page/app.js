@@ -40,7 +40,7 @@ function hear(news) {
   else if ("constants" in news) { scene.constants = news.constants; makeStructures(); makeQuantities(); }
   else if ("images" in news) { takeImages(news.images); makeViews(); }
   else if ("labels" in news) labelsCame(news);
-  else if ("proposed" in news) takeProposal(news.proposed);
+  else if ("proposed" in news) takeProposal(news.proposed, news.structure);
   else if ("exported" in news) showFiles(news.exported);
   else if ("message" in news) say(news.message, news.level);
   else if ("question" in news) ask(news.question, () => tell(news.then, { sure: true }));
@@ -235,6 +235,7 @@ function showTool() {
   const now = state.correction;
   let hint = HINTS[scene.tool ?? "none"];
   if (!now.open) hint = "Clicks correct a segmentation: segment first.";
+  else if (now.wall_mm !== null && now.wall_mm !== undefined) hint = `Proposed, dashed: the wall moved by up to ${now.wall_mm.toFixed(0)} mm, to hold this scar.`;
   else if (now.proposal !== null) hint = `Proposed, dashed: the same correction on slice ${now.proposal.map((k) => k + 1).join(", ")}.`;
   else if (now.status) hint = now.status;
   else if (now.refiner === "loading") hint = "Preparing the images for clicks; you can begin already.";

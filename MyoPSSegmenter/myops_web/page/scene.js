@@ -2,7 +2,7 @@
 
 export const scene = {
   shape: null, spacing: [1, 1, 1], sequences: [], constants: { labels: [], structures: [], quantities: {} },
-  labels: null, proposed: null, clicks: [], pending: [], box: null, suggestion: null,
+  labels: null, proposed: null, proposedStructure: null, clicks: [], pending: [], box: null, suggestion: null,
   slice: 0, center: [0, 0], span: 100, filled: false, hidden: false, tool: null, cursor: null, hover: null,
 };
 
@@ -43,7 +43,8 @@ export function takeLabels(slices, all) {
   if (all) showHeart();
 }
 
-export function takeProposal(slices) {
+export function takeProposal(slices, structure) {
+  scene.proposedStructure = structure;
   const size = scene.shape === null ? 0 : scene.shape[1] * scene.shape[2];
   scene.proposed = slices === null ? null : new Map(Object.entries(slices).map(([k, runs]) => [Number(k), unrolled(runs, size)]));
 }

@@ -92,7 +92,7 @@ export class View {
     for (const one of scene.constants.labels) this.trace(paper, plane, one.values, one.color, []);
     const proposed = scene.proposed?.get(scene.slice);
     if (proposed !== undefined) {
-      const structure = scene.structure ?? "scar";
+      const structure = scene.proposedStructure ?? "scar";
       const values = scene.constants.labels.find((one) => one.name === structure)?.values ?? [2221, 2222];
       this.trace(paper, proposed, values, PROPOSAL, [6 * this.ratio, 4 * this.ratio]);
     }
