@@ -213,11 +213,7 @@ class HeadAnswers:
         threshold = best_threshold(probability)
         margin = np.zeros_like(seen)
         if isinstance(prompts.newest, Point):
-            x, y, sign = situation.points[-1]
-            row, column = np.clip(np.floor((y + 0.5, x + 0.5)), 0, inputs.size - 1).astype(int)
-            place = (int(row), int(column))
-            number = len(situation.points)
-            margin = sign_margin(situation.mask, place, bool(sign), number, inputs.pixel_mm)
+            margin = sign_margin(situation.mask, bool(situation.points[-1][-1]))
         return Answer(probability, seen, threshold, margin, _expected_iou(probability, threshold))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
 
 from myops.geometry.masks import label_components
 from myops.refine.prompts import Box, Point, Prompts
@@ -21,12 +20,8 @@ THRESHOLDS = tuple(np.linspace(0.25, 0.5, 26))
 
 
 # How much surer than at the threshold of greatest expected Dice a head has to be to change a pixel
-# against the click's sign, and to take one away far from where a first "-" was clicked. Answers to
-# it took away more than was meant; the k-th click has a k-th of the margin, or the mask would stay
-# too large. Chosen on dialogues with training patients: Docs/explanation/refiner.md.
-AGAINST_MARGIN, FIRST_MARGIN = 0.2, 0.25
-# Least and greatest length that the error under a click is taken to reach to each side.
-REACHES_MM = (3.0, 8.0)
+# against the click's sign. Why not more: Docs/explanation/refiner.md.
+AGAINST_MARGIN = 0.2
 
 
 # "whole": everything that the network changes, as up to version 0.2 and in sessions recorded then.
@@ -48,28 +43,14 @@ def cut(
     return np.asarray(probability > threshold + np.where(present, -1, 1) * margin)
 
 
-def sign_margin(
-    present: np.ndarray, place: tuple[int, int], positive: bool, number: int, pixel_mm: float
-) -> np.ndarray:
+def sign_margin(present: np.ndarray, positive: bool) -> np.ndarray:
     """How much surer than the threshold a change has to be: float (y, x).
 
     Args:
         present: bool (y, x), the present mask.
-        place: row and column of the newest click.
-        positive: its sign.
-        number: which click it is in this slice, from 1 on.
-        pixel_mm: side of a pixel.
+        positive: sign of the newest click.
     """
-    against = present if positive else ~present
-    if positive:
-        return AGAINST_MARGIN * against
-    same = present if present[place] else ~present
-    reach = ndimage.distance_transform_edt(np.pad(same, 1))[1:-1, 1:-1][place] * pixel_mm
-    reach = float(np.clip(reach, *REACHES_MM))
-    rows, columns = np.ogrid[: present.shape[0], : present.shape[1]]
-    distance = np.hypot(rows - place[0], columns - place[1]) * pixel_mm
-    far = FIRST_MARGIN / number * np.clip(distance / reach - 1, 0, 1)
-    return np.where(against, AGAINST_MARGIN, far)
+    return AGAINST_MARGIN * (present if positive else ~present)
 
 
 def taken_change(

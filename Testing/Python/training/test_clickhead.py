@@ -83,9 +83,9 @@ def test_of_an_answer_the_connected_change_is_taken_and_the_click_obeys():
     talk = reading(classes(), classes(MIDDLE), MIDDLE + 20.0, MIDDLE + 5.0, 1)
     chance = talk.target * 0.9
     chance[2:6, 2:6] = 0.9  # far away
-    mask = taken(chance, talk, 1.0)
+    mask = taken(chance, talk)
     assert np.array_equal(mask, talk.target)
-    nothing = taken(np.zeros((SIZE, SIZE)), talk, 1.0)
+    nothing = taken(np.zeros((SIZE, SIZE)), talk)
     assert nothing[MIDDLE + 5, MIDDLE + 20]
 
 

@@ -119,7 +119,7 @@ class Dialogue:
 
     def see(self, chance: np.ndarray) -> None:
         """An answer, float (S, S): he sees what is taken of it."""
-        self.reading.see(taken(chance, self.reading, self.pixel_mm))
+        self.reading.see(taken(chance, self.reading))
 
 
 def begin(
@@ -172,15 +172,14 @@ def tell(talks: list[Dialogue], logits: Tensor, domain: Tensor) -> None:
         talk.see(chance)
 
 
-def taken(chance: np.ndarray, reading: ClickSimulation, pixel_mm: float) -> np.ndarray:
+def taken(chance: np.ndarray, reading: ClickSimulation) -> np.ndarray:
     """The mask after an answer, bool (S, S): as `refine.connected` takes it."""
     threshold = best_threshold(chance)
     if not reading.points:
         return chance > threshold
     x, y, sign = reading.points[-1]
     place = _pixel(x, y, len(chance))
-    margin = sign_margin(reading.mask, place, bool(sign), len(reading.points), pixel_mm)
-    answer = cut(chance, reading.mask, threshold, margin)
+    answer = cut(chance, reading.mask, threshold, sign_margin(reading.mask, bool(sign)))
     answer[place] = bool(sign)
     changed = connected_change(answer != reading.mask, place)
     return np.where(changed, answer, reading.mask)
