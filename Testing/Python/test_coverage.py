@@ -90,6 +90,7 @@ def test_every_row_of_both_tables_says_why_it_is_empty():
             for row in csv.DictReader(io.StringIO(text))
             if "edema" in f"{row['structure']} {row['quantity']}"
             and row["slice"] in ("all", "4", "5")
+            and row["structure"] != "t2"  # signals of the slices that have one
         ]
         assert rows
         assert all(row["value"] == "" and "T2" in row["note"] for row in rows), rows

@@ -358,10 +358,11 @@ def test_scar_never_takes_blood_unless_it_is_allowed(desk):
     rows, columns = np.nonzero(regions.blood_pool(desk.automatic.labels[k]))
     nearest = int(np.hypot(rows - row, columns - column).argmin())
     blood = (k, int(rows[nearest]), int(columns[nearest]))
+    desk.logic.setRules(keepInside=True, allowBloodPool=False, moveWall=False)
     desk.logic.addClick(desk.ras(*blood), True)
     assert regions.blood_pool(desk.logic.labels)[blood]
     desk.logic.undo()
-    desk.logic.setRules(keepInside=True, allowBloodPool=True)
+    desk.logic.setRules(keepInside=True, allowBloodPool=True, moveWall=False)
     assert desk.logic.rules.allow_blood_pool
     desk.logic.addClick(desk.ras(*blood), True)
     assert regions.scar(desk.logic.labels)[blood] and desk.isConsistent()
@@ -748,7 +749,7 @@ def test_a_wall_that_moves_far_is_shown_first_and_taken_and_undone(desk):
     k, row, column = offered(desk)
     offer = desk.logic.proposal
     assert offer is desk.logic.session.wall_offer and offer.mm > 2
-    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is not None
+    assert overlayOf(desk.logic.node).GetSegmentation().GetSegment("proposal") is not None
     before = desk.logic.labels
     assert desk.logic.acceptProposal() == "done"
     assert regions.scar(desk.logic.labels)[k, row, column] and desk.isConsistent()
@@ -756,7 +757,7 @@ def test_a_wall_that_moves_far_is_shown_first_and_taken_and_undone(desk):
     assert len(desk.points()) == 1
     desk.logic.undo()
     assert np.array_equal(desk.logic.labels, before) and desk.isConsistent()
-    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is None
+    assert overlayOf(desk.logic.node) is None
 
 
 def test_an_offered_wall_can_be_refused(desk):
@@ -764,7 +765,7 @@ def test_an_offered_wall_can_be_refused(desk):
     before = desk.logic.labels
     desk.logic.refuseProposal()
     assert desk.logic.labels is before and desk.logic.proposal is None
-    assert desk.logic.node.GetSegmentation().GetSegment("proposal") is None
+    assert overlayOf(desk.logic.node) is None
 
 
 def test_without_the_rule_no_wall_is_offered(desk):

@@ -50,6 +50,7 @@ class Server:
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
         assert self.process.stdout is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from myops.quantify.papillary import COUNTED_NOTE
 from myops.quantify.regional.segments import SEGMENT_NAMES
 
 if TYPE_CHECKING:
@@ -23,23 +24,24 @@ SHARES = ("scar_percent", "scar_without_mvo_percent")
 def reader_rows(measurements: Measurements) -> Iterator[Row]:
     """Rows of what a reader is asked for beside masses."""
     if measurements.layers is not None:
-        yield from _layer_rows(measurements.layers)
+        note = COUNTED_NOTE if measurements.papillary_in_lv_mass else ""
+        yield from _layer_rows(measurements.layers, note)
     if measurements.t2_ratio is not None:
         yield from _t2_rows(measurements.t2_ratio)
     for one in measurements.enhanced:
         yield from _enhanced_rows(one)
 
 
-def _layer_rows(layers: Layers) -> Iterator[Row]:
+def _layer_rows(layers: Layers, note: str) -> Iterator[Row]:
     if layers.reason is not None:
         yield "layers", "count", None, "", layers.reason
     for one in layers.layers:
         name = f"layer_{one.name.replace(' ', '_')}"
-        yield name, "mass_g", one.wall.mass_g, "g", _why(one.wall.mass_g, one.wall.reason)
+        yield name, "mass_g", one.wall.mass_g, "g", _why(one.wall.mass_g, one.wall.reason, note)
         for tissue, mass in one.tissues.items():
             share = mass.percent_of_lv_mass
-            yield name, f"{tissue}_g", mass.mass_g, "g", _why(mass.mass_g, mass.reason)
-            yield name, f"{tissue}_percent", share, "%", _why(share, mass.reason)
+            yield name, f"{tissue}_g", mass.mass_g, "g", _why(mass.mass_g, mass.reason, note)
+            yield name, f"{tissue}_percent", share, "%", _why(share, mass.reason, note)
 
 
 def _t2_rows(t2: T2Ratio) -> Iterator[Row]:
@@ -60,5 +62,6 @@ def _enhanced_rows(one: Enhanced) -> Iterator[Row]:
         yield name, quantity, value, "%", _why(value, one.reason)
 
 
-def _why(value: object, reason: str | None) -> str:
-    return reason or "" if value is None else ""
+def _why(value: object, reason: str | None, note: str = "") -> str:
+    """Why there is no value; the note where there is one."""
+    return reason or "" if value is None else note

@@ -21,4 +21,5 @@ def slice_positions_mm(case: Case) -> tuple[float, ...] | None:
     normal = case.original.geometry.axes[case.original.order_xyz[2]]
     count = case.geometry.array_shape[0]
     centers = case.geometry.position_mm(np.array([(0, 0, k) for k in range(count)]))
-    return tuple(float(height) for height in centers @ normal)
+    # To a micrometer: headers are stored with less, and Slicer's nodes hold them with less still.
+    return tuple(round(float(height), 3) for height in centers @ normal)
