@@ -9,7 +9,8 @@ import pytest
 from reader_tab import LONG_MS, Tab
 from web_server import Server, waitUntil
 
-pytestmark = pytest.mark.slow
+# They take minutes: with them a check of a change would take more than 25.
+pytestmark = pytest.mark.scheduled
 
 HEALTHY, SCARRED = [200], [2221, 2222]
 # Of WCAG 2.1, level AA, for text.
