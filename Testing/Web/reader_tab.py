@@ -86,6 +86,8 @@ class Tab:
             let best = null, most = -1;
             for (let r = 4; r < rows - 4; r++) for (let c = 4; c < columns - 4; c++) {
               if (!argument.includes(plane[r * columns + c])) continue;
+              // On a click that is there the mouse would drag it.
+              if (scene.clicks.some((o) => Math.hypot(o.row - r, o.column - c) < 7)) continue;
               let count = 0;
               for (let i = -4; i <= 4; i++) for (let j = -4; j <= 4; j++)
                 count += argument.includes(plane[(r + i) * columns + c + j]) ? 1 : 0;

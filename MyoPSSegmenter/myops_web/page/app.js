@@ -302,7 +302,7 @@ function act() {
 }
 
 function arrow(rows, columns, far) {
-  if (scene.shape === null) return;
+  // Without a tool also where no patient is open yet.
   if (scene.tool === null) {
     if (rows !== 0) scroll(rows);
     else if (columns > 0) next();
