@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait as wait_for
-from pathlib import Path
 
 from myops.batch.jobs import Job
 from myops.batch.patient import KILLED, Outcome
+from myops.io.free_memory import available_bytes
 
 # Takes a job and the device of the process that it runs in; can be sent to another process.
 Work = Callable[[Job, str], Outcome]
@@ -70,15 +70,9 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def free_memory_bytes() -> int | None:
-    """Memory that new processes may take, a container's limit included; None where unknown."""
-    found = [*_available(), *_container_left()]
-    return min(found) if found else None
-
-
 def sized_workers(jobs: int, gpus: int = 0) -> int:
     """How many processes: not more than cores, memory or patients allow, two for each GPU."""
-    memory = free_memory_bytes()
+    memory = available_bytes()
     fitting = usable_cores() if memory is None else memory // BYTES_PER_WORKER
     most = min(usable_cores(), GPU_WORKERS * gpus) if gpus else usable_cores()
     return max(1, min(most, fitting, jobs))
@@ -156,25 +150,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait_for([parent.sentinel])
         os._exit(1)
-
-
-def _available() -> list[int]:
-    """Memory of the machine that is not in use."""
-    try:
-        text = Path("/proc/meminfo").read_text("ascii")
-        line = next(line for line in text.splitlines() if line.startswith("MemAvailable"))
-        return [1024 * int(line.split()[1])]
-    except (OSError, StopIteration, ValueError):
-        return []
-
-
-def _container_left() -> list[int]:
-    """What a container's limit leaves (cgroup 2)."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        most, used = (
-            int((folder / name).read_text("ascii")) for name in ("memory.max", "memory.current")
-        )
-    except (OSError, ValueError):  # "max" means no limit
-        return []
-    return [max(0, most - used)]

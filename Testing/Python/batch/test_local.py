@@ -95,11 +95,11 @@ def test_the_number_of_processes_fits_the_machine(
 ) -> None:
     monkeypatch.setattr(local, "usable_cores", lambda: cores)
     memory = None if memory_gb is None else memory_gb * 2**30
-    monkeypatch.setattr(local, "free_memory_bytes", lambda: memory)
+    monkeypatch.setattr(local, "available_bytes", lambda: memory)
     assert sized_workers(jobs, gpus) == expected
 
 
 def test_the_machine_tells_its_cores_and_its_memory() -> None:
     assert local.usable_cores() >= 1
-    memory = local.free_memory_bytes()
+    memory = local.available_bytes()
     assert memory is None or memory > 1_000_000
