@@ -11,7 +11,8 @@ from myops.output.dicom.seg import (
     REPORT_SERIES_NUMBER,
     algorithm_family,
     dicom_code,
-    new_uid,
+    instances,
+    of_series,
 )
 from myops.output.dicom.segments import OWN_SCHEME, PROGRAM, DicomSegment
 from myops.structures import LEFT_VENTRICLE, MYOCARDIUM, NO_CODE, Code
@@ -59,15 +60,8 @@ def make_report(
     return highdicom.sr.ComprehensiveSR(
         evidence=[seg, *_evidence(sources)],
         content=content[0],
-        series_instance_uid=new_uid(),
-        series_number=REPORT_SERIES_NUMBER,
-        series_description=REPORT_DESCRIPTION,
-        sop_instance_uid=new_uid(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=PROGRAM,
-        software_versions=__version__,
         is_complete=True,
+        **of_series(REPORT_SERIES_NUMBER, REPORT_DESCRIPTION),
     )
 
 
@@ -162,7 +156,7 @@ def _evidence(sources: Sequence[SourcePicture]) -> list[Dataset]:
     from pydicom import Dataset
 
     found = []
-    for source in {source.uid: source for source in sources}.values():
+    for source in instances(sources):
         item = Dataset()
         item.StudyInstanceUID = source.header.StudyInstanceUID
         item.SeriesInstanceUID = source.series

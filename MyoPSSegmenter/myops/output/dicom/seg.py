@@ -40,6 +40,25 @@ def new_uid() -> str:
     return str(generate_uid(prefix=None))
 
 
+def of_series(number: int, description: str) -> dict[str, Any]:
+    """What an object says of itself: the only one of a new series, made by this program."""
+    return {
+        "series_instance_uid": new_uid(),
+        "series_number": number,
+        "series_description": description,
+        "sop_instance_uid": new_uid(),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": PROGRAM,
+        "software_versions": __version__,
+    }
+
+
+def instances(sources: Sequence[SourcePicture]) -> list[SourcePicture]:
+    """One source for each file."""
+    return list({source.uid: source for source in sources}.values())
+
+
 def make_seg(
     case: Case, segments: Sequence[DicomSegment], sources: Sequence[SourcePicture]
 ) -> SegmentationObject:
@@ -58,17 +77,10 @@ def make_seg(
         pixel_array=masks,
         segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_description(k, one) for k, one in enumerate(segments, start=1)],
-        series_instance_uid=new_uid(),
-        series_number=SEG_SERIES_NUMBER,
-        series_description=SEG_DESCRIPTION,
-        sop_instance_uid=new_uid(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=PROGRAM,
-        software_versions=__version__,
         device_serial_number="0",
         content_label="MYOPS",
         content_description="Myocardium, scar and edema",
+        **of_series(SEG_SERIES_NUMBER, SEG_DESCRIPTION),
     )
     _name_sources(made, sources)
     return made
@@ -131,7 +143,7 @@ def _name_sources(made: Dataset, sources: Sequence[SourcePicture]) -> None:
                 _refer(item, source)
                 if source.frame is not None:
                     item.ReferencedFrameNumber = source.frame
-    made.SourceImageSequence = [_reference(source) for source in _instances(sources)]
+    made.SourceImageSequence = [_reference(source) for source in instances(sources)]
     made.ReferencedSeriesSequence = _series(sources)
 
 
@@ -142,15 +154,10 @@ def _series(sources: Sequence[SourcePicture]) -> list[Dataset]:
     for uid in dict.fromkeys(source.series for source in sources):
         item = Dataset()
         item.SeriesInstanceUID = uid
-        own = [source for source in _instances(sources) if source.series == uid]
+        own = [source for source in instances(sources) if source.series == uid]
         item.ReferencedInstanceSequence = [_reference(source) for source in own]
         found.append(item)
     return found
-
-
-def _instances(sources: Sequence[SourcePicture]) -> list[SourcePicture]:
-    """One source for each file."""
-    return list({source.uid: source for source in sources}.values())
 
 
 def _reference(source: SourcePicture) -> Dataset:
