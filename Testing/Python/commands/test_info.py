@@ -1,4 +1,6 @@
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,15 +93,31 @@ def test_without_a_spacing_no_distance_in_mm_is_told(make_image) -> None:
     assert "no distances: spacing unknown" in as_text(described)
 
 
-def test_info_loads_nothing_that_it_does_not_need(patient_folder) -> None:
-    loaded = run_python(
+# nibabel's front door loads readers of surfaces and DICOM.
+HEAVY = {"torch", "matplotlib", "nibabel", "pydicom", "jinja2"}
+
+
+def loaded_by_info(folder: Path) -> set[str]:
+    """Modules that are there after `myops info`."""
+    said = run_python(
         "from myops.cli import cli\n"
-        f"cli(['info', {str(patient_folder)!r}], standalone_mode=False)\n"
+        f"cli(['info', {str(folder)!r}], standalone_mode=False)\n"
         "print('LOADED', *sys.modules)"
-    ).split("LOADED")[1].split()  # fmt: skip
-    # nibabel's front door loads readers of surfaces and DICOM. The search for shifts needs scipy.
-    heavy = {"torch", "matplotlib", "nibabel", "pydicom", "jinja2"}
-    assert not heavy & set(loaded)
+    )
+    return set(said.split("LOADED")[1].split())
+
+
+def test_info_loads_nothing_that_it_does_not_need(patient_folder) -> None:
+    assert not HEAVY & loaded_by_info(patient_folder)
+
+
+def test_scipy_and_masked_arrays_are_loaded_only_where_a_shift_is_sought(
+    patient_folder, tmp_path
+) -> None:
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(patient_folder / "myops_007_DE.nii.gz", alone)
+    assert not (HEAVY | {"scipy.ndimage", "numpy.ma"}) & loaded_by_info(alone)
 
 
 @pytest.mark.parametrize("values", [[7], [9, 1], [5, 1, 3], [4, 1, 3, 2], [2, 2, 8, 8, 0]])
