@@ -175,9 +175,9 @@ def _registered(case: Case, sequence: str, center: Place | None) -> Case:
     except InputError as error:
         return replace(case, warnings=(*case.warnings, f"{sequence}: not moved: {error}"))
     before = similarity_at(case, sequence, center)
-    moved = moved_case(case, sequence, shifts)
-    after = similarity_at(moved, sequence, center)
-    if not shifts.any() or after - before < max(LEAST_GAIN_SHARE * before, LEAST_GAIN):
+    moved = moved_case(case, sequence, shifts) if shifts.any() else case
+    after = similarity_at(moved, sequence, center) if shifts.any() else before
+    if after - before < max(LEAST_GAIN_SHARE * before, LEAST_GAIN):
         note = refused or f"{sequence}: no clearly better place than the present one was found"
         left = Registration(sequence, tuple((0.0, 0.0) for _ in shifts), before, before, note)
         return replace(case, registrations=(*case.registrations, left))
