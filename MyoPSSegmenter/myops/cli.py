@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from myops import __version__
-from myops.commands.background_import import import_in_background
 from myops.commands.options import (
     PATH,
     device_option,
@@ -184,6 +183,8 @@ def segment(
     FOLDER holds files named as in MyoPS (*_C0, *_DE or *_LGE, *_T2); --lge, --bssfp and --t2 name
     them one by one. At least an LGE or a bSSFP image is needed.
     """
+    from myops.commands.background_import import import_in_background
+
     # It takes most of the start-up, and the images can be read meanwhile.
     import_in_background("myops.cascade.segment")
     from myops.case import images_sha256
@@ -201,15 +202,12 @@ def segment(
     check_sources(case, formats)
     check_same_images(output, images_sha256(case))
     check_no_corrections(output)
+    from myops.cascade.register import register_as_asked
     from myops.cascade.segment import segment as run_cascade
     from myops.weights.files import load_models
 
     models = load_models(device, name=model)
-    if register != "off":
-        from myops.cascade.register import register as lay_on_reference
-
-        case = lay_on_reference(case, models)
-        inputs = inputs.with_registrations(case)
+    case, inputs = register_as_asked(case, inputs, models)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)
     measurements = measure(case, segmentation, landmarks=landmarks)

@@ -146,7 +146,7 @@ def _segment(inputs: Inputs, folder: Path, options: BatchOptions, device: str) -
     Raises:
         InputError: as there.
     """
-    from myops.cascade.register import register
+    from myops.cascade.register import register_as_asked
     from myops.cascade.segment import segment
     from myops.case import images_sha256
     from myops.output.earlier_results import check_no_corrections, check_same_images
@@ -158,9 +158,7 @@ def _segment(inputs: Inputs, folder: Path, options: BatchOptions, device: str) -
     check_same_images(folder, images_sha256(case))
     check_no_corrections(folder)
     models = _models(device, options.model)
-    if inputs.register != "off":
-        case = register(case, models)
-        inputs = inputs.with_registrations(case)
+    case, inputs = register_as_asked(case, inputs, models)
     segmentation = segment(case, models)
     measurements = measure(case, segmentation)
     notes = {INPUTS_FILE: inputs.with_model(options.model).to_dict()}

@@ -7,8 +7,23 @@ import numpy as np
 from myops.cascade.segment import locate_heart
 from myops.case import Case
 from myops.errors import InputError
+from myops.patients.provenance import Inputs
 from myops.slice_registration import register_case
 from myops.weights.files import Models
+
+
+def register_as_asked(case: Case, inputs: Inputs, models: Models) -> tuple[Case, Inputs]:
+    """The case laid on its reference where that was asked for, and the inputs that note how.
+
+    Args:
+        case: the images as their headers place them.
+        inputs: which ones, and `Inputs.register`.
+        models: see `register`.
+    """
+    if inputs.register == "off":
+        return case, inputs
+    case = register(case, models)
+    return case, inputs.with_registrations(case)
 
 
 def register(case: Case, models: Models) -> Case:
