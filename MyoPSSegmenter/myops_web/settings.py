@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myops.errors import InputError
+from myops_web.inside import is_inside
 
 LEAST_TOKEN = 16
 TOKEN_VARIABLE = "MYOPS_WEB_TOKEN"  # noqa: S105 - the name of a variable
@@ -104,7 +105,7 @@ def checked_results(folder: Path, results: Path | None, name: str) -> Path:
     if results is not None:
         return results.resolve()
     place = folder / name
-    if not place.resolve().is_relative_to(folder.resolve()):
+    if not is_inside(place, folder):
         raise InputError(
             f"expected results inside {folder}, found that {name} leads to {place.resolve()}; "
             "name that folder by --results if it is meant"

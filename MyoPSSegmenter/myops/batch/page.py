@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from myops import __version__
 from myops.batch.jobs import Job
+from myops.batch.patient import DONE
 from myops.batch.rows import BETWEEN
 from myops.report.pages import page_template
 
 if TYPE_CHECKING:
     from myops.batch.patient import Outcome
 
-DONE = "done"
 # Structures on a card, in g.
 SHOWN = {"lv_myocardium": "LV", "scar": "Scar", "edema": "Edema"}
 

@@ -108,9 +108,11 @@ def _counted(devices: Sequence[str]) -> Iterator[str]:
 
 def _tell(cohort: Cohort, output: Path) -> int:
     """Say how it ended; the exit code."""
+    from myops.batch.run import PAGE
+
     count = len(cohort.outcomes)
     click.echo(f"{cohort.done} of {count} patients have results.")
-    if (page := output / "overview.html").exists():
+    if (page := output / PAGE).exists():
         click.echo(f"Overview: {page}")
     if cohort.stopped:
         click.echo(f"Error: {cohort.stopped}", err=True)
