@@ -218,9 +218,11 @@ class CorrectionPanel(Panel):
                 getattr(self.ui, name).toolTip = f"{self._tips[name]}\n{what}"
 
     def _showProposal(self, **_values: object) -> None:
+        from myops.refine.session import WallOffer
+
         proposal = self.logic.correction.proposal
         self.ui.proposalFrame.visible = proposal is not None
-        if hasattr(proposal, "mm"):
+        if isinstance(proposal, WallOffer):
             text = _("Shown in the image: the wall moved by up to {mm:.0f} mm, to hold this scar.")
             self.ui.proposalLabel.text = text.format(mm=proposal.mm)
         elif proposal is not None:
