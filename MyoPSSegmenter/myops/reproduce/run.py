@@ -166,7 +166,7 @@ def _allowed(wanted: Reproduction, sequences: frozenset[str], say: Say) -> Repro
     kept = {row.name for row in table.rows}
     left = [row.name for row in wanted.table.rows if row.name not in kept]
     found = ", ".join(SEQUENCE_TITLES[name] for name in sorted(sequences))
-    if wanted.table.rows and not any(row.measures for row in table.rows) and left:
+    if left and not any(row.measures for row in table.rows):
         raise InputError(
             f"{wanted.data}: expected bSSFP, LGE and T2 of every patient, found {found}, which "
             f"allows no row of {wanted.name}: {', '.join(left)}; name a data set with all three, "
