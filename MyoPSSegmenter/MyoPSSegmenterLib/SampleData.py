@@ -93,11 +93,11 @@ def loadSamplePatient(
         OSError: the cache cannot be written.
         InputError: a file in the cache is damaged; delete the folder then.
     """
-    from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
-    from MyoPSSegmenterLib.Steps.PatientLogic import (
+    from MyoPSSegmenterLib.Scene.SceneBridge import (
         CASE_ATTRIBUTE,
         SEQUENCE_ATTRIBUTE,
         SOURCE_ATTRIBUTE,
+        volumeFromImage,
     )
 
     paths = makeSamplePatient(sampleFolder(cacheFolder, seed), seed)

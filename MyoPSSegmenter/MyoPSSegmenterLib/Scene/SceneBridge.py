@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 # RAS and LPS differ in the sign of the first two coordinates; the step is its own inverse.
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Of volumes: which sequence, of which patient, from which file. They are saved with the scene, so
+# that it can be opened again.
+SEQUENCE_ATTRIBUTE = "MyoPS.sequence"
+CASE_ATTRIBUTE = "MyoPS.case"
+SOURCE_ATTRIBUTE = "MyoPS.source"
 # Attributes of volume nodes, saved with the scene: what a reader doubted about the geometry, and
 # the spacing that it doubted.
 NOTE_ATTRIBUTES = ("MyoPS.spacingMissing", "MyoPS.spacingConflict")

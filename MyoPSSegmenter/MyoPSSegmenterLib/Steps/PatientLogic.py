@@ -24,7 +24,14 @@ from MyoPSSegmenterLib.Scene.AlignmentNodes import (
     renameAlignment,
 )
 from MyoPSSegmenterLib.Scene.Observations import Observations
-from MyoPSSegmenterLib.Scene.SceneBridge import caseFromVolumes, removeNode, volumeFromImage
+from MyoPSSegmenterLib.Scene.SceneBridge import (
+    CASE_ATTRIBUTE,
+    SEQUENCE_ATTRIBUTE,
+    SOURCE_ATTRIBUTE,
+    caseFromVolumes,
+    removeNode,
+    volumeFromImage,
+)
 from MyoPSSegmenterLib.Scene.VolumeFingerprint import fingerprintOf
 from MyoPSSegmenterLib.Steps.FolderReading import readFolder, readImages
 from MyoPSSegmenterLib.Steps.ImageChecks import (
@@ -45,10 +52,7 @@ if TYPE_CHECKING:
     from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
     from MyoPSSegmenterLib.Runtime.Events import Events
 
-# Attributes of volume nodes; they are saved with the scene, so that it can be opened again.
-SEQUENCE_ATTRIBUTE = "MyoPS.sequence"
-CASE_ATTRIBUTE = "MyoPS.case"
-SOURCE_ATTRIBUTE = "MyoPS.source"
+# Of a volume that was brought to the reference's grid: the one that it was made from.
 RESAMPLED_FROM = "MyoPS.resampledFrom"
 NO_REFERENCE = _("Choose {grid} volume.").format(grid=GRID_WORDS)
 
