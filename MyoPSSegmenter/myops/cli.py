@@ -40,6 +40,16 @@ INTERRUPTED = 130
 # interpreter's 700 a tenth of the time of `myops info` goes into looking for some.
 OBJECTS_PER_COLLECTION = 50_000
 
+# What `segment` needs after the networks, in the order of need.
+NEEDED_LATER = (
+    "myops.cascade.register",
+    "myops.quantify.measure",
+    "myops.report.compose",
+    "myops.report.figures",
+    "myops.report.html",
+    "myops.report.pdf",
+)
+
 # Name of a command -> its module in `myops.commands`, its name there, and its first sentence; the
 # module is imported when the command is called, not when all of them are listed.
 COMMANDS = {
@@ -185,8 +195,8 @@ def segment(
     """
     from myops.commands.background_import import import_in_background
 
-    # It takes most of the start-up, and the images can be read meanwhile.
-    import_in_background("myops.cascade.segment")
+    # They take most of the start-up: the images can be read meanwhile, and the networks run.
+    import_in_background("myops.cascade.segment", *NEEDED_LATER)
     from myops.case import images_sha256
     from myops.output.earlier_results import check_no_corrections, check_same_images
     from myops.output.results import check_sources, check_writable, write_results
@@ -206,7 +216,7 @@ def segment(
     from myops.cascade.segment import segment as run_cascade
     from myops.weights.files import load_models
 
-    models = load_models(device, name=model)
+    models = load_models(device, name=model, sequences=case.sequences)
     case, inputs = register_as_asked(case, inputs, models)
     with progress_bar("Segmenting") as progress:
         segmentation = run_cascade(case, models, progress=progress)
