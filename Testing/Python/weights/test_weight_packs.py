@@ -254,7 +254,7 @@ def test_networks_for_one_patient_are_loaded_from_the_pack_that_suits_him_alone(
     monkeypatch.setattr("myops.weights.files.load_network", noted)
     several = load_models("cpu", "public-hearts", sequences=["lge", "t2"])
     assert several.asked.name == "public-hearts" and several.pack.name == FREE_PACK
-    assert set(loaded) == {model_folder(FREE_PACK).name}
+    assert set(loaded) == {model_folder(FREE_PACK, None).name}
     assert suited_models(several, ["lge", "t2"]) is several
     loaded.clear()
     alone = load_models("cpu", "public-hearts", sequences=["lge"])
