@@ -145,29 +145,40 @@ def test_no_error_of_a_patient_gets_out(
     assert ("ZeroDivisionError" in found.details) == isinstance(error, ZeroDivisionError)
 
 
-def test_results_count_as_done_only_for_the_same_images_and_options(
+def test_results_count_as_done_only_for_the_same_images_and_weights(
     patient_folder: Path, tmp_path: Path
 ) -> None:
-    inputs, options = find_inputs(patient_folder, {}), BatchOptions("synthetic")
+    inputs = find_inputs(patient_folder, {}).with_model("synthetic")
     results = tmp_path / "results"
-    assert not is_finished(results, inputs, options)
+    assert not is_finished(results, inputs)
     results.mkdir()
-    noted = inputs.with_model("synthetic").to_dict()
+    noted = inputs.to_dict()
     noted["images"]["lge"]["path"] = "/elsewhere/before/the/move.nii.gz"
     (results / "inputs.json").write_text(json.dumps(noted), "utf-8")
-    assert not is_finished(results, inputs, options)  # without numbers
+    assert not is_finished(results, inputs)  # without numbers
     (results / "measurements.json").write_text("{}", "utf-8")
-    assert is_finished(results, inputs, options)
-    assert not is_finished(results, inputs, BatchOptions("public-hearts"))
+    assert is_finished(results, inputs)
+    assert not is_finished(results, inputs.with_model("public-hearts"))
     noted["images"]["lge"]["sha256"] = "0" * 64
     (results / "inputs.json").write_text(json.dumps(noted), "utf-8")
-    assert not is_finished(results, inputs, options)
+    assert not is_finished(results, inputs)
 
 
 def test_a_cohort_keeps_its_options(output: Path, tmp_path: Path) -> None:
     start_cohort(tmp_path / "images", output, BatchOptions())
     with pytest.raises(InputError, match="begun with the same options, found model default, reg"):
         start_cohort(tmp_path / "images", output, BatchOptions(register="auto"))
+
+
+def test_a_cohort_begun_before_an_option_existed_goes_on_without_it(
+    output: Path, tmp_path: Path
+) -> None:
+    noted = json.loads((output / MARK).read_text("utf-8"))
+    noted["options"] = {"model": "default", "register": "off", "probabilities": False}  # of 0.3
+    (output / MARK).write_text(json.dumps(noted), "utf-8")
+    start_cohort(tmp_path / "images", output, BatchOptions())
+    with pytest.raises(InputError, match="begun with the same options"):
+        start_cohort(tmp_path / "images", output, BatchOptions(dicom=True))
 
 
 def test_foreign_files_and_the_images_own_folder_are_refused(tmp_path: Path) -> None:
