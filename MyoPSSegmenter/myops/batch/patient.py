@@ -153,8 +153,8 @@ def is_finished(folder: Path, inputs: Inputs) -> bool:
 def _without_paths(noted: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, wherever it is: a cohort's folder may be moved."""
     images = {key: one.get("sha256") for key, one in noted.get("images", {}).items()}
-    # The shifts follow from the images and the option.
-    return {**noted, "images": images, "shifts_mm": None}
+    # Shifts and turns follow from the images and the option.
+    return {**noted, "images": images, "shifts_mm": None, "turns": None}
 
 
 @lru_cache(maxsize=1)
