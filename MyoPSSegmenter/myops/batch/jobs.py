@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -169,7 +170,9 @@ def _files(job: Job) -> list[Path]:
     if job.problem:
         return []
     named = [*job.named.values(), *(one for one in job.sources.values() if isinstance(one, Path))]
-    inside = [] if job.folder is None else list(job.folder.iterdir())
+    inside: list[Path] = []
+    with suppress(OSError):  # said when its turn comes: the others are done
+        inside = [] if job.folder is None else list(job.folder.iterdir())
     from myops.patients.folders import is_image_file
 
     return [path for path in (*named, *inside) if path.is_file() and is_image_file(path)]

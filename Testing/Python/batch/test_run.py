@@ -205,6 +205,22 @@ def test_a_source_that_is_nothing_is_refused(output: Path, tmp_path: Path) -> No
             find_jobs(source, output)
 
 
+def test_rows_whose_files_or_folders_are_missing_do_not_stop_the_others(
+    output: Path, tmp_path: Path, patient_folder: Path
+) -> None:
+    table = tmp_path / "cohort.csv"
+    image = f"{patient_folder}/nothing_DE.nii.gz"
+    rows = [f"good,{patient_folder},", f"moved,{tmp_path}/nobody,", f"file,,{image}"]
+    table.write_text("\n".join(["patient,folder,lge", *rows]), "utf-8")
+    good, moved, file = find_jobs(table, output)
+    assert set(good.inputs().files) == {"bssfp", "lge", "t2"}
+    with pytest.raises(InputError, match="nobody: expected a folder of images, found none"):
+        moved.inputs()
+    outcomes = [run_job(one, output, BatchOptions(), "cpu") for one in (moved, file)]
+    assert [one.status for one in outcomes] == [FAILED, FAILED]
+    assert "nothing_DE.nii.gz" in outcomes[1].message
+
+
 def test_an_archive_that_is_refused_is_a_patient_with_a_problem(
     output: Path, tmp_path: Path, patient_folder: Path
 ) -> None:
