@@ -1,4 +1,4 @@
-"""The command `myops`. Read `segment` from top to bottom: it is the way of the data.
+"""The command `myops`. What `segment` does with a patient is in `output.one_patient`.
 
 What a command needs is imported inside it, so that `myops --help` answers at once and only the
 commands that run a network import torch. The other commands are in `commands/`.
@@ -21,6 +21,7 @@ from myops.commands.options import (
     dicom_options,
     image_options,
     landmark_options,
+    pseudonyms_option,
     register_option,
 )
 from myops.commands.terminal import print_measurements, progress_bar, show_every_letter
@@ -28,8 +29,11 @@ from myops.errors import InputError
 from myops.io.readable import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from myops.patients.provenance import Inputs
     from myops.quantify.regional.orientation import Landmarks
+    from myops.weights.files import Models
 
 # The shell's exit codes: 2 for input that cannot be used, 128 + SIGINT after Ctrl-C.
 BAD_INPUT = 2
@@ -166,11 +170,7 @@ def cli() -> None:
 @click.option("--output", "-o", type=PATH, required=True, help="Folder for the results.")
 @click.option("--probabilities", is_flag=True, help="Write probability and uncertainty maps too.")
 @dicom_options
-@click.option(
-    "--pseudonyms",
-    type=PATH,
-    help="CSV table (patient, pseudonym), outside of the results: names the patient in them.",
-)
+@pseudonyms_option
 @click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
@@ -197,43 +197,31 @@ def segment(
 
     # They take most of the start-up: the images can be read meanwhile, and the networks run.
     import_in_background("myops.cascade.segment", *NEEDED_LATER)
-    from myops.case import images_sha256
-    from myops.output.earlier_results import check_no_corrections, check_same_images
-    from myops.output.results import check_sources, check_writable, write_results
-    from myops.patients.provenance import INPUTS_FILE, read_case
+    from myops.output.one_patient import segment_patient
     from myops.patients.pseudonyms import under_pseudonym
-    from myops.quantify.measure import measure
 
-    inputs = replace(inputs, register=register)
+    inputs = replace(inputs, register=register).with_model(model)
     if pseudonyms is not None:
         inputs = under_pseudonym(inputs, pseudonyms, output, keep_identity)
-    case = read_case(inputs)
-    check_writable(output)
-    check_sources(case, formats)
-    check_same_images(output, images_sha256(case))
-    check_no_corrections(output)
-    from myops.cascade.register import register_as_asked
-    from myops.cascade.segment import segment as run_cascade
-    from myops.weights.files import load_models
 
-    models = load_models(device, name=model, sequences=case.sequences)
-    case, inputs = register_as_asked(case, inputs, models)
+    def load(sequences: Collection[str]) -> Models:
+        from myops.weights.files import load_models
+
+        return load_models(device, name=model, sequences=sequences)
+
     with progress_bar("Segmenting") as progress:
-        segmentation = run_cascade(case, models, progress=progress)
-    measurements = measure(case, segmentation, landmarks=landmarks)
+        segmentation, measurements = segment_patient(
+            inputs,
+            output,
+            load,
+            probabilities=probabilities,
+            formats=formats,
+            keep_identity=keep_identity,
+            landmarks=landmarks,
+            progress=progress,
+        )
     if used := segmentation.pack:
         instead = f" (as {used['instead_of']} asks for)" if "instead_of" in used else ""
         click.echo(f"Weights: {used['name']}{instead}. {used['terms']}", err=True)
-    notes = {INPUTS_FILE: inputs.with_model(model).to_dict()}
-    write_results(
-        output,
-        case,
-        segmentation,
-        measurements,
-        probabilities,
-        notes,
-        formats=formats,
-        keep_identity=keep_identity,
-    )
     print_measurements(measurements)
     click.echo(f"Report: {output / 'report.html'}")
