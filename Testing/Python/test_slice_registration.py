@@ -11,7 +11,14 @@ from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as shifted
 
 from myops.case import Case, case_from_images
-from myops.slice_registration import find_shifts, moved_case, register_case
+from myops.registration import similarity_at
+from myops.slice_registration import (
+    compared,
+    find_shifts,
+    moved_before,
+    moved_case,
+    register_case,
+)
 
 PIXEL_MM = 1.5
 
@@ -119,3 +126,34 @@ def test_one_sequence_alone_has_nothing_to_be_laid_on() -> None:
     image = sitk.GetImageFromArray(ring())
     case = case_from_images({"lge": image})
     assert register_case(case) is case
+
+
+def test_a_move_by_hand_is_compared_with_the_place_before() -> None:
+    beside = case_of(moved(contrast(), STACK))
+    laid = moved_case(beside, "t2", STACK)
+    # STACK lies 6 mm to the right and 4.5 mm up: the reader moves it back.
+    one = moved_before(laid, "t2", (-6.0, 4.5), by_hand=True)
+    assert one.note.startswith("t2: moved onto lge by hand by 7.5 mm in the slice plane")
+    assert one.to_dict() == {
+        "moved": True,
+        "mean_shift_mm": 7.5,
+        "largest_shift_mm": 7.5,
+        "note": one.note,
+        "by": "hand",
+    }
+    (found,) = compared(replace(laid, registrations=(one,))).registrations
+    assert found.similarity_before == pytest.approx(similarity_at(beside, "t2"), rel=0.03)
+    assert found.similarity_after == similarity_at(laid, "t2")
+    assert found.similarity_after > 1.2 * found.similarity_before
+    assert compared(replace(laid, registrations=(found,))).registrations == (found,)
+
+
+def test_what_shares_no_field_around_the_heart_is_not_compared() -> None:
+    case = case_of(contrast())
+    one = moved_before(case, "t2", (1.0, 0.0), by_hand=True)
+    nothing = replace(
+        case,
+        covered={**case.covered, "t2": np.zeros(case.geometry.array_shape, bool)},
+        registrations=(one,),
+    )
+    assert compared(nothing).registrations == (one,)

@@ -122,6 +122,10 @@ def beginTask(kind: str, logic: Any, gate: Gate, folder: Path, patch: Any) -> No
         patch.setattr(study_logic, "findCases", gate(study_logic.findCases))
         files(folder / "study")
         logic.study.openFolder(folder / "study", "ab")
+    elif kind == "comparing the sequences":
+        patch.setattr(patient_logic, "checksOfCase", gate(patient_logic.checksOfCase))
+        load(logic)
+        logic.patient.imageChecks()
     elif kind == "aligning":
         import myops.registration
 
@@ -138,7 +142,14 @@ def beginTask(kind: str, logic: Any, gate: Gate, folder: Path, patch: Any) -> No
         logic.export(folder / "out", ("nifti",))
 
 
-TASKS = ("reading a folder", "looking for patients", "aligning", "measuring", "exporting")
+TASKS = (
+    "reading a folder",
+    "looking for patients",
+    "comparing the sequences",
+    "aligning",
+    "measuring",
+    "exporting",
+)
 
 
 @pytest.mark.parametrize("kind", TASKS)

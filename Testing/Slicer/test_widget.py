@@ -101,6 +101,12 @@ def pump(panel: Any, until: Callable[[], bool], seconds: float = 120) -> None:
         panel.workflow._tick()
 
 
+def findings(panel: Any) -> list[str]:
+    """What step 1 says about the sequences."""
+    rows = panel.workflow.panels["patient"]._rows
+    return [row.findChild(QtWidgets.QLabel).text for row in rows]
+
+
 def named(panel: Any) -> dict[str, Any]:
     """Every named widget of the panel that the user can act on."""
     return {
@@ -263,9 +269,43 @@ def test_a_misaligned_sequence_is_shown_with_a_button(loaded: Any) -> None:
     loaded.logic.myops.patient.volumes["t2"].SetAndObserveTransformNodeID(node.GetID())
     loaded.workflow._tick()
     first = loaded.workflow.panels["patient"]
-    texts = [row.findChild(QtWidgets.QLabel).text for row in first._rows]
-    assert any("beside" in text for text in texts), texts
+    # Compared in the background; the row appears when that is done.
+    assert any("being compared" in text for text in findings(loaded))
+    pump(loaded, lambda: not loaded.logic.myops.work.isBusy)
+    assert any("beside" in text for text in findings(loaded)), findings(loaded)
+    assert not any("being compared" in text for text in findings(loaded))
     assert any(button.text == "Align" for button in first._rowButtons)
+
+
+def test_a_sequence_is_moved_by_hand_seen_at_once_and_put_back(loaded: Any) -> None:
+    from MyoPSSegmenterLib.Scene.SceneBridge import imageFromVolume
+
+    ui, patient = loaded.ui, loaded.logic.myops.patient
+    assert [ui.shiftSelector.itemText(at) for at in range(ui.shiftSelector.count)] == [
+        "bSSFP",
+        "T2",
+    ]
+    assert ui.shiftSelector.currentData == "t2"
+    before = imageFromVolume(patient.volumes["t2"]).GetOrigin()
+    ui.shiftRightSpinBox.setValue(4.5)
+    ui.shiftDownSpinBox.setValue(-2.0)
+    # Slicer's views show a volume where its transform places it.
+    now = imageFromVolume(patient.volumes["t2"]).GetOrigin()
+    right, down = patient.case.geometry.axes[:2]
+    assert [b - a for a, b in zip(before, now)] == pytest.approx(4.5 * right - 2.0 * down)
+    assert any("moved by hand: 4.5 mm to the right, 2.0 mm up" in one for one in findings(loaded))
+    ui.shiftSelector.setCurrentIndex(0)
+    assert (ui.shiftRightSpinBox.value, ui.shiftDownSpinBox.value) == (0.0, 0.0)
+    ui.shiftSelector.setCurrentIndex(1)
+    assert (ui.shiftRightSpinBox.value, ui.shiftDownSpinBox.value) == (4.5, -2.0)
+    buttons = loaded.workflow.panels["patient"]._rowButtons
+    next(button for button in buttons if button.text == "Undo").click()
+    assert imageFromVolume(patient.volumes["t2"]).GetOrigin() == before
+    assert (ui.shiftRightSpinBox.value, ui.shiftDownSpinBox.value) == (0.0, 0.0)
+    ui.t2Selector.setCurrentNode(None)
+    ui.bssfpSelector.setCurrentNode(None)
+    assert not ui.shiftRightSpinBox.enabled
+    assert "two sequences" in ui.shiftRightSpinBox.toolTip
 
 
 def test_a_folder_without_images_is_explained_on_the_status_line(
