@@ -13,18 +13,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import vtk
-from circle_heart import circle_case, circle_segmentation, sitk_image
+from circle_heart import circle_case, sitk_image
+from circle_patient import listeningLogic, load, paint, segment
 
 from myops.case import images_sha256
 from myops.errors import InputError
 from myops.slice_registration import find_shifts
-from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
-from MyoPSSegmenterLib.Scene.SceneBridge import arrayOf, imageFromVolume, volumeFromImage
-from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode
+from MyoPSSegmenterLib.Scene.SceneBridge import imageFromVolume, volumeFromImage
 from MyoPSSegmenterLib.Steps import RefinerLoader as refiner_loader
 from MyoPSSegmenterLib.Steps.Autosave import QUIET_S
 
-SCAR = 2221
 TIMEOUT_S = 60.0
 
 
@@ -32,44 +30,11 @@ TIMEOUT_S = 60.0
 def logic(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give the module's logic without torch, and what it says to the user."""
     monkeypatch.setattr(refiner_loader, "hasTorch", lambda: False)
-    made: Any = MyoPSLogic(scene)
-    made.said = []
-    made.events.connect("message", lambda text, level="info": made.said.append(text))
+    made = listeningLogic(scene)
     yield made
     failures = made.events.failures
     made.close()
     assert failures == []
-
-
-def load(logic: Any) -> None:
-    images = circle_case().images
-    logic.patient.setVolumes(
-        **{
-            key: volumeFromImage(logic.scene, sitk_image(images[key]), key.upper())
-            for key in images
-        }
-    )
-
-
-def begin(logic: Any) -> None:
-    """A segmentation of the present images that can be corrected."""
-    case = logic.patient.case
-    node = createSegmentationNode(
-        logic.scene, case, logic.patient.referenceNode, "Heart", {"scar", "edema"}
-    )
-    logic.correction.start(case, circle_segmentation(case), node)
-
-
-def paint(logic: Any) -> np.ndarray:
-    """A spot of scar as the Segment Editor paints it; returns the labels."""
-    layer = logic.correction.node.GetSegmentation().GetSegment("scar")
-    image = layer.GetRepresentation("Binary labelmap")
-    arrayOf(image)[2, 62:66, 46:50] = layer.GetLabelValue()
-    image.Modified()
-    logic.correction.node.GetSegmentation().Modified()
-    logic.correction.adoptNodeEdits()
-    assert (logic.correction.labels[2, 62:66, 46:50] == SCAR).all()
-    return logic.correction.labels.copy()
 
 
 def kinds(logic: Any) -> list[str]:
@@ -116,7 +81,7 @@ def test_the_measurements_and_the_warnings_say_by_whom_and_whether_it_is_better(
     assert refused == ""
     across, down = beside.mean(axis=0)
     logic.patient.shift("t2", -across, -down)
-    begin(logic)
+    segment(logic)
     logic.quantify.measureNow()
     logic.work.waitForAll(TIMEOUT_S)
     (one,) = logic.quantify.measurements.registrations
@@ -135,7 +100,7 @@ def test_no_search_replaces_what_was_moved_by_hand(logic: Any) -> None:
     load(logic)
     logic.patient.shift("t2", 9.0, 0.0)
     assert logic.patient.align("t2") is None
-    assert "moved by hand: undo that first" in logic.said[-1]
+    assert "moved by hand: undo that first" in logic.said[-1][1]
     found = [one for one in logic.patient.imageChecks() if one.kind == "misalignment"]
     kinds(logic)
     found = [one for one in logic.patient.imageChecks() if one.kind == "misalignment"]
@@ -191,7 +156,7 @@ def test_a_shift_beyond_any_breath_is_refused(logic: Any, far: float) -> None:
         logic.patient.shift("t2", far, 0.0)
     assert logic.patient.shiftOf("t2").isNone
     logic.patient.shift("lge", 3.0, 0.0)  # the reference
-    assert "second sequence" in logic.said[-1]
+    assert "second sequence" in logic.said[-1][1]
 
 
 def test_a_copy_on_the_references_grid_remembers_how_it_came_there(logic: Any) -> None:
@@ -237,11 +202,12 @@ def test_the_case_list_brings_the_shift_and_the_work_on_it_back(logic: Any, tmp_
     logic.work.waitFor(logic.study.openFolder(tmp_path, "ab"), TIMEOUT_S)
     logic.study.open(0)
     logic.patient.shift("t2", 3.2, -1.7)
-    begin(logic)
+    segment(logic)
     painted, segmented = paint(logic), images_sha256(logic.correction.case)
+    logic.correction.adoptNodeEdits()
     logic.patient.shift("t2", 5.0, -1.7)  # seen only: the segmentation is not made anew
     logic.poll()
-    assert "segment again (step 2)" in logic.said[-1]
+    assert "segment again (step 2)" in logic.said[-1][1]
     shown = images_sha256(logic.patient.case)
     logic.study.next()
     assert logic.patient.shiftOf("t2").isNone

@@ -31,6 +31,8 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from standins.desktop import closePanel, desktop, emptyParent, openPanel, renderPanel
 from standins.widgets import forgetObservers
 
+from myops.errors import InputError
+
 HERE = Path(__file__).parent
 INTERACTIVE = (
     "QPushButton",
@@ -776,20 +778,20 @@ def test_the_rv_insertion_is_clicked_and_found_automatically_again(
     interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
     segmented.ui.addButton.click()
     segmented.ui.insertionButton.click()
-    assert (correction.placing, quantify.isPlacingInsertion) == (None, True)
+    assert (correction.placing, quantify.placingLandmark) == (None, "anterior")
     shape = correction.case.geometry.array_shape
     place = worldFromVoxel(correction.case, shape[0] // 2, 10.0, 12.0)
-    quantify._insertion.node.AddControlPointWorld(vtk.vtkVector3d(*place))
+    quantify._clicked.points["anterior"].node.AddControlPointWorld(vtk.vtkVector3d(*place))
     interaction.SwitchToViewTransformMode()  # as the views do after the point
     landmark = quantify.landmarks.anterior_insertion
     assert (landmark.slice_index, landmark.row, landmark.column) == pytest.approx(
         (shape[0] // 2, 10.0, 12.0)
     )
     assert not segmented.ui.insertionButton.checked
-    assert segmented.ui.insertionAutomaticButton.enabled
-    segmented.ui.insertionAutomaticButton.click()
+    assert segmented.ui.landmarksAutomaticButton.enabled
+    segmented.ui.landmarksAutomaticButton.click()
     assert quantify.landmarks is None
-    assert quantify._insertion.node is None
+    assert quantify._clicked.points["anterior"].node is None
 
 
 def test_the_inferior_end_of_the_septum_is_clicked_after_the_anterior_one(segmented: Any) -> None:
@@ -799,11 +801,11 @@ def test_the_inferior_end_of_the_septum_is_clicked_after_the_anterior_one(segmen
     interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
     middle = correction.case.geometry.array_shape[0] // 2
     assert not segmented.ui.inferiorButton.enabled
-    quantify.placeInferior(True)  # a script that asks too early
-    assert not quantify.isPlacingInferior
+    quantify.placeLandmark("inferior")  # a script that asks too early
+    assert quantify.placingLandmark is None
     for button, point, row in (
-        ("insertionButton", quantify._insertion, 10.0),
-        ("inferiorButton", quantify._inferior, 30.0),
+        ("insertionButton", quantify._clicked.points["anterior"], 10.0),
+        ("inferiorButton", quantify._clicked.points["inferior"], 30.0),
     ):
         getattr(segmented.ui, button).click()
         assert getattr(segmented.ui, button).checked
@@ -815,14 +817,14 @@ def test_the_inferior_end_of_the_septum_is_clicked_after_the_anterior_one(segmen
     assert landmarks.anterior_insertion.row == pytest.approx(10.0)
     assert landmarks.inferior_insertion.row == pytest.approx(30.0)
     # The anterior point is dragged: the other one stays.
-    quantify._onInsertionPlaced(worldFromVoxel(correction.case, middle, 11.0, 12.0))
+    quantify._clicked._placed("anterior", worldFromVoxel(correction.case, middle, 11.0, 12.0))
     assert quantify.landmarks.inferior_insertion == landmarks.inferior_insertion
-    segmented.ui.insertionAutomaticButton.click()
+    segmented.ui.landmarksAutomaticButton.click()
     assert quantify.landmarks is None
-    assert quantify._inferior.node is None
+    assert quantify._clicked.points["inferior"].node is None
 
 
-@pytest.mark.parametrize("button", ["insertionButton", "inferiorButton"])
+@pytest.mark.parametrize("button", ["insertionButton", "inferiorButton", "apexButton"])
 def test_leaving_the_module_ends_the_click_for_the_insertion(segmented: Any, button: str) -> None:
     from myops.quantify.regional.orientation import Landmark, Landmarks
 
@@ -1018,7 +1020,6 @@ def test_export_writes_what_is_ticked(segmented: Any, tmp_path: Path) -> None:
 
 
 def test_a_wrong_input_is_a_message_and_not_a_window(panel: Any, windows: Any) -> None:
-    from myops.errors import InputError
 
     def fail() -> None:
         raise InputError("expected this, found that; do so")
@@ -1309,7 +1310,6 @@ def test_the_install_button_shows_progress_and_then_frees_the_steps(
 def test_a_failed_installation_is_said_in_plain_words(
     panel: Any, windows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from myops.errors import InputError
     from MyoPSSegmenterLib.Runtime import Dependencies
 
     def install(progress: Callable[[float, str], None]) -> None:
