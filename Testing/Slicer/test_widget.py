@@ -310,6 +310,17 @@ def test_a_sequence_is_moved_by_hand_seen_at_once_and_put_back(loaded: Any) -> N
     assert "two sequences" in ui.shiftRightSpinBox.toolTip
 
 
+def test_the_patient_can_be_given_another_name_for_what_is_written(loaded: Any) -> None:
+    edit, patient = loaded.ui.caseNameEdit, loaded.logic.myops.patient
+    assert edit.text == patient.caseName != ""
+    edit.setText("P0007")
+    edit.editingFinished.emit()
+    assert patient.caseName == patient.case.name == "P0007"
+    assert {node.GetAttribute("MyoPS.case") for node in patient.volumes.values()} == {"P0007"}
+    loaded.workflow.update()
+    assert edit.text == "P0007"
+
+
 def test_a_folder_without_images_is_explained_on_the_status_line(
     panel: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

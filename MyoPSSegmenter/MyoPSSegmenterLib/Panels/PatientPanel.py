@@ -41,6 +41,8 @@ class PatientPanel(Panel):
         self.connect(ui.loadFolderButton, "clicked()", self.chooseFolder)
         self.connect(ui.sampleButton, "clicked()", self.loadSample)
         self.connect(ui.layoutButton, "clicked()", self.showSideBySide)
+        self._nameTip = ui.caseNameEdit.toolTip
+        self.connect(ui.caseNameEdit, "editingFinished()", self.rename)
         self._shiftTips = {name: getattr(ui, name).toolTip for name in SHIFT_CONTROLS}
         self.connect(ui.shiftSelector, "currentIndexChanged(int)", self._showShift)
         self.connect(ui.shiftRightSpinBox, "valueChanged(double)", self.shift)
@@ -60,9 +62,16 @@ class PatientPanel(Panel):
         offer(self.ui.swapButton, reason, self.ui.swapButton.whatsThis)
         reason = None if volumes else _("Waits for a patient: load a folder, or choose volumes.")
         offer(self.ui.layoutButton, reason, self.ui.layoutButton.whatsThis)
+        reason = None if volumes else _("Waits for a patient: load a folder, or choose volumes.")
+        offer(self.ui.caseNameEdit, reason, self._nameTip)
+        self.ui.caseNameEdit.text = self.logic.patient.caseName if volumes else ""
         self._offerShift()
         self._showChecks()
         self._showLoading()
+
+    def rename(self) -> None:
+        """Call the patient something else in what is written from now on."""
+        self.logic.patient.rename(self.ui.caseNameEdit.text)
 
     def shift(self) -> None:
         """Move the chosen sequence to where the two numbers say."""

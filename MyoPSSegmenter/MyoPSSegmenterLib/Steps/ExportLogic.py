@@ -7,7 +7,7 @@ need no scene and run in the background.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,10 +141,12 @@ def prepareExport(
             _("expected a segmentation to export, found none; segment the patient first")
         )
     lacking = {name: words for name in formats if (words := _lacking(name)) is not None}
-    review, documents = _readersWork(correction)
+    name = snapshot.case.name
+    review, documents = _readersWork(correction, name)
+    known = None if quantify.stale else quantify.measurements
     return Export(
         snapshot,
-        None if quantify.stale else quantify.measurements,
+        None if known is None else replace(known, case_name=name),
         review,
         documents,
         tuple(name for name in formats if name not in lacking),
@@ -213,12 +215,17 @@ def _lacking(name: str) -> str | None:
     )
 
 
-def _readersWork(correction: CorrectedCase) -> tuple[Review | None, dict[str, Any]]:
-    """What the reader did, for the report and as a record to do it again; nothing without steps."""
+def _readersWork(correction: CorrectedCase, name: str) -> tuple[Review | None, dict[str, Any]]:
+    """What the reader did, for the report and as a record to do it again; nothing without steps.
+
+    Args:
+        correction: holds the session.
+        name: of the case, as results have it.
+    """
     from myops.refine.record import SESSION_FILE, to_record
     from myops.report.review import review_of
 
     session = correction.session
     if session is None or not session.steps:
         return None, {}
-    return review_of(session), {SESSION_FILE: to_record(session)}
+    return review_of(session), {SESSION_FILE: {**to_record(session), "case": name}}

@@ -124,13 +124,15 @@ class PatientLogic:
 
     @property
     def caseName(self) -> str:
-        """The patient, for reports and file names."""
+        """The patient, for reports and file names: the folder's name unless another was given."""
         return self._name or UNNAMED
 
-    @caseName.setter
-    def caseName(self, name: str) -> None:
+    def rename(self, name: str) -> None:
+        """Call the patient something else in what is written from now on."""
         if name.strip() != self._name:
             self._name = name.strip()
+            for node in self.volumes.values():
+                node.SetAttribute(CASE_ATTRIBUTE, self._name or None)
             self._changed()
 
     @property

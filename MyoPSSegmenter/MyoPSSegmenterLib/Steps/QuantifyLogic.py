@@ -150,7 +150,8 @@ class QuantifyLogic:
         segmentation = session.segmentation()
         seen = assessed_or_labeled(segmentation.assessed, segmentation.labels)
         return MeasurementRequest(
-            session.case,
+            # Under the name that is shown now; the images are those that were segmented.
+            replace(session.case, name=self._patient.caseName),
             replace(segmentation, assessed=seen),
             self.settings,
             self.sector,
