@@ -205,6 +205,7 @@ def segment(
     from myops.cascade.register import register_as_asked
     from myops.cascade.segment import segment as run_cascade
     from myops.weights.files import load_models
+    from myops.weights.packs import instead_words
 
     models = load_models(device, name=model)
     case, inputs = register_as_asked(case, inputs, models)
@@ -212,8 +213,8 @@ def segment(
         segmentation = run_cascade(case, models, progress=progress)
     measurements = measure(case, segmentation, landmarks=landmarks)
     if used := segmentation.pack:
-        instead = f" (as {used['instead_of']} asks for)" if "instead_of" in used else ""
-        click.echo(f"Weights: {used['name']}{instead}. {used['terms']}", err=True)
+        words = ("Weights: {name}. {terms}".format_map(used), instead_words(used))
+        click.echo(" ".join(filter(None, words)), err=True)
     notes = {INPUTS_FILE: inputs.with_model(model).to_dict()}
     write_results(
         output,

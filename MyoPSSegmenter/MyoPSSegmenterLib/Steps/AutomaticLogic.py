@@ -14,7 +14,7 @@ import numpy as np
 import slicer
 
 from myops.errors import InputError
-from myops.weights.packs import shipped_packs
+from myops.weights.packs import instead_words, shipped_packs
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Runtime.Devices import CPU, findGpus, hasTorch, knownDevices, usableDevice
 from MyoPSSegmenterLib.Runtime.Translation import tr as _
@@ -406,20 +406,16 @@ def _firstLine(error: Exception) -> str:
 def _summary(found: _Found) -> str:
     seconds = sum(found.segmentation.seconds.values())
     where = _("the CPU") if found.device == CPU else found.device
-    return _("Segmented in {seconds:.1f} s on {where}{weights}.").format(
+    words = _("Segmented in {seconds:.1f} s on {where}{weights}.").format(
         seconds=seconds, where=where, weights=_weights(found.segmentation.pack)
     )
+    return f"{words} {instead_words(found.segmentation.pack)}".strip()
 
 
 def _weights(pack: Mapping[str, str]) -> str:
     """Whose networks these were, where a pack says so."""
     if not pack:
         return ""
-    named = _(", with the weights {name} ({license})").format(
+    return _(", with the weights {name} ({license})").format(
         name=pack["name"], license=pack["license"]
-    )
-    return named + (
-        _(", as {instead_of} asks for").format(instead_of=pack["instead_of"])
-        if "instead_of" in pack
-        else ""
     )
