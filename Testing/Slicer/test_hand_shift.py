@@ -141,6 +141,18 @@ def test_undo_goes_back_to_what_the_search_found_and_then_to_the_header(logic: A
     assert logic.patient.case.registrations == ()
 
 
+def test_a_transform_that_the_user_deletes_is_a_shift_taken_back(logic: Any) -> None:
+    load(logic)
+    header = imageFromVolume(logic.patient.volumes["t2"]).GetOrigin()
+    logic.patient.shift("t2", 3.0, 0.0)
+    logic.scene.RemoveNode(logic.patient.volumes["t2"].GetParentTransformNode())
+    logic.poll()
+    assert imageFromVolume(logic.patient.volumes["t2"]).GetOrigin() == header
+    assert logic.patient.case.registrations == ()
+    logic.patient.shift("t2", 2.0, 0.0)
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(2.0)
+
+
 def test_a_shift_of_nothing_leaves_no_transform(logic: Any) -> None:
     load(logic)
     logic.patient.shift("t2", 2.0, 0.0)

@@ -5,6 +5,7 @@ What this cannot show is how PythonQt and CTK behave; see the user guide on what
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import re
 import shutil
@@ -247,6 +248,22 @@ def test_a_volume_chosen_twice_changes_places(loaded: Any) -> None:
     after = loaded.logic.myops.patient.volumes
     assert (after["lge"], after["t2"]) == (volumes["t2"], volumes["lge"])
     assert loaded.ui.t2Selector.currentNode() is volumes["lge"]
+
+
+def test_a_scene_that_is_opened_says_whose_images_it_holds(panel: Any) -> None:
+    from circle_heart import circle_case, sitk_image
+
+    from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
+
+    scene = slicer.mrmlScene
+    scene.StartState(scene.ImportState)
+    for key, image in circle_case().images.items():
+        node = volumeFromImage(scene, sitk_image(image), key)
+        node.SetAttribute("MyoPS.sequence", key)
+        node.SetAttribute("MyoPS.case", "Patient 7")
+    scene.EndState(scene.ImportState)
+    assert panel.ui.statusLabel.text == "Patient 7: LGE, bSSFP, T2 chosen."
+    assert panel.ui.t2Selector.currentNode() is panel.logic.myops.patient.volumes["t2"]
 
 
 def test_two_sequences_can_be_swapped_from_the_menu(loaded: Any) -> None:
@@ -559,6 +576,41 @@ def test_what_is_said_about_a_click_stands_beside_the_tools_once(segmented: Any)
     assert not segmented.ui.correctStatusLabel.isVisibleTo(segmented.workflow.root)
 
 
+def test_a_box_that_is_answered_late_leaves_add_in_hand_with_its_hint(segmented: Any) -> None:
+    correction = segmented.logic.myops.correction
+    pump(segmented, lambda: correction.refinerState != "loading")
+    segmented.ui.addButton.click()
+    correction.status = ""
+    correction.prompts.showBox([(0.0, 0.0, 0.0), (0.0, 9.0, 0.0), (9.0, 9.0, 0.0), (9.0, 0.0, 0.0)])
+    segmented.logic.myops.events.emit("prompts")
+    assert correction.placing == "positive"
+    assert segmented.ui.addButton.checked
+    assert segmented.ui.hintLabel.text.startswith("Click where the structure is missing")
+
+
+def test_the_panel_says_what_a_reader_would_say(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ui, patient = loaded.ui, loaded.logic.myops.patient
+    # "Threshold" is a signal to a reader, and this is none.
+    assert ui.thresholdLabel.text == "Certainty"
+    assert "right ventricle" in ui.notCorrectedLabel.text
+    assert "Segment Editor" in ui.notCorrectedLabel.text
+    assert ui.remoteButton.text == "Show the region"
+    pump(loaded, lambda: not patient.isComparing)
+    monkeypatch.setattr(patient, "imageChecks", lambda: [])
+    loaded.workflow.panels["patient"].update()
+    assert findings(loaded) == ["The sequences are aligned."]
+
+
+def test_a_structure_of_the_buttons_own_color_has_a_framed_icon(panel: Any) -> None:
+    from MyoPSSegmenterLib.Panels.CorrectionPanel import colorIcon
+
+    picture = colorIcon("#ffffff").pixmap(14, 14).toImage()
+    assert picture.pixelColor(7, 7).lightness() == 255
+    assert picture.pixelColor(0, 7).lightness() < 160
+
+
 def test_expanding_changes_the_mass_at_once_and_undo_brings_it_back(segmented: Any) -> None:
     before = segmented.ui.massLabel.text
     assert re.match(r"Scar \d+\.\d g \(\d+\.\d %\) +Edema \(outside scar\) \d+\.\d g", before)
@@ -768,8 +820,15 @@ def test_the_remote_region_is_moved_by_hand_and_given_back(segmented: Any) -> No
     quantify = segmented.logic.myops.quantify
     pump(segmented, lambda: quantify.measurements is not None)
     assert not segmented.ui.remoteAutomaticButton.enabled
+    segmented.ui.addButton.click()
+    interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
     segmented.ui.remoteButton.click()
     assert quantify.remoteNode is not None
+    # With Add in hand the point could not be dragged: the tool is laid down, and the mouse is free.
+    assert segmented.logic.myops.correction.placing is None
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
+    assert ourActiveList(slicer.mrmlScene) is None
     quantify.setRemoteSector(90.0, 60.0)
     segmented.ui.remoteWidthSpinBox.setValue(40)
     assert (quantify.sector.center_angle_deg, quantify.sector.width_deg) == (90.0, 40.0)
@@ -1072,6 +1131,36 @@ def test_the_worker_gets_four_fifths_of_the_time_while_it_works_and_the_timer_re
     monkeypatch.setattr(panel.logic.myops, "poll", poll)
     pump(panel, lambda: not panel.logic.myops.work.isBusy)
     assert timer.interval == 30
+
+
+def test_work_goes_on_under_an_event_loop_that_holds_the_interpreter(panel: Any) -> None:
+    """Qt's loop in Slicer keeps the interpreter while it waits, as a call through PyDLL does."""
+    if sys.platform == "win32":
+        pytest.skip("usleep is a function of POSIX")
+    hold = ctypes.PyDLL(None).usleep
+    pump(panel, lambda: not panel.logic.myops.work.isBusy)
+    shares = {}
+
+    def share(seconds: float, ended: threading.Event) -> float:
+        """Of the time, what the thread was at work."""
+        began, worked = time.monotonic(), time.thread_time()
+        while not ended.is_set() and time.monotonic() - began < seconds:
+            sum(range(300))
+        return (time.thread_time() - worked) / (time.monotonic() - began)
+
+    for kind, wait in (("free", lambda: time.sleep(0.002)), ("held", lambda: hold(2000))):
+        ended = threading.Event()
+        task = panel.logic.myops.work.submit(
+            kind, lambda progress, cancelled, ended=ended: share(1.0, ended)
+        )
+        end = time.monotonic() + 30
+        while not task.isOver and time.monotonic() < end:
+            wait()  # type: ignore[no-untyped-call]
+            panel.workflow._tick()
+        ended.set()
+        shares[kind] = task.result
+    # Given 5 of every 30 ms, as before, it would be a sixth.
+    assert shares["held"] > 0.45 * shares["free"]
 
 
 def test_a_failure_in_the_background_is_said_once_and_the_panel_goes_on(
