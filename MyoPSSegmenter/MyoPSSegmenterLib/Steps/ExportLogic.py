@@ -89,11 +89,11 @@ class Export:
         if not self.formats:
             return {}
         check_sources(self.snapshot.case, self.formats)
-        progress(0.05, "measuring")
+        progress(0.05, _("measuring"))
         measurements = self.measurements or self.snapshot.measure()
         if cancelled():
             return {}
-        progress(0.3, "writing")
+        progress(0.3, _("writing"))
         return write_results(
             folder,
             self.snapshot.case,
@@ -207,12 +207,18 @@ def _lacking(name: str) -> str | None:
     packages = missing_packages(name)
     if not packages:
         return None
-    return _(
-        "{title} needs {names}, which {verb} not installed: install what is missing in the "
-        "panel, then export again."
-    ).format(
-        title=TITLES[name], names=" and ".join(packages), verb="is" if len(packages) == 1 else "are"
+    words = (
+        _(
+            "{title} needs {names}, which is not installed: install what is missing in the panel, "
+            "then export again."
+        )
+        if len(packages) == 1
+        else _(
+            "{title} needs {names}, which are not installed: install what is missing in the panel, "
+            "then export again."
+        )
     )
+    return words.format(title=TITLES[name], names=_(" and ").join(packages))
 
 
 def _readersWork(correction: CorrectedCase, name: str) -> tuple[Review | None, dict[str, Any]]:
