@@ -194,6 +194,8 @@ class Studio:
         self.logic.correction.setOpacity(OPACITY)
         self.showSequences()
         self.settle()
+        # How long it took here says nothing to a reader of the guide.
+        self.logic.events.message("")
         return running
 
     def zoom(self, closely: bool = False) -> None:
@@ -227,19 +229,22 @@ class Studio:
         self.widget.workflow.update()
 
     def propose(self) -> None:
-        """Carry the correction to the neighbor slices; corrects more slices until there is one.
+        """Carry the correction to the slice beside; corrects more slices until there is such one.
 
         Raises:
-            RuntimeError: no slice leads to a proposal.
+            RuntimeError: no slice leads to a proposal for the one beside it.
         """
         correction = self.logic.correction
         for _ in range(len(correction.labels)):
             correction.stopPlacing()
             correction.proposePropagation()
             self.settle()
-            if correction.proposal is not None:
-                self.widget.workflow.update()
-                return
+            proposal = correction.proposal
+            if proposal is not None:
+                if any(abs(one.slice_index - self.worst) == 1 for one in proposal.slices):
+                    self.widget.workflow.update()
+                    return
+                correction.refuseProposal()  # a reader looks at the slice beside
             self.corrected.add(self.worst)
             self.goTo(self.worstSlice())
             self.clickOnErrors(2, least_depth=2.0)
@@ -353,16 +358,25 @@ class Studio:
         return [corrected, titled(self.view("lge"), title)]
 
     def numbers(self) -> Image.Image:
-        """The image with both masks, and the plot over the slices."""
+        """The image with both masks, the plot over the slices, and two more bull's-eyes."""
         from chart_picture import chart_picture
 
+        from MyoPSSegmenterLib.Scene.BullsEye import findChart, fitToView
         from MyoPSSegmenterLib.Scene.SlicePlot import slicePlot
 
         plain = titled(self.view("bssfp"), "bSSFP, same slice")
         masks = titled(self.view("lge"), "LGE with FWHM mask and remote region")
         chart = slicePlot(self.scene, self.logic.quantify.measurements)
         images = row([masks, plain])
-        return column([images, Image.fromarray(chart_picture(chart, images.width, 340))])
+        eyes = []
+        for quantity in ("edema", "transmurality"):
+            self.logic.quantify.setBullsEye(quantity)
+            eye = findChart(self.scene)
+            fitToView(eye, *VIEW_SIZE)
+            eyes.append(Image.fromarray(chart_picture(eye, *VIEW_SIZE)))
+        self.logic.quantify.setBullsEye("scar")
+        plot = Image.fromarray(chart_picture(chart, images.width, 320))
+        return column([images, plot, row(eyes)])
 
     def scarMass(self) -> float:
         """Scar with MVO in g, as the live table shows it."""
