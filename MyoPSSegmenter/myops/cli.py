@@ -199,6 +199,7 @@ def segment(
     import_in_background("myops.cascade.segment", *NEEDED_LATER)
     from myops.output.one_patient import segment_patient
     from myops.patients.pseudonyms import under_pseudonym
+    from myops.weights.packs import instead_words
 
     inputs = replace(inputs, register=register).with_model(model)
     if pseudonyms is not None:
@@ -221,7 +222,7 @@ def segment(
             progress=progress,
         )
     if used := segmentation.pack:
-        instead = f" (as {used['instead_of']} asks for)" if "instead_of" in used else ""
-        click.echo(f"Weights: {used['name']}{instead}. {used['terms']}", err=True)
+        words = ("Weights: {name}. {terms}".format_map(used), instead_words(used))
+        click.echo(" ".join(filter(None, words)), err=True)
     print_measurements(measurements)
     click.echo(f"Report: {output / 'report.html'}")

@@ -123,7 +123,8 @@ def reasons_of_heart(hidden: Hidden, wall: np.ndarray) -> dict[str, str]:
         if lacking.size:
             found[name] = (
                 f"not assessed: {STRUCTURES[name].images} does not show the whole LV (not slice "
-                f"{_numbers(lacking)}), so there is no total; the other slices have their numbers"
+                f"{slice_numbers(lacking)}), so there is no total; the other slices have their "
+                "numbers"
             )
     return _with_union(found)
 
@@ -138,8 +139,12 @@ def _with_union(reasons: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def _numbers(indices: np.ndarray) -> str:
-    """Slices counted from 1, runs of three or more joined: "2, 8 to 14"."""
+def slice_numbers(indices: np.ndarray) -> str:
+    """Slices counted from 1, runs of three or more joined: "2, 8 to 14".
+
+    Args:
+        indices: int (n,), growing, counted from 0.
+    """
     runs = np.split(indices + 1, np.flatnonzero(np.diff(indices) > 1) + 1)
     return ", ".join(
         f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs

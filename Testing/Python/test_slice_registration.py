@@ -11,7 +11,14 @@ from scipy.ndimage import gaussian_filter, rotate
 from scipy.ndimage import shift as shifted
 
 from myops.case import Case, case_from_images
-from myops.slice_registration import find_shifts, moved_case, register_case
+from myops.registration import similarity_at
+from myops.slice_registration import (
+    compared,
+    find_shifts,
+    moved_before,
+    moved_case,
+    register_case,
+)
 from myops.turn_registration import Turn
 
 PIXEL_MM = 1.5
@@ -159,3 +166,35 @@ def test_a_turn_of_a_quarter_goes_from_x_to_y() -> None:
     assert np.allclose(after.images["t2"][:, 45, 60], before.images["t2"][:, 55, 50], atol=1e-3)
     # The grid is turned around a place beside its middle: what comes from outside is not known.
     assert not after.covered["t2"].all() and after.covered["t2"][:, 45, 50].all()
+
+
+def test_a_move_by_hand_is_compared_with_the_place_before() -> None:
+    beside = case_of(moved(contrast(), STACK))
+    laid = moved_case(beside, "t2", STACK)
+    # STACK lies 6 mm to the right and 4.5 mm up: the reader moves it back.
+    one = moved_before(laid, "t2", (-6.0, 4.5), by_hand=True)
+    assert one.note.startswith("t2: moved onto lge by hand by 7.5 mm in the slice plane")
+    assert one.to_dict() == {
+        "moved": True,
+        "mean_shift_mm": 7.5,
+        "largest_shift_mm": 7.5,
+        "turn_deg": 0.0,
+        "note": one.note,
+        "by": "hand",
+    }
+    (found,) = compared(replace(laid, registrations=(one,))).registrations
+    assert found.similarity_before == pytest.approx(similarity_at(beside, "t2"), rel=0.03)
+    assert found.similarity_after == similarity_at(laid, "t2")
+    assert found.similarity_after > 1.2 * found.similarity_before
+    assert compared(replace(laid, registrations=(found,))).registrations == (found,)
+
+
+def test_what_shares_no_field_around_the_heart_is_not_compared() -> None:
+    case = case_of(contrast())
+    one = moved_before(case, "t2", (1.0, 0.0), by_hand=True)
+    nothing = replace(
+        case,
+        covered={**case.covered, "t2": np.zeros(case.geometry.array_shape, bool)},
+        registrations=(one,),
+    )
+    assert compared(nothing).registrations == (one,)

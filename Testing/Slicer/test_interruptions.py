@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from circle_heart import circle_case, circle_segmentation, sitk_image
+from circle_patient import begin, listeningLogic, load, paint
 from made_scene import ourActiveList
 
 from myops.refine.state_file import read_state
-from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
-from MyoPSSegmenterLib.Scene.SceneBridge import arrayOf, volumeFromImage
+from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, readLabels
 from MyoPSSegmenterLib.Steps import AutomaticLogic as automatic_logic
 from MyoPSSegmenterLib.Steps import PatientLogic as patient_logic
@@ -29,7 +29,6 @@ from MyoPSSegmenterLib.Steps.ExportLogic import Export
 from MyoPSSegmenterLib.Steps.MeasurementRequest import MeasurementRequest
 
 TIMEOUT_S = 60.0
-SCAR = 2221
 KINDS = {"lge": "DE", "bssfp": "C0", "t2": "T2"}
 
 
@@ -56,52 +55,14 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
-def logic(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[MyoPSLogic]:
+def logic(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give the module's logic without torch, and what it says to the user."""
     monkeypatch.setattr(refiner_loader, "hasTorch", lambda: False)
-    made: Any = MyoPSLogic(scene)
-    made.said = []
-    made.events.connect("message", lambda text, level: made.said.append((level, text)))
+    made = listeningLogic(scene)
     yield made
     failures = made.events.failures
     made.close()
     assert failures == []
-
-
-def load(logic: Any) -> None:
-    """The circle heart's images, as volumes that the user has chosen."""
-    images = circle_case().images
-    logic.patient.setVolumes(
-        **{
-            key: volumeFromImage(logic.scene, sitk_image(images[key]), key.upper())
-            for key in images
-        }
-    )
-
-
-def begin(logic: Any) -> None:
-    """A patient with a segmentation that can be corrected."""
-    load(logic)
-    case = logic.patient.case
-    node = createSegmentationNode(
-        logic.scene, case, logic.patient.referenceNode, "Heart", {"scar", "edema"}
-    )
-    logic.correction.start(case, circle_segmentation(case), node)
-
-
-def paint(logic: Any, index: int = 2) -> np.ndarray:
-    """What the Segment Editor does: a spot of scar where there was none; returns the labels."""
-    wanted = logic.correction.labels.copy()
-    wanted[index, 62:66, 46:50] = SCAR
-    layer = logic.correction.node.GetSegmentation().GetSegment("scar")
-    image = layer.GetRepresentation("Binary labelmap")
-    arrayOf(image)[index, 62:66, 46:50] = layer.GetLabelValue()
-    image.Modified()
-    logic.correction.node.GetSegmentation().Modified()
-    logic.correction.node.InvokeEvent(
-        logic.correction.node.GetSegmentation().SourceRepresentationModified
-    )
-    return wanted
 
 
 def files(folder: Path, name: str = "patient") -> Path:
@@ -122,6 +83,10 @@ def beginTask(kind: str, logic: Any, gate: Gate, folder: Path, patch: Any) -> No
         patch.setattr(study_logic, "findCases", gate(study_logic.findCases))
         files(folder / "study")
         logic.study.openFolder(folder / "study", "ab")
+    elif kind == "comparing the sequences":
+        patch.setattr(patient_logic, "checksOfCase", gate(patient_logic.checksOfCase))
+        load(logic)
+        logic.patient.imageChecks()
     elif kind == "aligning":
         import myops.registration
 
@@ -138,7 +103,14 @@ def beginTask(kind: str, logic: Any, gate: Gate, folder: Path, patch: Any) -> No
         logic.export(folder / "out", ("nifti",))
 
 
-TASKS = ("reading a folder", "looking for patients", "aligning", "measuring", "exporting")
+TASKS = (
+    "reading a folder",
+    "looking for patients",
+    "comparing the sequences",
+    "aligning",
+    "measuring",
+    "exporting",
+)
 
 
 @pytest.mark.parametrize("kind", TASKS)
@@ -302,7 +274,7 @@ def test_place_mode_of_another_module_is_left_alone_by_everything_here(logic: An
         logic.correction.stopPlacing,
         lambda: logic.quantify.showRemote(True),
         lambda: logic.quantify.showRemote(False),
-        lambda: logic.quantify.placeInsertion(False),
+        lambda: logic.quantify.placeLandmark(None),
         logic.correction.clear,
     ):
         act()

@@ -263,6 +263,13 @@ def rim(picture: np.ndarray) -> tuple[int, int, int, int]:
     return columns[0] + 60, columns[-1] + 60, rows[0] + 40, rows[-1] + 40
 
 
+def test_the_bulls_eye_has_no_ticks_to_be_read(scene):
+    chart = bullsEyePlot(scene, None, "scar")
+    assert chart.GetAxisLabelFontSize() == 1  # a chart cannot hide them
+    assert (chart.GetXAxisTitle(), chart.GetYAxisTitle()) == ("Inferior", "Septal")
+    assert not chart.GetGridVisibility()
+
+
 @pytest.mark.parametrize("size", [(500, 500), (900, 500), (450, 700)])
 def test_the_bulls_eye_is_round_in_a_view_of_any_shape(scene, measured, size):
     chart = bullsEyePlot(scene, measured.regional)

@@ -127,8 +127,16 @@ def test_slicer_finds_the_four_classes_by_their_names() -> None:
     assert expected <= classes
 
 
+def outsidePanels() -> list[Path]:
+    """Every file of the Slicer layer but the panels'."""
+    files = (MODULE / "MyoPSSegmenterLib").rglob("*.py")
+    found = [path for path in files if path.parent.name != "Panels"]
+    assert {path.parent.name for path in found} >= {"Steps", "Scene", "Runtime"}
+    return found
+
+
 def test_only_the_panels_know_qt() -> None:
-    for path in (MODULE / "MyoPSSegmenterLib").glob("*.py"):
+    for path in outsidePanels():
         names = {
             alias.name.split(".")[0]
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -139,7 +147,7 @@ def test_only_the_panels_know_qt() -> None:
 
 
 def test_the_logic_never_asks_for_the_application_or_its_scene() -> None:
-    for path in (MODULE / "MyoPSSegmenterLib").glob("*.py"):
+    for path in outsidePanels():
         used = {
             node.attr
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -160,6 +168,11 @@ def untranslated(path: Path) -> list[str]:
     for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(call, ast.Call) and call.args and nameOf(call.func) in SHOWN_BY:
             found += [f"{path.name}:{n.lineno}" for n in plainSentences(call.args[0])]
+        # The stage of a task, one word or more.
+        if isinstance(call, ast.Call) and nameOf(call.func) == "progress" and len(call.args) > 1:
+            stage = call.args[1]
+            if isinstance(stage, ast.Constant) and stage.value:
+                found.append(f"{path.name}:{stage.lineno}")
     return found
 
 

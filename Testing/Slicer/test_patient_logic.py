@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from myops.info import describe
 from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
 from MyoPSSegmenterLib.Runtime.Events import Events
 from MyoPSSegmenterLib.Scene.SceneBridge import imageFromVolume, volumeFromImage
+from MyoPSSegmenterLib.Steps import PatientLogic as patient_logic
 from MyoPSSegmenterLib.Steps.PatientLogic import PatientLogic
 
 
@@ -37,6 +39,13 @@ def patient(scene: Any) -> Iterator[SimpleNamespace]:
     assert events.failures == []
     logic.close()
     work.close()
+
+
+def checks(patient: SimpleNamespace) -> list[Any]:
+    """What is found between the sequences, once the background has compared them."""
+    patient.logic.imageChecks()
+    patient.work.waitForAll()
+    return patient.logic.imageChecks()
 
 
 def volume(
@@ -67,7 +76,7 @@ def test_nothing_chosen_says_what_is_missing(patient: SimpleNamespace) -> None:
     assert patient.logic.case is None
     assert patient.logic.problem is None
     assert patient.logic.ready() == "Choose an LGE or a bSSFP volume."
-    assert patient.logic.imageChecks() == []
+    assert checks(patient) == []
     assert patient.logic.referenceNode is None
 
 
@@ -180,7 +189,7 @@ def test_volumes_that_make_no_case_are_a_sentence_and_no_error(
         expected = "Choose an LGE or a bSSFP"
     assert patient.logic.case is None
     assert expected in patient.logic.ready()
-    assert patient.logic.imageChecks() == []
+    assert checks(patient) == []
 
 
 def test_a_transform_that_bends_is_a_problem_until_it_is_gone(
@@ -257,7 +266,7 @@ def test_sequences_on_each_other_raise_no_check(
     patient: SimpleNamespace, phantomFolder: Path
 ) -> None:
     patient.logic.loadFolder(phantomFolder)
-    assert [f for f in patient.logic.imageChecks() if f.kind == "grid"] == []
+    assert [f for f in checks(patient) if f.kind == "grid"] == []
 
 
 @pytest.mark.slow
@@ -276,7 +285,7 @@ def test_a_shifted_sequence_is_found_aligned_and_put_back(
         toRas.SetElement(row, 3, toRas.GetElement(row, 3) + shift[row])
     node.SetIJKToRASMatrix(toRas)
 
-    found = [f for f in patient.logic.imageChecks() if f.kind == "misalignment"]
+    found = [f for f in checks(patient) if f.kind == "misalignment"]
     assert [f.sequence for f in found] == ["t2"]
     assert found[0].resolvable
     # `myops info` says the same of the same images.
@@ -288,10 +297,10 @@ def test_a_shifted_sequence_is_found_aligned_and_put_back(
     # Slices of this phantom lie up to 3 mm beside each other by themselves.
     assert np.linalg.norm(back - start) < 3.0
     assert node.GetParentTransformNode().GetName() == "T2 alignment"
-    kinds = [f.kind for f in patient.logic.imageChecks() if f.sequence == "t2"]
+    kinds = [f.kind for f in checks(patient) if f.sequence == "t2"]
     assert "aligned" in kinds and "misalignment" not in kinds
 
-    aligned = next(f for f in patient.logic.imageChecks() if f.kind == "aligned")
+    aligned = next(f for f in checks(patient) if f.kind == "aligned")
     patient.logic.revert(aligned)
     assert node.GetParentTransformNode() is None
     assert scene.GetNumberOfNodesByClass("vtkMRMLLinearTransformNode") == 0
@@ -351,15 +360,15 @@ def test_another_grid_is_told_and_resampled_on_request(
     lge, t2 = volume(scene, 1), volume(scene, 2, (8, 60, 50), "wide")
     patient.logic.setVolumes(lge=lge, t2=t2)
     case = patient.logic.case
-    found = next(f for f in patient.logic.imageChecks() if f.kind == "grid")
+    found = next(f for f in checks(patient) if f.kind == "grid")
     assert found.resolvable and not found.isWarning
     patient.logic.resolve(found)
     copy = patient.logic.volumes["t2"]
     assert copy is not t2 and copy.GetName() == "wide on the LGE grid"
     assert imageFromVolume(copy).GetSize() == imageFromVolume(lge).GetSize()
     assert (patient.logic.case.images["t2"] == case.images["t2"]).all()
-    done = next(f for f in patient.logic.imageChecks() if f.kind == "resampled")
-    assert "grid" not in [f.kind for f in patient.logic.imageChecks()]
+    done = next(f for f in checks(patient) if f.kind == "resampled")
+    assert "grid" not in [f.kind for f in checks(patient)]
     patient.logic.revert(done)
     assert patient.logic.volumes["t2"] is t2
     assert not scene.IsNodePresent(copy)
@@ -368,7 +377,7 @@ def test_another_grid_is_told_and_resampled_on_request(
 def test_a_smaller_field_is_told_and_not_resampled(patient: SimpleNamespace, scene: Any) -> None:
     lge, t2 = volume(scene, 1), volume(scene, 2, (3, 40, 36))
     patient.logic.setVolumes(lge=lge, t2=t2)
-    found = {f.kind: f for f in patient.logic.imageChecks()}
+    found = {f.kind: f for f in checks(patient)}
     assert "none of 3 of its 6 slices" in found["overlap"].text
     assert found["overlap"].text.startswith("T2 covers 50 % of LGE")
     assert not found["grid"].resolvable
@@ -377,7 +386,7 @@ def test_a_smaller_field_is_told_and_not_resampled(patient: SimpleNamespace, sce
 def test_an_unknown_spacing_is_told(patient: SimpleNamespace, scene: Any) -> None:
     image = sitk.GetImageFromArray(np.random.default_rng(0).normal(300, 50, (6, 40, 40)))
     patient.logic.setVolumes(lge=volumeFromImage(scene, image, "bare"))
-    kinds = [f.kind for f in patient.logic.imageChecks()]
+    kinds = [f.kind for f in checks(patient)]
     assert kinds == ["spacing"]
     assert patient.logic.ready() is None
 
@@ -414,3 +423,60 @@ def test_a_folder_that_is_still_read_when_the_scene_is_closed_does_not_come_into
     assert task.state == "cancelled"
     assert patient.logic.volumes == {}
     assert scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
+
+
+def test_sequences_are_compared_in_the_background_and_what_is_found_is_told(
+    patient: SimpleNamespace, scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    real = patient_logic.checksOfCase
+
+    def noted(case: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return real(case)
+
+    monkeypatch.setattr(patient_logic, "checksOfCase", noted)
+    told: list[list[str]] = []
+    patient.events.connect(
+        "checks", lambda: told.append([one.kind for one in patient.logic.imageChecks()])
+    )
+    patient.logic.setVolumes(lge=volume(scene, 1), t2=volume(scene, 2, (3, 40, 36)))
+    assert patient.logic.imageChecks() == []
+    assert patient.logic.isComparing
+    patient.work.waitForAll()
+    assert told == [["overlap", "grid"]]
+    assert not patient.logic.isComparing
+    assert threads == ["MyoPS background work"]
+    patient.logic.imageChecks()
+    assert not patient.work.isBusy  # compared once
+
+
+def test_images_that_change_while_they_are_compared_are_compared_again(
+    patient: SimpleNamespace, scene: Any
+) -> None:
+    lge = volume(scene, 1)
+    patient.logic.setVolumes(lge=lge, t2=volume(scene, 2, (3, 40, 36)))
+    patient.logic.imageChecks()
+    patient.logic.setVolumes(lge=lge, t2=volume(scene, 3))  # nothing is wrong with this one
+    assert checks(patient) == []
+    patient.events.connect("checks", patient.logic.imageChecks)
+    patient.logic.setVolumes(lge=lge, t2=volume(scene, 4, (3, 40, 36)))
+    patient.logic.imageChecks()
+    scene.Clear(0)
+    patient.work.waitForAll()
+    assert patient.logic.imageChecks() == []
+    assert not patient.logic.isComparing
+
+
+def test_a_comparison_that_fails_is_told_and_not_tried_without_end(
+    patient: SimpleNamespace, scene: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(case: Any) -> Any:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(patient_logic, "checksOfCase", broken)
+    patient.events.connect("checks", patient.logic.imageChecks)
+    patient.logic.setVolumes(lge=volume(scene, 1), t2=volume(scene, 2))
+    assert checks(patient) == []
+    assert not patient.logic.isComparing
+    assert [text for text in patient.messages if "no room" in text] == patient.messages != []

@@ -415,11 +415,12 @@ def test_a_list_that_the_user_deletes_while_its_tool_is_in_hand_leaves_no_place_
 def test_a_remote_point_or_an_insertion_that_the_user_deletes_can_be_shown_again(
     scene: Any,
 ) -> None:
-    from MyoPSSegmenterLib.Scene.InsertionPoint import InsertionPoint
+    from MyoPSSegmenterLib.Scene.LandmarkPoint import LandmarkPoint
     from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle
 
     placed: list[Any] = []
-    handle, insertion = RemoteHandle(scene, print), InsertionPoint(scene, placed.append, list)
+    handle = RemoteHandle(scene, print)
+    insertion = LandmarkPoint(scene, placed.append, list, ("insertion", "RV insertion"))
     handle.show((1.0, 2.0, 3.0))
     insertion.start()
     for node in (handle.node, insertion.node):

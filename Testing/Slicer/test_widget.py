@@ -5,6 +5,7 @@ What this cannot show is how PythonQt and CTK behave; see the user guide on what
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import re
 import shutil
@@ -30,6 +31,8 @@ from made_scene import ourActiveList
 from PySide6 import QtCore, QtGui, QtWidgets
 from standins.desktop import closePanel, desktop, emptyParent, openPanel, renderPanel
 from standins.widgets import forgetObservers
+
+from myops.errors import InputError
 
 HERE = Path(__file__).parent
 INTERACTIVE = (
@@ -99,6 +102,12 @@ def pump(panel: Any, until: Callable[[], bool], seconds: float = 120) -> None:
     while not until():
         assert time.monotonic() < end, "what was waited for did not come"
         panel.workflow._tick()
+
+
+def findings(panel: Any) -> list[str]:
+    """What step 1 says about the sequences."""
+    rows = panel.workflow.panels["patient"]._rows
+    return [row.findChild(QtWidgets.QLabel).text for row in rows]
 
 
 def named(panel: Any) -> dict[str, Any]:
@@ -241,6 +250,22 @@ def test_a_volume_chosen_twice_changes_places(loaded: Any) -> None:
     assert loaded.ui.t2Selector.currentNode() is volumes["lge"]
 
 
+def test_a_scene_that_is_opened_says_whose_images_it_holds(panel: Any) -> None:
+    from circle_heart import circle_case, sitk_image
+
+    from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
+
+    scene = slicer.mrmlScene
+    scene.StartState(scene.ImportState)
+    for key, image in circle_case().images.items():
+        node = volumeFromImage(scene, sitk_image(image), key)
+        node.SetAttribute("MyoPS.sequence", key)
+        node.SetAttribute("MyoPS.case", "Patient 7")
+    scene.EndState(scene.ImportState)
+    assert panel.ui.statusLabel.text == "Patient 7: LGE, bSSFP, T2 chosen."
+    assert panel.ui.t2Selector.currentNode() is panel.logic.myops.patient.volumes["t2"]
+
+
 def test_two_sequences_can_be_swapped_from_the_menu(loaded: Any) -> None:
     volumes = dict(loaded.logic.myops.patient.volumes)
     loaded.ui.swapButton.menu().actions()[0].trigger()
@@ -263,9 +288,54 @@ def test_a_misaligned_sequence_is_shown_with_a_button(loaded: Any) -> None:
     loaded.logic.myops.patient.volumes["t2"].SetAndObserveTransformNodeID(node.GetID())
     loaded.workflow._tick()
     first = loaded.workflow.panels["patient"]
-    texts = [row.findChild(QtWidgets.QLabel).text for row in first._rows]
-    assert any("beside" in text for text in texts), texts
+    # Compared in the background; the row appears when that is done.
+    assert any("being compared" in text for text in findings(loaded))
+    pump(loaded, lambda: not loaded.logic.myops.work.isBusy)
+    assert any("beside" in text for text in findings(loaded)), findings(loaded)
+    assert not any("being compared" in text for text in findings(loaded))
     assert any(button.text == "Align" for button in first._rowButtons)
+
+
+def test_a_sequence_is_moved_by_hand_seen_at_once_and_put_back(loaded: Any) -> None:
+    from MyoPSSegmenterLib.Scene.SceneBridge import imageFromVolume
+
+    ui, patient = loaded.ui, loaded.logic.myops.patient
+    assert [ui.shiftSelector.itemText(at) for at in range(ui.shiftSelector.count)] == [
+        "bSSFP",
+        "T2",
+    ]
+    assert ui.shiftSelector.currentData == "t2"
+    before = imageFromVolume(patient.volumes["t2"]).GetOrigin()
+    ui.shiftRightSpinBox.setValue(4.5)
+    ui.shiftDownSpinBox.setValue(-2.0)
+    # Slicer's views show a volume where its transform places it.
+    now = imageFromVolume(patient.volumes["t2"]).GetOrigin()
+    right, down = patient.case.geometry.axes[:2]
+    assert [b - a for a, b in zip(before, now)] == pytest.approx(4.5 * right - 2.0 * down)
+    assert any("moved by hand: 4.5 mm to the right, 2.0 mm up" in one for one in findings(loaded))
+    ui.shiftSelector.setCurrentIndex(0)
+    assert (ui.shiftRightSpinBox.value, ui.shiftDownSpinBox.value) == (0.0, 0.0)
+    ui.shiftSelector.setCurrentIndex(1)
+    assert (ui.shiftRightSpinBox.value, ui.shiftDownSpinBox.value) == (4.5, -2.0)
+    buttons = loaded.workflow.panels["patient"]._rowButtons
+    next(button for button in buttons if button.text == "Undo").click()
+    assert imageFromVolume(patient.volumes["t2"]).GetOrigin() == before
+    assert (ui.shiftRightSpinBox.value, ui.shiftDownSpinBox.value) == (0.0, 0.0)
+    ui.t2Selector.setCurrentNode(None)
+    ui.bssfpSelector.setCurrentNode(None)
+    assert not ui.shiftRightSpinBox.enabled
+    assert "two sequences" in ui.shiftRightSpinBox.toolTip
+
+
+def test_the_patient_can_be_given_another_name_for_what_is_written(loaded: Any) -> None:
+    edit, patient = loaded.ui.caseNameEdit, loaded.logic.myops.patient
+    assert edit.text == patient.caseName != ""
+    edit.setText("P0007")
+    edit.editingFinished.emit()
+    assert patient.caseName == patient.case.name == "P0007"
+    assert {node.GetAttribute("MyoPS.case") for node in patient.volumes.values()} == {"P0007"}
+    loaded.workflow.update()
+    assert edit.text == "P0007"
 
 
 def test_a_folder_without_images_is_explained_on_the_status_line(
@@ -506,6 +576,41 @@ def test_what_is_said_about_a_click_stands_beside_the_tools_once(segmented: Any)
     assert not segmented.ui.correctStatusLabel.isVisibleTo(segmented.workflow.root)
 
 
+def test_a_box_that_is_answered_late_leaves_add_in_hand_with_its_hint(segmented: Any) -> None:
+    correction = segmented.logic.myops.correction
+    pump(segmented, lambda: correction.refinerState != "loading")
+    segmented.ui.addButton.click()
+    correction.status = ""
+    correction.prompts.showBox([(0.0, 0.0, 0.0), (0.0, 9.0, 0.0), (9.0, 9.0, 0.0), (9.0, 0.0, 0.0)])
+    segmented.logic.myops.events.emit("prompts")
+    assert correction.placing == "positive"
+    assert segmented.ui.addButton.checked
+    assert segmented.ui.hintLabel.text.startswith("Click where the structure is missing")
+
+
+def test_the_panel_says_what_a_reader_would_say(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ui, patient = loaded.ui, loaded.logic.myops.patient
+    # "Threshold" is a signal to a reader, and this is none.
+    assert ui.thresholdLabel.text == "Certainty"
+    assert "right ventricle" in ui.notCorrectedLabel.text
+    assert "Segment Editor" in ui.notCorrectedLabel.text
+    assert ui.remoteButton.text == "Show the region"
+    pump(loaded, lambda: not patient.isComparing)
+    monkeypatch.setattr(patient, "imageChecks", lambda: [])
+    loaded.workflow.panels["patient"].update()
+    assert findings(loaded) == ["The sequences are aligned."]
+
+
+def test_a_structure_of_the_buttons_own_color_has_a_framed_icon(panel: Any) -> None:
+    from MyoPSSegmenterLib.Panels.CorrectionPanel import colorIcon
+
+    picture = colorIcon("#ffffff").pixmap(14, 14).toImage()
+    assert picture.pixelColor(7, 7).lightness() == 255
+    assert picture.pixelColor(0, 7).lightness() < 160
+
+
 def test_expanding_changes_the_mass_at_once_and_undo_brings_it_back(segmented: Any) -> None:
     before = segmented.ui.massLabel.text
     assert re.match(r"Scar \d+\.\d g \(\d+\.\d %\) +Edema \(outside scar\) \d+\.\d g", before)
@@ -715,8 +820,15 @@ def test_the_remote_region_is_moved_by_hand_and_given_back(segmented: Any) -> No
     quantify = segmented.logic.myops.quantify
     pump(segmented, lambda: quantify.measurements is not None)
     assert not segmented.ui.remoteAutomaticButton.enabled
+    segmented.ui.addButton.click()
+    interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    assert interaction.GetCurrentInteractionMode() == interaction.Place
     segmented.ui.remoteButton.click()
     assert quantify.remoteNode is not None
+    # With Add in hand the point could not be dragged: the tool is laid down, and the mouse is free.
+    assert segmented.logic.myops.correction.placing is None
+    assert interaction.GetCurrentInteractionMode() == interaction.ViewTransform
+    assert ourActiveList(slicer.mrmlScene) is None
     quantify.setRemoteSector(90.0, 60.0)
     segmented.ui.remoteWidthSpinBox.setValue(40)
     assert (quantify.sector.center_angle_deg, quantify.sector.width_deg) == (90.0, 40.0)
@@ -736,20 +848,20 @@ def test_the_rv_insertion_is_clicked_and_found_automatically_again(
     interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
     segmented.ui.addButton.click()
     segmented.ui.insertionButton.click()
-    assert (correction.placing, quantify.isPlacingInsertion) == (None, True)
+    assert (correction.placing, quantify.placingLandmark) == (None, "anterior")
     shape = correction.case.geometry.array_shape
     place = worldFromVoxel(correction.case, shape[0] // 2, 10.0, 12.0)
-    quantify._insertion.node.AddControlPointWorld(vtk.vtkVector3d(*place))
+    quantify._clicked.points["anterior"].node.AddControlPointWorld(vtk.vtkVector3d(*place))
     interaction.SwitchToViewTransformMode()  # as the views do after the point
     landmark = quantify.landmarks.anterior_insertion
     assert (landmark.slice_index, landmark.row, landmark.column) == pytest.approx(
         (shape[0] // 2, 10.0, 12.0)
     )
     assert not segmented.ui.insertionButton.checked
-    assert segmented.ui.insertionAutomaticButton.enabled
-    segmented.ui.insertionAutomaticButton.click()
+    assert segmented.ui.landmarksAutomaticButton.enabled
+    segmented.ui.landmarksAutomaticButton.click()
     assert quantify.landmarks is None
-    assert quantify._insertion.node is None
+    assert quantify._clicked.points["anterior"].node is None
 
 
 def test_the_inferior_end_of_the_septum_is_clicked_after_the_anterior_one(segmented: Any) -> None:
@@ -759,11 +871,11 @@ def test_the_inferior_end_of_the_septum_is_clicked_after_the_anterior_one(segmen
     interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
     middle = correction.case.geometry.array_shape[0] // 2
     assert not segmented.ui.inferiorButton.enabled
-    quantify.placeInferior(True)  # a script that asks too early
-    assert not quantify.isPlacingInferior
+    quantify.placeLandmark("inferior")  # a script that asks too early
+    assert quantify.placingLandmark is None
     for button, point, row in (
-        ("insertionButton", quantify._insertion, 10.0),
-        ("inferiorButton", quantify._inferior, 30.0),
+        ("insertionButton", quantify._clicked.points["anterior"], 10.0),
+        ("inferiorButton", quantify._clicked.points["inferior"], 30.0),
     ):
         getattr(segmented.ui, button).click()
         assert getattr(segmented.ui, button).checked
@@ -775,14 +887,14 @@ def test_the_inferior_end_of_the_septum_is_clicked_after_the_anterior_one(segmen
     assert landmarks.anterior_insertion.row == pytest.approx(10.0)
     assert landmarks.inferior_insertion.row == pytest.approx(30.0)
     # The anterior point is dragged: the other one stays.
-    quantify._onInsertionPlaced(worldFromVoxel(correction.case, middle, 11.0, 12.0))
+    quantify._clicked._placed("anterior", worldFromVoxel(correction.case, middle, 11.0, 12.0))
     assert quantify.landmarks.inferior_insertion == landmarks.inferior_insertion
-    segmented.ui.insertionAutomaticButton.click()
+    segmented.ui.landmarksAutomaticButton.click()
     assert quantify.landmarks is None
-    assert quantify._inferior.node is None
+    assert quantify._clicked.points["inferior"].node is None
 
 
-@pytest.mark.parametrize("button", ["insertionButton", "inferiorButton"])
+@pytest.mark.parametrize("button", ["insertionButton", "inferiorButton", "apexButton"])
 def test_leaving_the_module_ends_the_click_for_the_insertion(segmented: Any, button: str) -> None:
     from myops.quantify.regional.orientation import Landmark, Landmarks
 
@@ -978,7 +1090,6 @@ def test_export_writes_what_is_ticked(segmented: Any, tmp_path: Path) -> None:
 
 
 def test_a_wrong_input_is_a_message_and_not_a_window(panel: Any, windows: Any) -> None:
-    from myops.errors import InputError
 
     def fail() -> None:
         raise InputError("expected this, found that; do so")
@@ -1020,6 +1131,36 @@ def test_the_worker_gets_four_fifths_of_the_time_while_it_works_and_the_timer_re
     monkeypatch.setattr(panel.logic.myops, "poll", poll)
     pump(panel, lambda: not panel.logic.myops.work.isBusy)
     assert timer.interval == 30
+
+
+def test_work_goes_on_under_an_event_loop_that_holds_the_interpreter(panel: Any) -> None:
+    """Qt's loop in Slicer keeps the interpreter while it waits, as a call through PyDLL does."""
+    if sys.platform == "win32":
+        pytest.skip("usleep is a function of POSIX")
+    hold = ctypes.PyDLL(None).usleep
+    pump(panel, lambda: not panel.logic.myops.work.isBusy)
+    shares = {}
+
+    def share(seconds: float, ended: threading.Event) -> float:
+        """Of the time, what the thread was at work."""
+        began, worked = time.monotonic(), time.thread_time()
+        while not ended.is_set() and time.monotonic() - began < seconds:
+            sum(range(300))
+        return (time.thread_time() - worked) / (time.monotonic() - began)
+
+    for kind, wait in (("free", lambda: time.sleep(0.002)), ("held", lambda: hold(2000))):
+        ended = threading.Event()
+        task = panel.logic.myops.work.submit(
+            kind, lambda progress, cancelled, ended=ended: share(1.0, ended)
+        )
+        end = time.monotonic() + 30
+        while not task.isOver and time.monotonic() < end:
+            wait()  # type: ignore[no-untyped-call]
+            panel.workflow._tick()
+        ended.set()
+        shares[kind] = task.result
+    # Given 5 of every 30 ms, as before, it would be a sixth.
+    assert shares["held"] > 0.45 * shares["free"]
 
 
 def test_a_failure_in_the_background_is_said_once_and_the_panel_goes_on(
@@ -1269,7 +1410,6 @@ def test_the_install_button_shows_progress_and_then_frees_the_steps(
 def test_a_failed_installation_is_said_in_plain_words(
     panel: Any, windows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from myops.errors import InputError
     from MyoPSSegmenterLib.Runtime import Dependencies
 
     def install(progress: Callable[[float, str], None]) -> None:

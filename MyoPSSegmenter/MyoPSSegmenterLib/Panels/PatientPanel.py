@@ -10,10 +10,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from myops.sequences import ASKED_SEQUENCES, SEQUENCE_TITLES, SEQUENCES
-from MyoPSSegmenterLib.Panels.Panel import Panel, offer, styleOn
+from MyoPSSegmenterLib.Panels.Panel import Panel, fillChoices, offer, styleOn
 from MyoPSSegmenterLib.Panels.PanelLogic import PanelLogic
 
 PERCENT = 100
+SHIFT_CONTROLS = ("shiftSelector", "shiftRightSpinBox", "shiftDownSpinBox")
 
 
 class PatientPanel(Panel):
@@ -40,10 +41,17 @@ class PatientPanel(Panel):
         self.connect(ui.loadFolderButton, "clicked()", self.chooseFolder)
         self.connect(ui.sampleButton, "clicked()", self.loadSample)
         self.connect(ui.layoutButton, "clicked()", self.showSideBySide)
+        self._nameTip = ui.caseNameEdit.toolTip
+        self.connect(ui.caseNameEdit, "editingFinished()", self.rename)
+        self._shiftTips = {name: getattr(ui, name).toolTip for name in SHIFT_CONTROLS}
+        self.connect(ui.shiftSelector, "currentIndexChanged(int)", self._showShift)
+        self.connect(ui.shiftRightSpinBox, "valueChanged(double)", self.shift)
+        self.connect(ui.shiftDownSpinBox, "valueChanged(double)", self.shift)
         self._menu = self._swapMenu()
         self.listen("work", self._showLoading)
         self.listen("patient", self._patientChanged)
         self.listen("clear", self._patientChanged)
+        self.listen("checks", self._showChecks)
         for topic in ("automatic", "study"):
             self.listen(topic, self._showHeart)
 
@@ -54,8 +62,46 @@ class PatientPanel(Panel):
         offer(self.ui.swapButton, reason, self.ui.swapButton.whatsThis)
         reason = None if volumes else _("Waits for a patient: load a folder, or choose volumes.")
         offer(self.ui.layoutButton, reason, self.ui.layoutButton.whatsThis)
+        reason = None if volumes else _("Waits for a patient: load a folder, or choose volumes.")
+        offer(self.ui.caseNameEdit, reason, self._nameTip)
+        self.ui.caseNameEdit.text = self.logic.patient.caseName if volumes else ""
+        self._offerShift()
         self._showChecks()
         self._showLoading()
+
+    def rename(self) -> None:
+        """Call the patient something else in what is written from now on."""
+        self.logic.patient.rename(self.ui.caseNameEdit.text)
+
+    def shift(self) -> None:
+        """Move the chosen sequence to where the two numbers say."""
+        sequence = self.ui.shiftSelector.currentData
+        if sequence:
+            self.logic.patient.shift(
+                sequence, self.ui.shiftRightSpinBox.value, self.ui.shiftDownSpinBox.value
+            )
+
+    def _offerShift(self) -> None:
+        """Offer the sequences beside the reference, and show how the chosen one was moved."""
+        case, box = self.logic.patient.case, self.ui.shiftSelector
+        others = [] if case is None else [one for one in case.sequences if one != case.reference]
+        choices = [(name, SEQUENCE_TITLES[name]) for name in others]
+        if choices != [(box.itemData(at), box.itemText(at)) for at in range(box.count)]:
+            fillChoices(box, choices, box.currentData or "t2")
+        waits = _("Waits for two sequences: the one that gives the grid stays where it is.")
+        for name in SHIFT_CONTROLS:
+            offer(getattr(self.ui, name), None if others else waits, self._shiftTips[name])
+        self._showShift()
+
+    def _showShift(self) -> None:
+        shift = self.logic.patient.shiftOf(self.ui.shiftSelector.currentData or "")
+        for box, value in (
+            (self.ui.shiftRightSpinBox, shift.rightMm),
+            (self.ui.shiftDownSpinBox, shift.downMm),
+        ):
+            was = box.blockSignals(True)
+            box.setValue(value)
+            box.blockSignals(was)
 
     def parametersChanged(self) -> None:
         """The user chose a volume: a volume chosen twice changes places with the other one."""
@@ -230,7 +276,8 @@ class PatientPanel(Panel):
         """One row per check, with a button where the module can help or take its help back."""
         patient = self.logic.patient
         checks, problem = patient.imageChecks(), patient.problem
-        state = (checks, problem, len(patient.volumes))
+        several, comparing = len(patient.volumes) > 1, patient.isComparing
+        state = (checks, problem, several, comparing)
         if state == self._shown:
             return
         self._shown = state
@@ -239,7 +286,9 @@ class PatientPanel(Panel):
             self._addRow(problem, "attention")
         for check in checks:
             self._addCheck(check)
-        if not checks and not problem and len(patient.volumes) > 1:
+        if comparing and several:
+            self._addRow(_("The sequences are being compared…"), "plain")
+        elif not checks and not problem and several:
             self._addRow(_("The sequences are aligned."), "good")
 
     def _addCheck(self, check: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -17,7 +18,13 @@ from MyoPSSegmenterLib.Scene.SlicePlot import slicePlot
 NONE = ""
 ROW_HEIGHT = 24
 OF_MOVED_REMOTE = ("remoteAutomaticButton", "remoteWidthSpinBox")
-OF_CLICKED_INSERTION = ("insertionAutomaticButton", "inferiorButton")
+# Button to the landmark that the next click places.
+LANDMARK_BUTTONS = {
+    "insertionButton": "anterior",
+    "inferiorButton": "inferior",
+    "apexButton": "apex",
+    "muscleButton": "muscle",
+}
 VIEWS = {"bullsEyeView": "MyoPSBullsEye", "slicePlotView": "MyoPSSlicePlot"}
 
 
@@ -27,16 +34,15 @@ class QuantifyPanel(Panel):
     def __init__(self, logic: PanelLogic, ui: Any, root: Any) -> None:
         super().__init__(logic, ui, root)
         self._views: dict[str, Any] = {}
-        self._tips = {
-            name: getattr(ui, name).toolTip for name in (*OF_MOVED_REMOTE, *OF_CLICKED_INSERTION)
-        }
+        waiting = (*OF_MOVED_REMOTE, *LANDMARK_BUTTONS, "landmarksAutomaticButton")
+        self._tips = {name: getattr(ui, name).toolTip for name in waiting}
         self.connect(ui.methodSelector, "currentIndexChanged(int)", self.showMethod)
         self.connect(ui.remoteButton, "clicked()", self.showRemote)
         self.connect(ui.remoteWidthSpinBox, "valueChanged(int)", self.setRemoteWidth)
         self.connect(ui.remoteAutomaticButton, "clicked()", self.logic.quantify.clearRemote)
-        self.connect(ui.insertionButton, "clicked()", self.placeInsertion)
-        self.connect(ui.inferiorButton, "clicked()", self.placeInferior)
-        self.connect(ui.insertionAutomaticButton, "clicked()", logic.quantify.clearLandmarks)
+        for button in LANDMARK_BUTTONS:
+            self.connect(getattr(ui, button), "clicked()", partial(self.placeLandmark, button))
+        self.connect(ui.landmarksAutomaticButton, "clicked()", logic.quantify.clearLandmarks)
         self.connect(ui.bullsEyeSelector, "currentIndexChanged(int)", self.setBullsEye)
         self.connect(ui.plotTabs, "currentChanged(int)", self._fit)
         self._size: tuple[int, int] | None = None
@@ -46,7 +52,7 @@ class QuantifyPanel(Panel):
             table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         quantities = [(name, _(one.short)) for name, one in QUANTITIES.items()]
         fillChoices(ui.bullsEyeSelector, quantities, logic.quantify.bullsEyeQuantity)
-        self.listen("prompts", self._showInsertion)
+        self.listen("prompts", self._showLandmarks)
         for topic in ("numbers", "measurements", "labels", "clear"):
             self.listen(topic, self.update)
 
@@ -85,7 +91,7 @@ class QuantifyPanel(Panel):
         for name in OF_MOVED_REMOTE:
             reason = automatic if quantify.sector is None else None
             offer(getattr(self.ui, name), reason, self._tips[name])
-        self._showInsertion()
+        self._showLandmarks()
         for table in (self.ui.massTable, self.ui.methodsTable):
             # The view does so once, when it gets its table: that is empty then.
             table.resizeColumnsToContents()
@@ -112,25 +118,27 @@ class QuantifyPanel(Panel):
         self.logic.correction.stopPlacing()
         self.logic.quantify.showRemote(self.ui.remoteButton.checked)
 
-    def placeInsertion(self) -> None:
-        """Let the next click in an image say where the right ventricle begins; or not, again."""
-        wanted = self.ui.insertionButton.checked  # what stops the other tool shows it anew
+    def placeLandmark(self, button: str) -> None:
+        """Let the next click in an image say where the landmark of a button lies; or not, again."""
+        wanted = getattr(self.ui, button).checked  # what stops the other tool shows it anew
         self.logic.correction.stopPlacing()
-        self.logic.quantify.placeInsertion(wanted)
+        self.logic.quantify.placeLandmark(LANDMARK_BUTTONS[button] if wanted else None)
 
-    def placeInferior(self) -> None:
-        """Let the next click in an image say where the septum ends; or not, again."""
-        wanted = self.ui.inferiorButton.checked
-        self.logic.correction.stopPlacing()
-        self.logic.quantify.placeInferior(wanted)
-
-    def _showInsertion(self, **_values: object) -> None:
-        quantify = self.logic.quantify
-        self.ui.insertionButton.checked = quantify.isPlacingInsertion
-        self.ui.inferiorButton.checked = quantify.isPlacingInferior
-        found = _("The insertion is found automatically: click it in an image to choose it.")
-        for name in OF_CLICKED_INSERTION:
-            reason = found if quantify.landmarks is None else None
+    def _showLandmarks(self, **_values: object) -> None:
+        quantify, case = self.logic.quantify, self.logic.correction.case
+        known, placing = quantify.landmarks, quantify.placingLandmark
+        for button, which in LANDMARK_BUTTONS.items():
+            getattr(self.ui, button).checked = placing == which
+        found = _("The landmarks are found automatically: click one in an image to choose it.")
+        first = _("Click the RV insertion first: the septum begins there.")
+        noT2 = _("Waits for a T2 image: signals are compared there.")
+        anterior = known is not None and known.anterior_insertion is not None
+        hasT2 = case is not None and "t2" in case.images
+        for name, reason in {
+            "inferiorButton": None if anterior else first,
+            "muscleButton": None if hasT2 else noT2,
+            "landmarksAutomaticButton": found if known is None else None,
+        }.items():
             offer(getattr(self.ui, name), reason, self._tips[name])
 
     def setRemoteWidth(self, width: int) -> None:

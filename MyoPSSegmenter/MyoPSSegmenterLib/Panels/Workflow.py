@@ -92,7 +92,7 @@ class Workflow:
         """The user left: no keys, no tool in hand. Background work goes on."""
         self.shortcuts.remove()
         self.panels["correct"].stopTool()
-        self.logic.quantify.placeInsertion(False)  # nor its other end
+        self.logic.quantify.placeLandmark(None)
 
     def setParameters(self, parameters: Any) -> None:
         """Take the parameter node into use; None while there is none."""

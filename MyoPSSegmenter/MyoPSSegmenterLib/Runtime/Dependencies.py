@@ -103,7 +103,7 @@ def install(progress: Progress = lambda fraction, stage: None) -> None:
             progress(0.7, _("smaller packages"))
             _installOthers(constraints)
     importlib.invalidate_caches()
-    progress(1.0, "done")
+    progress(1.0, _("done"))
     _check(before)
 
 

@@ -10,7 +10,8 @@ logger = logging.getLogger(__name__)
 
 TOPICS = frozenset(
     {
-        "patient",  # volumes, case or checks changed
+        "patient",  # volumes or case changed
+        "checks",  # the sequences were compared
         "work",  # a background task began, went on or ended
         "automatic",  # an automatic segmentation began, ended or was canceled
         "labels",  # the label map changed: labels=uint16 (z, y, x) or None

@@ -1,8 +1,12 @@
-"""The transform node above a volume that lays it on the reference sequence."""
+"""The transform node above a volume that lays it on the reference sequence.
+
+What the search found is noted on the node. Where the node says something else, a reader has moved
+the volume, here or in the Transforms module, and no search may replace that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import slicer
@@ -13,6 +17,11 @@ from myops.sequences import SEQUENCE_TITLES
 from MyoPSSegmenterLib.Scene.SceneBridge import RAS_LPS, arrayOfMatrix, parentToWorld, vtkMatrix
 
 ALIGNMENT_ATTRIBUTE = "MyoPS.alignment"
+# The matrix that the search has found; missing where a reader alone has moved the volume.
+FOUND_ATTRIBUTE = "MyoPS.foundAlignment"
+# Less than this is rounding.
+SAME_MM = 1e-3
+MATRIX_SIZE = 16
 
 
 def alignmentOf(node: slicer.vtkMRMLTransformableNode) -> slicer.vtkMRMLLinearTransformNode | None:
@@ -38,11 +47,65 @@ def moveInWorld(
     shift = np.eye(4)
     shift[:3, 3] = RAS_LPS[:3, :3] @ np.asarray(translationMm, np.float64)
     above = parentToWorld(alignment)
-    present = vtk.vtkMatrix4x4()
-    alignment.GetMatrixTransformToParent(present)
-    moved = np.linalg.inv(above) @ shift @ above @ arrayOfMatrix(present)
+    moved = np.linalg.inv(above) @ shift @ above @ _matrixOf(alignment)
     alignment.SetMatrixTransformToParent(vtkMatrix(moved))
     return alignment
+
+
+def noteAsFound(alignment: slicer.vtkMRMLLinearTransformNode) -> None:
+    """What an alignment says now is what the search has found."""
+    alignment.SetAttribute(FOUND_ATTRIBUTE, _asText(_matrixOf(alignment)))
+
+
+def isByHand(node: slicer.vtkMRMLTransformableNode) -> bool:
+    """Whether a reader has moved a volume from where the search, if any, has laid it."""
+    alignment = alignmentOf(node)
+    if alignment is None:
+        return False
+    found = alignment.GetAttribute(FOUND_ATTRIBUTE)
+    if not found:
+        return True
+    return bool(np.abs(_matrixOf(alignment) - _fromText(found)).max() > SAME_MM)
+
+
+def backToFound(node: slicer.vtkMRMLTransformableNode) -> bool:
+    """Take back what a reader did to a volume's alignment; without a search it goes altogether.
+
+    Returns:
+        Whether there was an alignment.
+    """
+    alignment = alignmentOf(node)
+    found = None if alignment is None else alignment.GetAttribute(FOUND_ATTRIBUTE)
+    if alignment is None or not found:
+        return removeAlignment(node)
+    alignment.SetMatrixTransformToParent(vtkMatrix(_fromText(found)))
+    return True
+
+
+def savedAlignment(node: slicer.vtkMRMLTransformableNode) -> dict[str, str]:
+    """A volume's alignment as texts for a file, exact to the last bit; empty without one."""
+    alignment = alignmentOf(node)
+    if alignment is None:
+        return {}
+    found = alignment.GetAttribute(FOUND_ATTRIBUTE)
+    return {"matrix": _asText(_matrixOf(alignment)), **({"found": found} if found else {})}
+
+
+def restoreAlignment(
+    node: slicer.vtkMRMLTransformableNode, sequence: str, saved: Mapping[str, str]
+) -> None:
+    """Give a volume the alignment that `savedAlignment` has noted, or none.
+
+    Raises:
+        ValueError: no such texts.
+    """
+    if not saved:
+        removeAlignment(node)
+        return
+    matrix = _fromText(saved["matrix"])
+    alignment = alignmentOf(node) or _inserted(node, sequence)
+    alignment.SetMatrixTransformToParent(vtkMatrix(matrix))
+    alignment.SetAttribute(FOUND_ATTRIBUTE, saved.get("found"))
 
 
 def removeAlignment(node: slicer.vtkMRMLTransformableNode) -> bool:
@@ -68,8 +131,8 @@ def renameAlignment(node: slicer.vtkMRMLTransformableNode, sequence: str) -> Non
         alignment.SetAttribute(ALIGNMENT_ATTRIBUTE, sequence)
 
 
-def alignedByMm(node: slicer.vtkMRMLScalarVolumeNode) -> float | None:
-    """How far the alignment moves the volume's center, in mm; None without an alignment."""
+def alignedByMm(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray | None:
+    """By how much the alignment moves the volume's center: LPS mm (3,); None without one."""
     alignment = alignmentOf(node)
     if alignment is None or node.GetImageData() is None:
         return None
@@ -80,7 +143,7 @@ def alignedByMm(node: slicer.vtkMRMLScalarVolumeNode) -> float | None:
         moved = parentToWorld(node) - parentToWorld(alignment)
     except InputError:  # bent by the user: the case's problem tells
         return None
-    return float(np.linalg.norm((moved @ arrayOfMatrix(toRas) @ middle)[:3]))
+    return np.asarray(RAS_LPS[:3, :3] @ (moved @ arrayOfMatrix(toRas) @ middle)[:3])
 
 
 def _inserted(
@@ -94,3 +157,20 @@ def _inserted(
     alignment.SetAndObserveTransformNodeID(node.GetTransformNodeID())
     node.SetAndObserveTransformNodeID(alignment.GetID())
     return alignment
+
+
+def _matrixOf(alignment: slicer.vtkMRMLLinearTransformNode) -> np.ndarray:
+    matrix = vtk.vtkMatrix4x4()
+    alignment.GetMatrixTransformToParent(matrix)
+    return arrayOfMatrix(matrix)
+
+
+def _asText(matrix: np.ndarray) -> str:
+    return " ".join(repr(float(value)) for value in matrix.ravel())
+
+
+def _fromText(text: str) -> np.ndarray:
+    values = np.array([float(word) for word in text.split()])
+    if values.size != MATRIX_SIZE or not np.isfinite(values).all():
+        raise ValueError(f"expected 16 numbers of a matrix, found {text!r}")
+    return values.reshape(4, 4)

@@ -18,8 +18,8 @@ from myops.quantify.regional.segments import SEGMENT_NAMES
 from myops.report.bullseye import (
     NOT_ASSESSED_COLOR,
     QUANTITIES,
-    WHITE_TEXT_ABOVE_PERCENT,
     Quantity,
+    ink_on,
     segment_place,
     segment_value,
 )
@@ -77,7 +77,7 @@ def bullsEyePlot(
     if regional is not None:
         values |= {one.number: segment_value(one, quantity) for one in regional.segments}
     _color(chart, values, quantity)
-    _write(scene, values)
+    _write(scene, values, quantity)
     chart.SetTitle(_title(regional, quantity))
     chart.EndModify(wasModified)
     return chart
@@ -231,12 +231,12 @@ def _color(
         series.SetName(f"{number} {SEGMENT_NAMES[number]}: {words}")
 
 
-def _write(scene: slicer.vtkMRMLScene, values: dict[int, float | None]) -> None:
+def _write(scene: slicer.vtkMRMLScene, values: dict[int, float | None], quantity: Quantity) -> None:
     """The segments' percentages above their numbers, in the ink that stands out."""
     inks: dict[str, list[np.ndarray]] = {name: [np.array([HIDDEN])] for name in ("light", "dark")}
     for number, value in values.items():
         x, y = _middle(number)
-        ink = "light" if value is not None and value > WHITE_TEXT_ABOVE_PERCENT else "dark"
+        ink = "light" if ink_on(quantity, value) == PAPER else "dark"
         text = number_text.number(value, 0)
         inks[ink].append(strokePoints(text, (x, y + 0.035), VALUE_HEIGHT, TEXT_STEP))
         inks[ink].append(strokePoints(str(number), (x, y - 0.065), NUMBER_HEIGHT, TEXT_STEP))

@@ -14,7 +14,7 @@ import numpy as np
 import slicer
 
 from myops.errors import InputError
-from myops.weights.packs import shipped_packs
+from myops.weights.packs import instead_words, shipped_packs
 from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Runtime.Devices import CPU, findGpus, hasTorch, knownDevices, usableDevice
 from MyoPSSegmenterLib.Runtime.Translation import tr as _
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 NO_TORCH = _("Segmenting needs PyTorch, which is not installed: press Install.")
 CANCELED = _("The automatic segmentation was canceled; nothing was changed.")
+OUTDATED = _(
+    "A sequence was moved or exchanged after the segmentation, which stays as it is, with its "
+    "numbers: segment again (step 2) to use the sequence as it is now."
+)
 # Marks the segmentation nodes that this module made, also in a scene that was loaded.
 NODE_ATTRIBUTE = "MyoPS.segmentation"
 DEFAULT_WEIGHTS = ("default", _("Weights in use"))
@@ -78,6 +82,7 @@ class AutomaticLogic:
         self.problem: str | None = None
         self.device = ""
         self._isPatientChanged = False
+        self._isOutdated = False
         self._ends = [
             events.connect("patient", self._patientChanged),
             work.whenPolled(self._leaveOtherPatient),
@@ -282,12 +287,20 @@ class AutomaticLogic:
         self._isPatientChanged = False
         node, own, now = self._correction.node, self._correction.case, self._patient.case
         if own is None or (now is None and self._patient.volumes) or _isSameHeart(own, now):
+            self._tellIfOutdated(own, now)
             return
         keep = self._correction.hasManualWork
         self._correction.clear()
         self._putAway(node, keep)
         self.segmentation = None
         self._events.emit("automatic")
+
+    def _tellIfOutdated(self, own: Case | None, now: Case | None) -> None:
+        """Say once that another sequence was moved or exchanged since it was segmented."""
+        was = self._isOutdated
+        self._isOutdated = own is not None and now is not None and not _sameImages(own, now)
+        if self._isOutdated and not was:
+            self._events.message(OUTDATED, "warning")
 
     def _putAway(self, node: slicer.vtkMRMLSegmentationNode | None, keep: bool) -> None:
         """Hide a segmentation that is no longer corrected, or remove one that nobody touched."""
@@ -393,20 +406,16 @@ def _firstLine(error: Exception) -> str:
 def _summary(found: _Found) -> str:
     seconds = sum(found.segmentation.seconds.values())
     where = _("the CPU") if found.device == CPU else found.device
-    return _("Segmented in {seconds:.1f} s on {where}{weights}.").format(
+    words = _("Segmented in {seconds:.1f} s on {where}{weights}.").format(
         seconds=seconds, where=where, weights=_weights(found.segmentation.pack)
     )
+    return f"{words} {instead_words(found.segmentation.pack)}".strip()
 
 
 def _weights(pack: Mapping[str, str]) -> str:
     """Whose networks these were, where a pack says so."""
     if not pack:
         return ""
-    named = _(", with the weights {name} ({license})").format(
+    return _(", with the weights {name} ({license})").format(
         name=pack["name"], license=pack["license"]
-    )
-    return named + (
-        _(", as {instead_of} asks for").format(instead_of=pack["instead_of"])
-        if "instead_of" in pack
-        else ""
     )

@@ -101,7 +101,7 @@ class CaseRecord:
             save_state(self.folder / STATE_FILE, self.state)
         measurements = self.measurements
         if measurements is None and self.toMeasure is not None:
-            progress(0.2, "measuring")
+            progress(0.2, _("measuring"))
             measurements = self.toMeasure.measure()
         write_case_file(self.study, _withMethods(self.caseFile, measurements))
         if self.record is not None:

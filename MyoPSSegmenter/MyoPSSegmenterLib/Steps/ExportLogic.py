@@ -7,7 +7,7 @@ need no scene and run in the background.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,11 +89,11 @@ class Export:
         if not self.formats:
             return {}
         check_sources(self.snapshot.case, self.formats)
-        progress(0.05, "measuring")
+        progress(0.05, _("measuring"))
         measurements = self.measurements or self.snapshot.measure()
         if cancelled():
             return {}
-        progress(0.3, "writing")
+        progress(0.3, _("writing"))
         return write_results(
             folder,
             self.snapshot.case,
@@ -141,10 +141,12 @@ def prepareExport(
             _("expected a segmentation to export, found none; segment the patient first")
         )
     lacking = {name: words for name in formats if (words := _lacking(name)) is not None}
-    review, documents = _readersWork(correction)
+    name = snapshot.case.name
+    review, documents = _readersWork(correction, name)
+    known = None if quantify.stale else quantify.measurements
     return Export(
         snapshot,
-        None if quantify.stale else quantify.measurements,
+        None if known is None else replace(known, case_name=name),
         review,
         documents,
         tuple(name for name in formats if name not in lacking),
@@ -205,20 +207,31 @@ def _lacking(name: str) -> str | None:
     packages = missing_packages(name)
     if not packages:
         return None
-    return _(
-        "{title} needs {names}, which {verb} not installed: install what is missing in the "
-        "panel, then export again."
-    ).format(
-        title=TITLES[name], names=" and ".join(packages), verb="is" if len(packages) == 1 else "are"
+    words = (
+        _(
+            "{title} needs {names}, which is not installed: install what is missing in the panel, "
+            "then export again."
+        )
+        if len(packages) == 1
+        else _(
+            "{title} needs {names}, which are not installed: install what is missing in the panel, "
+            "then export again."
+        )
     )
+    return words.format(title=TITLES[name], names=_(" and ").join(packages))
 
 
-def _readersWork(correction: CorrectedCase) -> tuple[Review | None, dict[str, Any]]:
-    """What the reader did, for the report and as a record to do it again; nothing without steps."""
+def _readersWork(correction: CorrectedCase, name: str) -> tuple[Review | None, dict[str, Any]]:
+    """What the reader did, for the report and as a record to do it again; nothing without steps.
+
+    Args:
+        correction: holds the session.
+        name: of the case, as results have it.
+    """
     from myops.refine.record import SESSION_FILE, to_record
     from myops.report.review import review_of
 
     session = correction.session
     if session is None or not session.steps:
         return None, {}
-    return review_of(session), {SESSION_FILE: to_record(session)}
+    return review_of(session), {SESSION_FILE: {**to_record(session), "case": name}}

@@ -24,7 +24,7 @@ class ImageCheck:
 
     Attributes:
         sequence: its name, such as "lge"; empty for the patient as a whole.
-        kind: "misalignment", "aligned", "grid", "resampled", "overlap", "tilt", "slices",
+        kind: "misalignment", "aligned", "moved", "grid", "resampled", "overlap", "tilt", "slices",
             "spacing", "files" or "image".
         text: one or two sentences for the user.
         resolvable: `PatientLogic.resolve` can do something about it.
@@ -40,11 +40,11 @@ class ImageCheck:
     @property
     def isWarning(self) -> bool:
         """Whether it can change results; the others are for information."""
-        return self.kind not in ("aligned", "grid", "resampled")
+        return self.kind not in ("aligned", "moved", "grid", "resampled")
 
 
 def checksOfCase(case: Case) -> list[ImageCheck]:
-    """Compare the sequences' grids and positions; takes some 100 ms.
+    """Compare the sequences' grids and positions; takes some 100 ms a sequence, in any thread.
 
     Args:
         case: the images as they stand in the world, transforms applied.
@@ -61,8 +61,9 @@ def checksOfCase(case: Case) -> list[ImageCheck]:
             found += _ofSequence(case, sequence, described[sequence])
     # Said better above.
     known = tuple(text for text in (case.spacing_reason, " grid") if text)
+    told = {one.note for one in case.registrations}
     for warning in case.warnings:
-        if not any(part in warning for part in known):
+        if warning not in told and not any(part in warning for part in known):
             found.append(ImageCheck(warning.split(":")[0], "image", titled(warning)))
     return found
 
@@ -73,6 +74,21 @@ def alignedCheck(sequence: str, movedMm: float) -> ImageCheck:
         title=SEQUENCE_TITLES[sequence], moved=movedMm
     )
     return ImageCheck(sequence, "aligned", text, undoable=True)
+
+
+def movedCheck(sequence: str, rightMm: float, downMm: float) -> ImageCheck:
+    """That a reader moved a sequence by hand."""
+    text = _(
+        "{title} was moved by hand: {across:.1f} mm to the {side}, {along:.1f} mm {way}. Look "
+        "whether it lies better."
+    ).format(
+        title=SEQUENCE_TITLES[sequence],
+        across=abs(rightMm),
+        side=_("left") if rightMm < 0 else _("right"),
+        along=abs(downMm),
+        way=_("up") if downMm < 0 else _("down"),
+    )
+    return ImageCheck(sequence, "moved", text, undoable=True)
 
 
 def resampledCheck(sequence: str) -> ImageCheck:
@@ -100,7 +116,9 @@ def _ofSequence(case: Case, sequence: str, described: Mapping[str, Any]) -> list
             "{title} seems to lie about {shift:.0f} mm beside {reference}: the patient may "
             "have moved or breathed differently."
         ).format(title=title, shift=shift, reference=reference)
-        found.append(ImageCheck(sequence, "misalignment", text, resolvable=True))
+        # What a reader did by hand no search replaces: it is undone first.
+        byHand = any(one.by_hand for one in case.registrations if one.sequence == sequence)
+        found.append(ImageCheck(sequence, "misalignment", text, resolvable=not byHand))
     tilt = described["tilt_degrees"]
     if tilt > TILT_HINT_DEGREES:
         text = _(

@@ -38,7 +38,12 @@ class MeasurementRequest:
             InputError: see `myops.quantify.measure.measure`.
         """
         from myops.quantify.measure import measure
+        from myops.slice_registration import compared
 
         return measure(
-            self.case, self.segmentation, self.settings, self.sector, landmarks=self.landmarks
+            compared(self.case),
+            self.segmentation,
+            self.settings,
+            self.sector,
+            landmarks=self.landmarks,
         )

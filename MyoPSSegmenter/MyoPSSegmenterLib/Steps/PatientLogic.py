@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import slicer
 import vtk
 
@@ -18,10 +19,15 @@ from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.SampleData import NODE_NAMES
 from MyoPSSegmenterLib.Scene.AlignmentNodes import (
-    alignedByMm,
+    alignmentOf,
+    backToFound,
+    isByHand,
     moveInWorld,
+    noteAsFound,
     removeAlignment,
     renameAlignment,
+    restoreAlignment,
+    savedAlignment,
 )
 from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.SceneBridge import (
@@ -34,10 +40,19 @@ from MyoPSSegmenterLib.Scene.SceneBridge import (
 )
 from MyoPSSegmenterLib.Scene.VolumeFingerprint import fingerprintOf
 from MyoPSSegmenterLib.Steps.FolderReading import readFolder, readImages
+from MyoPSSegmenterLib.Steps.HandShift import (
+    Shift,
+    noteOnCopy,
+    shiftOf,
+    shiftTo,
+    wholeShiftOf,
+    withShifts,
+)
 from MyoPSSegmenterLib.Steps.ImageChecks import (
     ImageCheck,
     alignedCheck,
     checksOfCase,
+    movedCheck,
     resampledCheck,
     titled,
 )
@@ -54,6 +69,8 @@ if TYPE_CHECKING:
 
 # Of a volume that was brought to the reference's grid: the one that it was made from.
 RESAMPLED_FROM = "MyoPS.resampledFrom"
+NO_SECOND = _("Choose the reference and a second sequence first.")
+BY_HAND = _("{title} was moved by hand: undo that first, then align it.")
 NO_REFERENCE = _("Choose {grid} volume.").format(grid=GRID_WORDS)
 
 
@@ -79,6 +96,7 @@ class PatientLogic:
         self._case: Case | None = None
         self._problem: str | None = None
         self._checks: list[ImageCheck] | None = None
+        self._comparing: Task | None = None
         self._built: object = None
         self._told: object = self._fingerprint()
         self._touched = self._removing = False
@@ -106,13 +124,15 @@ class PatientLogic:
 
     @property
     def caseName(self) -> str:
-        """The patient, for reports and file names."""
+        """The patient, for reports and file names: the folder's name unless another was given."""
         return self._name or UNNAMED
 
-    @caseName.setter
-    def caseName(self, name: str) -> None:
+    def rename(self, name: str) -> None:
+        """Call the patient something else in what is written from now on."""
         if name.strip() != self._name:
             self._name = name.strip()
+            for node in self.volumes.values():
+                node.SetAttribute(CASE_ATTRIBUTE, self._name or None)
             self._changed()
 
     @property
@@ -196,15 +216,24 @@ class PatientLogic:
             self._choose(nodes)
 
     def imageChecks(self) -> list[ImageCheck]:
-        """What differs between the sequences and what was done about it; empty without a case."""
+        """What is known to differ between the sequences, and what was done about it.
+
+        Answers at once; empty without a case. The sequences are compared in the background;
+        "checks" tells when that is done.
+        """
         case = self.case
         if case is None:
             return []
         if self._checks is None:
-            self._checks = self._adjustments() + checksOfCase(case)
-            problems = () if self.files is None else self.files.problems
-            self._checks += [ImageCheck("", "files", text) for text in problems]
-        return list(self._checks)
+            self._compare(case)
+        problems = () if self.files is None else self.files.problems
+        ofFiles = [ImageCheck("", "files", text) for text in problems]
+        return self._adjustments() + (self._checks or []) + ofFiles
+
+    @property
+    def isComparing(self) -> bool:
+        """Whether the background still compares the sequences: `imageChecks` lacks that part."""
+        return self._checks is None and self.case is not None
 
     def resolve(self, check: ImageCheck) -> Task | None:
         """Do what can be done about a check: move the sequence, or bring it on the grid."""
@@ -218,6 +247,8 @@ class PatientLogic:
         """Take back what `resolve` did."""
         if check.kind == "aligned":
             self.unalign(check.sequence)
+        if check.kind == "moved":
+            self.unshift(check.sequence)
         if check.kind == "resampled":
             self.unresample(check.sequence)
 
@@ -234,7 +265,10 @@ class PatientLogic:
 
         case = self.case
         if case is None or sequence not in case.images or sequence == case.reference:
-            self._events.message(_("Choose the reference and a second sequence first."), "warning")
+            self._events.message(NO_SECOND, "warning")
+            return None
+        if isByHand(self.volumes[sequence]):
+            self._events.message(BY_HAND.format(title=SEQUENCE_TITLES[sequence]), "warning")
             return None
         node, before = self.volumes[sequence], self._fingerprint()
 
@@ -254,6 +288,50 @@ class PatientLogic:
         if sequence in self.volumes and removeAlignment(self.volumes[sequence]):
             self._changed()
 
+    def shiftOf(self, sequence: str) -> Shift:
+        """How a sequence was moved in the slice plane; nothing where there is none of it."""
+        case = self.case
+        if case is None or sequence not in self.volumes:
+            return Shift()
+        return shiftOf(self.volumes[sequence], case)
+
+    def shift(self, sequence: str, rightMm: float, downMm: float) -> None:
+        """Move a sequence by hand against the reference: views and case follow at once.
+
+        It stays where it was put, whatever is searched for, until `unshift`.
+
+        Args:
+            sequence: not the reference.
+            rightMm: to the right as a view shows the slice, from where the header places it.
+            downMm: downwards.
+
+        Raises:
+            InputError: further than `HandShift.MOST_MM`.
+        """
+        case = self.case
+        if case is None or sequence not in case.images or sequence == case.reference:
+            self._events.message(NO_SECOND, "warning")
+            return
+        shiftTo(self.volumes[sequence], sequence, case, rightMm, downMm)
+        self._changed()
+
+    def unshift(self, sequence: str) -> None:
+        """Put a sequence back where the search, or its header, places it."""
+        if sequence in self.volumes and backToFound(self.volumes[sequence]):
+            self._changed()
+
+    def alignments(self) -> dict[str, dict[str, str]]:
+        """How each sequence was moved, as texts for a file; those that were not are left out."""
+        saved = {key: savedAlignment(node) for key, node in self.volumes.items()}
+        return {key: one for key, one in saved.items() if one}
+
+    def restoreAlignments(self, saved: Mapping[str, Mapping[str, str]]) -> None:
+        """Move every sequence as `alignments` has noted, bit by bit."""
+        if saved != self.alignments():
+            for key, node in self.volumes.items():
+                restoreAlignment(node, key, saved.get(key, {}))
+            self._changed()
+
     def resample(self, sequence: str) -> None:
         """Choose a copy of the volume on the reference's grid instead; the volume stays."""
         case = self.case
@@ -264,6 +342,7 @@ class PatientLogic:
         image = restore(case, case.images[sequence])
         copy = volumeFromImage(self.scene, image, f"{original.GetName()} on the {reference} grid")
         copy.SetNodeReferenceID(RESAMPLED_FROM, original.GetID())
+        noteOnCopy(copy, wholeShiftOf(original, case))
         self._loaded.append(copy)
         self._choose(self.volumes | {sequence: copy})
 
@@ -301,9 +380,34 @@ class PatientLogic:
         elif self.referenceNode is not None:
             try:
                 case = caseFromVolumes(self.volumes, self.caseName)
-                self._case = replace(case, source_frames=self._sourceFrames())
+                case = replace(case, source_frames=self._sourceFrames())
+                self._case = withShifts(case, self.volumes)
             except InputError as error:
                 self._problem = str(error)
+
+    def _compare(self, case: Case) -> None:
+        """Compare the case's sequences in the background: that takes some 100 ms for each."""
+        if self._comparing is not None and not self._comparing.isOver:
+            return
+        built = self._built
+
+        def take(found: list[ImageCheck]) -> None:
+            self._comparing = None
+            if self._fingerprint() == built:
+                self._checks = found
+            self._events.emit("checks")  # whoever asks again has a changed case compared anew
+
+        def give_up(error: Exception) -> None:
+            take([])
+            self._events.message(inWords(error), "error")
+
+        self._comparing = self._work.submit(
+            _("Comparing the sequences"),
+            lambda progress, cancelled: checksOfCase(case),
+            take,
+            give_up,
+            first=True,
+        )
 
     def _sourceFrames(self) -> dict[str, tuple[Frame, ...]]:
         """The DICOM pictures of the volumes that were read from DICOM here, by sequence."""
@@ -325,8 +429,8 @@ class PatientLogic:
         for node in self.volumes.values():
             node.RemoveAttribute(SEQUENCE_ATTRIBUTE)
         self.volumes = {key: nodes[key] for key in SEQUENCES if key in nodes}
-        if self.referenceNode is not reference:
-            # A shift was found against another image.
+        if reference is not None and self.referenceNode is not reference:
+            # A shift was found against another image. Where there was none a scene was opened.
             for node in self.volumes.values():
                 removeAlignment(node)
         self._volumeObservations.removeAll()
@@ -415,7 +519,7 @@ class PatientLogic:
 
     def _take(self, node: slicer.vtkMRMLScalarVolumeNode, alignment: Alignment) -> None:
         if alignment.worthwhile:
-            moveInWorld(node, alignment.sequence, alignment.translation_mm)
+            noteAsFound(moveInWorld(node, alignment.sequence, alignment.translation_mm))
             self._changed()
         self._events.message(titled(alignment.note))
 
@@ -423,9 +527,11 @@ class PatientLogic:
         """What was done to the volumes here, so that it can be taken back."""
         found = []
         for key, node in self.volumes.items():
-            moved = alignedByMm(node)
-            if moved is not None:
-                found.append(alignedCheck(key, moved))
+            if alignmentOf(node) is not None:
+                shift = self.shiftOf(key)
+                length = float(np.hypot(shift.rightMm, shift.downMm))
+                byHand = movedCheck(key, shift.rightMm, shift.downMm)
+                found.append(byHand if shift.byHand else alignedCheck(key, length))
             if self._original(key) is not None:
                 found.append(resampledCheck(key))
         return found

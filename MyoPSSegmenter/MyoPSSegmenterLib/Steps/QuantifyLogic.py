@@ -26,11 +26,10 @@ from myops.report.colors import COLORS, NAMES, rgb
 from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Scene import MeasurementTables, OverlayNodes
 from MyoPSSegmenterLib.Scene.BullsEye import bullsEyePlot, findChart
-from MyoPSSegmenterLib.Scene.InsertionPoint import INFERIOR, InsertionPoint
 from MyoPSSegmenterLib.Scene.MeasurementTables import TABLES, emptyTables
 from MyoPSSegmenterLib.Scene.RemoteHandle import RemoteHandle, handlePlace, sectorAngle
-from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
 from MyoPSSegmenterLib.Scene.SlicePlot import emptySlicePlot, slicePlot
+from MyoPSSegmenterLib.Steps.ClickedLandmarks import ClickedLandmarks
 from MyoPSSegmenterLib.Steps.MeasurementRequest import MeasurementRequest
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class QuantifyLogic:
         problem: why the last measurement failed, as a sentence; None when it did not.
         settings: conventional rules; all of them, as on the command line.
         sector: the reader's remote sector; None where it is found automatically.
-        landmarks: what the reader said about the heart's orientation, for the segments.
+        landmarks: what the reader said about places in the heart, for the segments and T2 ratios.
         bullsEyeQuantity: what the bull's-eye shows.
     """
 
@@ -93,9 +92,14 @@ class QuantifyLogic:
         self._scene, self._events, self._work = scene, events, work
         self._patient, self._correction = patient, correction
         self._handle = RemoteHandle(scene, self._onHandleMoved)
-        tell = partial(events.emit, "prompts")
-        self._insertion = InsertionPoint(scene, self._onInsertionPlaced, tell)
-        self._inferior = InsertionPoint(scene, self._onInferiorPlaced, tell, INFERIOR)
+        self._clicked = ClickedLandmarks(
+            scene,
+            correction,
+            lambda: self.landmarks,
+            self.setLandmarks,
+            partial(events.message, level="warning"),
+            partial(events.emit, "prompts"),
+        )
         self._disconnects: list[Callable[[], object]] = [
             events.connect("labels", self._onLabels),
             events.connect("clear", self.clear),
@@ -146,7 +150,8 @@ class QuantifyLogic:
         segmentation = session.segmentation()
         seen = assessed_or_labeled(segmentation.assessed, segmentation.labels)
         return MeasurementRequest(
-            session.case,
+            # Under the name that is shown now; the images are those that were segmented.
+            replace(session.case, name=self._patient.caseName),
             replace(segmentation, assessed=seen),
             self.settings,
             self.sector,
@@ -239,41 +244,18 @@ class QuantifyLogic:
             bullsEyePlot(self._scene, self.measurements.regional, quantity)
 
     @property
-    def isPlacingInsertion(self) -> bool:
-        """Whether the next click in a view says where the right ventricle begins."""
-        return self._insertion.isPlacing
+    def placingLandmark(self) -> str | None:
+        """Which of `ClickedLandmarks.LANDMARKS` the next click in a view places; None for none."""
+        return self._clicked.placing
 
-    def placeInsertion(self, wanted: bool) -> None:
-        """Let the next click in a view place the anterior RV insertion, or give the mouse back."""
-        self._inferior.stop()
-        if wanted and self._correction.session is not None:
-            self._insertion.start()
-        else:
-            self._insertion.stop()
-        self._events.emit("prompts")
-
-    @property
-    def isPlacingInferior(self) -> bool:
-        """Whether the next click in a view says where the septum ends."""
-        return self._inferior.isPlacing
-
-    def placeInferior(self, wanted: bool) -> None:
-        """Let the next click in a view place the inferior RV insertion, or give the mouse back.
-
-        It counts only together with a clicked anterior one.
-        """
-        self._insertion.stop()
-        known = self.landmarks is not None and self.landmarks.anterior_insertion is not None
-        if wanted and known and self._correction.session is not None:
-            self._inferior.start()
-        else:
-            self._inferior.stop()
+    def placeLandmark(self, which: str | None) -> None:
+        """Let the next click in a view place a landmark, or give the mouse back for None."""
+        self._clicked.place(which)
         self._events.emit("prompts")
 
     def clearLandmarks(self) -> None:
         """Find the heart's orientation automatically again."""
-        self._insertion.hide()
-        self._inferior.hide()
+        self._clicked.hide()
         self.setLandmarks(None)
         self._events.emit("prompts")
 
@@ -286,8 +268,7 @@ class QuantifyLogic:
         """Forget all numbers; tables that are still in the scene are emptied."""
         hadNumbers = bool(self.masses) or self.measurements is not None
         self._handle.hide()
-        self._insertion.hide()
-        self._inferior.hide()
+        self._clicked.hide()
         self._reset()
         self._emptyNodes(TABLES)
         if hadNumbers:
@@ -300,8 +281,7 @@ class QuantifyLogic:
             disconnect()
         self._disconnects.clear()
         self._handle.hide()
-        self._insertion.hide()
-        self._inferior.hide()
+        self._clicked.hide()
 
     def _reset(self) -> None:
         self.masses = {}
@@ -367,8 +347,7 @@ class QuantifyLogic:
             self.sector, self.landmarks = (None, None) if asked == self._usable else self._usable
             self._usable = (self.sector, self.landmarks)
             if self.landmarks is None:
-                self._insertion.hide()
-                self._inferior.hide()
+                self._clicked.hide()
             self._events.emit("message", text=words, level="warning")
             self.measureNow()
             return
@@ -443,27 +422,6 @@ class QuantifyLogic:
         place = handlePlace(session.case, session.labels, remote, depth)
         if place is not None:
             self._handle.show(place)
-
-    def _onInsertionPlaced(self, ras: Sequence[float]) -> None:
-        from myops.quantify.regional.orientation import Landmark, Landmarks
-
-        session = self._correction.session
-        if session is None:
-            return
-        depth, row, column = voxelFromWorld(session.case, ras)
-        before = self.landmarks or Landmarks()
-        place = Landmark(round(depth), row, column)
-        self.setLandmarks(replace(before, anterior_insertion=place))
-
-    def _onInferiorPlaced(self, ras: Sequence[float]) -> None:
-        from myops.quantify.regional.orientation import Landmark
-
-        session, before = self._correction.session, self.landmarks
-        if session is None or before is None or before.anterior_insertion is None:
-            return
-        depth, row, column = voxelFromWorld(session.case, ras)
-        place = Landmark(round(depth), row, column)
-        self.setLandmarks(replace(before, inferior_insertion=place))
 
     def _onHandleMoved(self, ras: Sequence[float]) -> None:
         session = self._correction.session

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
     from MyoPSSegmenterLib.Runtime.Events import Events
 
+ENCODING = _("encoding")  # looked up once, not for each slice
 NO_TORCH = _(
     "Clicks and boxes need PyTorch, which is not installed: press Install. Thresholds, the "
     "Segment Editor, undo and export work without it."
@@ -152,7 +153,7 @@ class RefinerLoader:
         def encode(progress: Any, cancelled: Any) -> None:
             end = time.monotonic() + PORTION_S
             while (left := self._missing(refiner)) and time.monotonic() < end:
-                progress(1 - len(left) / self._count, "encoding")
+                progress(1 - len(left) / self._count, ENCODING)
                 refiner.encode(left[:1], cancelled=cancelled)
 
         urgent = missing[0] in self._wanted or len(missing) == self._count

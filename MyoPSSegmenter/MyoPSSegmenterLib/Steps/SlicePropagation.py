@@ -44,7 +44,7 @@ class SlicePropagation:
         def find(progress: Any, cancelled: Any) -> Proposal:
             from myops.refine.propagate import propagate_correction
 
-            progress(0.0, "carrying")
+            progress(0.0, _("carrying"))
             return propagate_correction(refiner, start, labels, structure, index, rules, settled)
 
         def show(proposal: Proposal) -> None:

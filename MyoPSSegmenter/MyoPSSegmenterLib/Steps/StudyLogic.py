@@ -8,6 +8,7 @@ from the approval, "save" while the program saves on request.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -91,6 +92,7 @@ class StudyLogic:
         self._forget()
         listeners = {
             "automatic": self._followAutomatic,
+            "patient": self._followPatient,
             "labels": self._followLabels,
             "history": self._markChanged,
             "measurements": self._markChanged,
@@ -303,8 +305,11 @@ class StudyLogic:
         self.lastSaved, self._autosave = None, Autosave()
         self.clock = StageClock.from_dict(kept.clock)
         self._include(clock)
+        self._segmentedAlignments = kept.segmented_alignments
         if state is not None:
+            self._patient.restoreAlignments(kept.segmented_alignments)
             self._resume(state, kept, problems)
+        self._patient.restoreAlignments(kept.alignments)
         self.clock.start("load" if self._correction.session is None else "review")
         for text in problems:
             self._events.message(text, "warning")
@@ -398,6 +403,8 @@ class StudyLogic:
         self.lastSaved = None
         self._file = None
         self._kept = None  # the session that the state on disk belongs to
+        self._followed: Any = None  # the session whose images are known
+        self._segmentedAlignments: Mapping[str, Mapping[str, str]] = {}
         self._returnTo = None
         self._autosave = Autosave()
         self._openMark = None
@@ -416,8 +423,18 @@ class StudyLogic:
         elif self.clock.stage == "automatic":
             self.clock.start("review" if self._correction.session is not None else "load")
 
+    def _followPatient(self, **_: Any) -> None:
+        """A sequence that was moved is saved where it stands."""
+        if self._file is not None and self._patient.alignments() != self._file.alignments:
+            self._markChanged()
+
     def _followLabels(self, **_: Any) -> None:
         session = self._correction.session
+        if session is not self._followed:
+            # A segmentation begins on the images as they stand at this moment.
+            self._followed = session
+            if not self._isSwitching:
+                self._segmentedAlignments = self._patient.alignments()
         if self.clock is None or self._file is None or self._isSwitching or session is None:
             return
         if self._correction.node not in self._nodes:
@@ -465,6 +482,8 @@ class StudyLogic:
             self._file,
             clock=self.clock.to_dict(),
             clicks=tuple(replace(click) for click in self._correction.clickTimings),
+            alignments=self._patient.alignments(),
+            segmented_alignments={} if session is None else self._segmentedAlignments,
         )
         self._file = withNumbers(changed, session, self._quantify.masses)
         # A new session where one with the reader's work was: that one is kept beside it.

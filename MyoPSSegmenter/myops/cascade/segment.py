@@ -36,7 +36,7 @@ from myops.cascade.postprocessing import (
     uncertainty,
 )
 from myops.case import Case
-from myops.coverage import Hidden, hidden_tissues
+from myops.coverage import Hidden, hidden_tissues, slice_numbers
 from myops.errors import Cancelled
 from myops.geometry.masks import bounding_box, grow_in_plane
 from myops.geometry.square import SquareBox, crop_stack, uncrop_stack
@@ -446,7 +446,7 @@ def _doubts(volume_ml: float, slices: tuple[int, ...], least_ml: float) -> tuple
     """Where scar was left out because there was too little of it in all."""
     if not slices:
         return ()
-    where = f"slice{'s' if len(slices) > 1 else ''} {', '.join(str(k + 1) for k in slices)}"
+    where = f"slice{'s' if len(slices) > 1 else ''} {slice_numbers(np.array(slices))}"
     return (
         f"possible scar of {volume_ml:.1f} mL in {where} was left out: below {least_ml:g} mL in "
         "all, these networks find scar in healthy hearts as well; look there",

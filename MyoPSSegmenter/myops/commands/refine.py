@@ -110,7 +110,7 @@ def replay_on(
 
     from myops.cascade.segment import segment as run_cascade
     from myops.patients.provenance import read_case, read_labels
-    from myops.refine.refiner import Refiner, load_refiner
+    from myops.refine.refiner import Refiner, load_refiner, refiner_beside
     from myops.refine.replay import replay
     from myops.weights.files import load_models
 
@@ -123,27 +123,3 @@ def replay_on(
     with progress_bar("Refining") as progress:
         start = replace(automatic, labels=labels)
         return replay(record, case, start, refiner, progress), automatic
-
-
-def refiner_beside(cascade: str, asked: str = "default") -> str:
-    """The refiner to use: the one that is asked for, else that of the weights of the cascade.
-
-    The panel has one choice for both, and whoever chose weights for their terms means both.
-
-    Args:
-        cascade: the name of a pack or a folder, as `Inputs` notes it.
-        asked: "default" where nobody has chosen.
-
-    Returns:
-        A name for `load_refiner`; "default" where the cascade's folder answers no clicks.
-    """
-    from myops.weights.files import read_manifest
-    from myops.weights.packs import shipped_packs
-
-    if asked != "default":
-        return asked
-    folder = Path(cascade)
-    answers = cascade in shipped_packs() or (
-        folder.is_dir() and {"clickhead", "refiner"} & set(read_manifest(folder))
-    )
-    return cascade if answers else asked

@@ -143,7 +143,7 @@ def rows(measurements: Measurements) -> list[dict[str, Any]]:
     for registration in measurements.registrations:
         name, numbers = f"registration_{registration.sequence}", registration.to_dict()
         for quantity, unit in REGISTRATION_UNITS.items():
-            add("all", name, quantity, numbers[quantity], unit, registration.note)
+            add("all", name, quantity, numbers.get(quantity), unit, registration.note)
     for row in reader_rows(measurements):
         add("all", *row)
     for one in measurements.slices:

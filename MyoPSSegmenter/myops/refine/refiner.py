@@ -26,6 +26,9 @@ from myops.weights.files import load_network, model_folder, pack_of, read_manife
 from myops.weights.learned import learned_in
 from myops.weights.packs import shipped_packs
 
+# What answers clicks, the better one first: a folder may hold both.
+CLICK_NETWORKS = ("clickhead", "refiner")
+
 
 @dataclass(frozen=True)
 class RefinerModel:
@@ -87,18 +90,17 @@ def load_refiner(
         InputError: unknown model or device; missing, damaged or foreign weights.
     """
     target = resolve_device(str(device))
-    if name not in ("default", *shipped_packs()) and not Path(name).is_dir():
+    if name != "default" and not _is_folder(name):
         return _load_stored(name, target)
     root = model_folder(name, folder)
     manifest = read_manifest(root)
-    # The click head, which is shipped, is the better one where a folder holds both.
-    kind = "clickhead" if "clickhead" in manifest else "refiner"
-    entry = manifest.get(kind)
-    if entry is None:
+    kind = _click_network(manifest)
+    if kind is None:
         raise InputError(
             f"expected weights of clickhead or refiner in {root}, found neither; install again, or "
             "train them: myops train clickhead"
         )
+    entry = manifest[kind]
     network = load_network(kind, root / entry["file"], entry).eval()
     _check_planes(network, root)
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -106,6 +108,33 @@ def load_refiner(
     pack = pack_of(root)
     terms = pack.to_dict() if pack else {}
     return RefinerModel(network, target, size, name, str(entry["sha256"]), learned_in(entry), terms)
+
+
+def refiner_beside(cascade: str, asked: str = "default") -> str:
+    """The refiner to use: the one that is asked for, else that of the weights of the cascade.
+
+    The panel has one choice for both, and whoever chose weights for their terms means both.
+
+    Args:
+        cascade: the name of a pack or a folder, as `Inputs` notes it.
+        asked: "default" where nobody has chosen.
+
+    Returns:
+        A name for `load_refiner`; "default" where the cascade's folder answers no clicks.
+    """
+    if asked != "default" or cascade == "default" or not _is_folder(cascade):
+        return asked
+    return cascade if _click_network(read_manifest(model_folder(cascade, None))) else asked
+
+
+def _is_folder(name: str) -> bool:
+    """Whether a name is that of a pack or of a folder of weights, not of a stored checkpoint."""
+    return name in shipped_packs() or Path(name).is_dir()
+
+
+def _click_network(manifest: Mapping[str, Any]) -> str | None:
+    """The network of a folder that answers clicks; None without one."""
+    return next((kind for kind in CLICK_NETWORKS if kind in manifest), None)
 
 
 def _check_planes(network: nn.Module, folder: Path) -> None:

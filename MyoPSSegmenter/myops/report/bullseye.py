@@ -74,7 +74,6 @@ QUANTITIES: Mapping[Quantity, SegmentQuantity] = {
 NOT_ASSESSED_COLOR = "#d5d9df"
 # Radii of the rings, apex first.
 RINGS = (0.25, 0.5, 0.75, 1.0)
-WHITE_TEXT_ABOVE_PERCENT = 45.0
 # Of the picture, pixels.
 SIZE = (702, 650)
 
@@ -125,6 +124,23 @@ def ramp_color(quantity: Quantity, percent: float) -> str:
     return "#" + bytes(mixed).hex()
 
 
+def ink_on(quantity: Quantity, percent: float | None) -> str:
+    """`PAPER` or `INK`, whichever stands out more from a segment; `INK` where it has no number."""
+    if percent is None:
+        return INK
+    ground = _luminance(ramp_color(quantity, percent))
+    on_paper = (_luminance(PAPER) + 0.05) / (ground + 0.05)
+    on_ink = (ground + 0.05) / (_luminance(INK) + 0.05)
+    return PAPER if on_paper > on_ink else INK
+
+
+def _luminance(color: str) -> float:
+    """Relative luminance of a color, 0..1 (WCAG 2.1)."""
+    shares = np.array(rgb_bytes(color), float) / 255
+    linear = np.where(shares <= 0.03928, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
 def _draw(area: PlotArea, regional: Regional, quantity: Quantity) -> None:
     for segment in regional.segments:
         _draw_segment(area, segment, quantity)
@@ -162,7 +178,7 @@ def _draw_segment(area: PlotArea, segment: Segment, quantity: Quantity) -> None:
     raster.area(wedge, fill, rim=SOFT_INK, width=0.7, hatch=hatch)
     middle, radius = np.radians((first + last) / 2), 0.0 if inner == 0 else (inner + outer) / 2
     x, y = area.x(radius * np.cos(middle)), area.y(radius * np.sin(middle))
-    ink = PAPER if value is not None and value > WHITE_TEXT_ABOVE_PERCENT else INK
+    ink = ink_on(quantity, value)
     rim = 3.0 if value is None else 0.0
     number = str(segment.number)
     raster.words(number, x, y + 18, 6.5, ink, align="center", rim=rim, rim_color=NOT_ASSESSED_COLOR)

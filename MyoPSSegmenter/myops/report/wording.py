@@ -10,6 +10,7 @@ from myops.quantify.mass import TissueMass
 from myops.quantify.thresholds.methods import RULES, rule_title
 from myops.sequences import SEQUENCE_TITLES
 from myops.structures import ASSESSABLE, STRUCTURES
+from myops.weights.packs import instead_words
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -133,14 +134,10 @@ def slice_caption(tissues: Mapping[str, TissueMass]) -> list[str]:
 def weights_words(pack: Mapping[str, str]) -> str:
     """Which weights a result was made with, and on what terms."""
     named = f" Attribution: {pack['attribution'].rstrip('.')}." if pack.get("attribution") else ""
-    if pack.get("instead_of"):
-        named += (
-            f" {pack['instead_of']} was asked for, but is not meant for patients with these "
-            f"sequences; it uses {pack['name']} for them."
-        )
+    instead = f" {words}" if (words := instead_words(pack)) else ""
     return (
         f"Weights: {pack['name']} ({pack['license']}), learned from {pack['learned_from']}. "
-        f"{pack['terms']}{named}"
+        f"{pack['terms']}{named}{instead}"
     )
 
 

@@ -33,6 +33,20 @@ VARIABLE = "MYOPS_MODEL"
 EXTRA = ("attribution", "measured", "otherwise")
 
 
+def instead_words(pack: Mapping[str, str]) -> str:
+    """Why other weights were used than those asked for, a sentence; "" where none were.
+
+    Args:
+        pack: terms of the weights that were used, as a `Segmentation` has them.
+    """
+    if "instead_of" not in pack:
+        return ""
+    return (
+        f"{pack['instead_of']} was asked for, but is not meant for patients with these sequences; "
+        f"it uses {pack['name']} for them."
+    )
+
+
 @dataclass(frozen=True)
 class Pack:
     """A folder of weights that belong together, with the terms of their use.

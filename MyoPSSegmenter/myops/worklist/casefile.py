@@ -10,6 +10,7 @@ Names of patients may hold what a file system refuses: `folder_name` writes such
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import unicodedata
@@ -32,6 +33,8 @@ FORMAT = 1
 CASE_FILE, STATE_FILE = "case.json", "state.npz"
 STATUSES = ("new", "automatic", "corrected", "approved")
 NOTICE = "Research use only."
+ALIGNMENTS = ("alignments", "segmented_alignments")
+MATRIX_SIZE = 16
 # How `write_atomic` names a file while it is written.
 UNFINISHED = re.compile(r"\.\d+-(\d+-)?[a-z]+\.(json|npz)")
 UNFINISHED_AFTER_S = 3600.0
@@ -69,6 +72,9 @@ class CaseFile:
         note: why there is no scar mass, or what the reader wrote.
         images_sha256: sequence to the checksum of its voxels on the case's grid.
         model: network to the checksum of its weights.
+        alignments: sequence to how it was moved, as `savedAlignment` of the Slicer layer notes it:
+            "matrix" and, where a search has found another one, "found", 16 numbers each.
+        segmented_alignments: the same of the images that the segmentation was made of.
     """
 
     case: str
@@ -84,6 +90,8 @@ class CaseFile:
     note: str = ""
     images_sha256: Mapping[str, str] = field(default_factory=dict)
     model: Mapping[str, str] = field(default_factory=dict)
+    alignments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    segmented_alignments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "case", unicodedata.normalize("NFC", self.case).strip())
@@ -227,6 +235,8 @@ def _values(found: CaseFile) -> dict[str, Any]:
         "note": found.note,
         "images_sha256": dict(found.images_sha256),
         "model": dict(found.model),
+        # Only where a sequence was moved: other files stay as they are.
+        **{name: getattr(found, name) for name in ALIGNMENTS if getattr(found, name)},
         "clicks": [click.to_dict() for click in found.clicks],
     }
 
@@ -247,7 +257,24 @@ def _case_file(values: Mapping[str, Any]) -> CaseFile:
         text(values["note"]),
         {text(name): text(checksum) for name, checksum in values["images_sha256"].items()},
         {text(name): text(checksum) for name, checksum in values["model"].items()},
+        *(_alignments(values.get(name, {})) for name in ALIGNMENTS),
     )
+
+
+def _alignments(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Matrices as texts.
+
+    Raises:
+        ValueError: other than 16 numbers.
+    """
+    found = {text(key): {text(k): text(v) for k, v in one.items()} for key, one in values.items()}
+    for words in (words for one in found.values() for words in one.values()):
+        numbers = [float(word) for word in words.split()]
+        if len(numbers) != MATRIX_SIZE or not all(math.isfinite(one) for one in numbers):
+            raise ValueError(f"expected 16 numbers of a matrix, found {words!r}")
+    if any("matrix" not in one for one in found.values()):
+        raise ValueError("expected a matrix for each sequence that was moved, found none")
+    return found
 
 
 def _change(values: Mapping[str, Any]) -> StatusChange:

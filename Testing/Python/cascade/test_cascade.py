@@ -585,7 +585,7 @@ def test_scar_that_is_left_out_is_told_in_a_warning_that_says_where():
     assert volumes_ml(case, doubted)[SCAR_LABEL] == 0
     assert ((doubted.labels != 0) == (found.labels != 0)).all()  # the wall is as it was
     (warning,) = (warning for warning in doubted.warnings if "possible scar" in warning)
-    assert f"possible scar of {scar_ml:.1f} mL in slices 2, 3, 4, 5 was left out" in warning
+    assert f"possible scar of {scar_ml:.1f} mL in slices 2 to 5 was left out" in warning
     same = segment(case, SIMPLE, config=replace(PLAIN, least_scar_ml=scar_ml - 0.01))
     np.testing.assert_array_equal(same.labels, found.labels)
 

@@ -137,7 +137,7 @@ def test_a_replay_that_differs_warns_and_names_the_step(results, tmp_path):
 
 
 def test_the_refiner_is_that_of_the_weights_that_segmented_unless_another_is_asked_for(tmp_path):
-    from myops.commands.refine import refiner_beside
+    from myops.refine.refiner import refiner_beside
 
     for name, networks in (("full", ["prsn", "clickhead"]), ("plain", ["prsn"])):
         entries = [{"name": one, "file": "f", "sha256": "0"} for one in networks]

@@ -113,3 +113,12 @@ def test_every_command_and_option_that_a_page_shows_exists(page: str) -> None:
         if command is cli and words and re.match(r"[a-z]", words[0]):
             unknown.append((*words, "is not a command"))
     assert unknown == []
+
+
+def test_every_test_that_the_review_of_the_slicer_layer_names_exists() -> None:
+    review = (DOCS / "reference/slicer-review.md").read_text("utf-8")
+    named = re.findall(r"`(\S+\.py)::(test_\w+)`", review)
+    assert len(named) > 60
+    files = {name: ROOT / (name if "/" in name else f"Testing/Slicer/{name}") for name, _ in named}
+    texts = {name: path.read_text("utf-8") for name, path in files.items()}
+    assert [pair for pair in named if f"def {pair[1]}(" not in texts[pair[0]]] == []

@@ -7,7 +7,14 @@ from ring_heart import BOTH, RingHeart, Sector
 
 from myops.quantify.regional.analysis import regional
 from myops.quantify.regional.orientation import Landmark, Landmarks
-from myops.report.bullseye import NOT_ASSESSED_COLOR, bullseye, segment_place
+from myops.report.bullseye import (
+    NOT_ASSESSED_COLOR,
+    QUANTITIES,
+    bullseye,
+    ink_on,
+    ramp_color,
+    segment_place,
+)
 from myops.report.slice_plot import slice_plot
 
 HEART = RingHeart()
@@ -142,3 +149,19 @@ def test_slices_in_which_edema_was_not_assessed_are_hatched_and_not_drawn_as_zer
     hatch = (np.abs(part - gray).max(axis=-1) < 0.06).sum(axis=0)
     assert hatch[: part.shape[1] // 2].sum() < 0.2 * hatch.sum()
     assert hatch.sum() > 5 * (np.abs(whole - gray).max(axis=-1) < 0.06).sum()
+
+
+@pytest.mark.parametrize("quantity", list(QUANTITIES))
+def test_numbers_stand_out_from_every_color_of_the_scale(quantity) -> None:
+    """Best of both inks: at least 4.0 to 1. A fixed step at 45 % left white on yellow, 1.6 to 1."""
+
+    def luminance(color: str) -> float:
+        shares = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [s / 12.92 if s <= 0.03928 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for percent in range(101):
+        ground, ink = (
+            luminance(c) for c in (ramp_color(quantity, percent), ink_on(quantity, percent))
+        )
+        assert (max(ground, ink) + 0.05) / (min(ground, ink) + 0.05) > 4.0, percent

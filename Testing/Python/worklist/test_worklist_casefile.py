@@ -276,3 +276,37 @@ def test_what_killed_programs_left_is_removed_when_it_is_old(tmp_path):
 def test_the_folder_of_a_session_is_known_before_it_is_made(tmp_path):
     assert session_folder(tmp_path, "a/b", "cd", "2") == tmp_path / "a%2Fb" / "CD" / "2"
     assert list(tmp_path.iterdir()) == []
+
+
+MATRIX = "1.0 0.0 0.0 3.25 0.0 1.0 0.0 0.0 0.0 0.0 1.0 0.0 0.0 0.0 0.0 1.0"
+
+
+def test_how_sequences_were_moved_is_read_again_and_left_out_where_none_was(tmp_path):
+    moved = case_file(
+        alignments={"t2": {"matrix": MATRIX, "found": MATRIX.replace("3.25", "3.0")}},
+        segmented_alignments={"t2": {"matrix": MATRIX}},
+    )
+    path = write_case_file(tmp_path, moved)
+    assert read_case_file(path) == moved
+    values = json.loads(write_case_file(tmp_path, case_file()).read_text("utf-8"))
+    assert "alignments" not in values and "segmented_alignments" not in values
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"matrix": MATRIX.replace("3.25", "nan")},
+        {"matrix": "1 0 0"},
+        {"found": MATRIX},
+        {"matrix": 5},
+        [MATRIX],
+    ],
+)
+def test_a_damaged_move_is_a_damaged_file(tmp_path, broken):
+    path = write_case_file(tmp_path, case_file(alignments={"t2": {"matrix": MATRIX}}))
+    values = json.loads(path.read_text("utf-8"))
+    values["alignments"] = {"t2": broken}
+    path.write_text(json.dumps(values), "utf-8")
+    with pytest.raises(InputError, match="damaged"):
+        read_case_file(path)
+    assert path.with_name("case.json.damaged").is_file()

@@ -194,6 +194,8 @@ class Studio:
         self.logic.correction.setOpacity(OPACITY)
         self.showSequences()
         self.settle()
+        # How long it took here says nothing to a reader of the guide.
+        self.logic.events.message("")
         return running
 
     def zoom(self, closely: bool = False) -> None:
@@ -210,9 +212,14 @@ class Studio:
             view.node.UpdateMatrices()
             view.node.JumpSliceByCentering(*middle)
 
-    def clickOnErrors(self, count: int = 3, least_depth: float = 1.0) -> None:
-        """Click where scar is missing or too much, as the truth tells it; see `largestError`."""
+    def clickOnErrors(self, count: int = 3, least_depth: float = 1.0) -> int:
+        """Click where scar is missing or too much, as the truth tells it; see `largestError`.
+
+        Returns:
+            How many clicks were made.
+        """
         correction = self.logic.correction
+        made = 0
         for _ in range(count):
             found = largestError(
                 correction.labels[self.worst], self.truth()[self.worst], least_depth
@@ -223,27 +230,53 @@ class Studio:
             correction.startPlacing("positive" if positive else "negative")
             self._views.view("MyoPSLge").click(self.ras(*place))
             self.settle()
+            made += 1
         self._views.view("MyoPSLge").leave()
         self.widget.workflow.update()
+        return made
 
     def propose(self) -> None:
-        """Carry the correction to the neighbor slices; corrects more slices until there is one.
+        """Carry a correction to the slice beside it, where that is a help; see `isHelp`.
+
+        Corrects more slices until there is such a proposal.
 
         Raises:
-            RuntimeError: no slice leads to a proposal.
+            RuntimeError: no slice leads to one.
         """
         correction = self.logic.correction
-        for _ in range(len(correction.labels)):
+        clicked = True
+        while len(self.corrected) < len(correction.labels):
             correction.stopPlacing()
-            correction.proposePropagation()
-            self.settle()
+            if clicked:
+                correction.proposePropagation()
+                self.settle()
             if correction.proposal is not None:
-                self.widget.workflow.update()
-                return
+                if self.isHelp(correction.proposal):
+                    self.widget.workflow.update()
+                    return
+                correction.refuseProposal()
             self.corrected.add(self.worst)
             self.goTo(self.worstSlice())
-            self.clickOnErrors(2, least_depth=2.0)
-        raise RuntimeError("expected a proposal, found none; choose another phantom")
+            clicked = self.clickOnErrors(2, least_depth=1.0) > 0
+        raise RuntimeError("expected a proposal that helps, found none; choose another phantom")
+
+    def isHelp(self, proposal: Any) -> bool:
+        """Whether a reader would take it: the nearest slice that it changes comes to the truth."""
+        from myops import labels as regions
+
+        shown = self.nearest(proposal)
+        true = regions.scar(self.truth()[shown])
+        before, after = (
+            np.count_nonzero(regions.scar(labels[shown]) != true)
+            for labels in (self.logic.correction.labels, proposal.labels)
+        )
+        gap = abs(shown - self.worst)
+        print(f"slice {self.worst + 1} to {shown + 1}: {before} wrong pixels, then {after}")
+        return gap == 1 and after < 0.8 * before
+
+    def nearest(self, proposal: Any) -> int:
+        """The slice nearest to the corrected one that a proposal changes."""
+        return min((one.slice_index for one in proposal.slices), key=lambda k: abs(k - self.worst))
 
     def measure(self) -> None:
         """Show FWHM's mask and the remote region beside the segmentation."""
@@ -345,24 +378,32 @@ class Studio:
     def neighbors(self) -> list[Image.Image]:
         """The corrected slice and the proposal on one of its neighbors, before it is accepted."""
         correction = self.logic.correction
-        carried = (one.slice_index for one in correction.proposal.slices)
-        proposed = min(carried, key=lambda k: abs(k - self.worst))
+        proposed = self.nearest(correction.proposal)
         corrected = titled(self.view("lge"), f"LGE, slice {self.worst + 1}, as it is")
         self.goTo(proposed)
         title = f"LGE, slice {proposed + 1}, proposal in mint green"
         return [corrected, titled(self.view("lge"), title)]
 
     def numbers(self) -> Image.Image:
-        """The image with both masks, and the plot over the slices."""
+        """The image with both masks, the plot over the slices, and two more bull's-eyes."""
         from chart_picture import chart_picture
 
+        from MyoPSSegmenterLib.Scene.BullsEye import findChart, fitToView
         from MyoPSSegmenterLib.Scene.SlicePlot import slicePlot
 
         plain = titled(self.view("bssfp"), "bSSFP, same slice")
         masks = titled(self.view("lge"), "LGE with FWHM mask and remote region")
         chart = slicePlot(self.scene, self.logic.quantify.measurements)
         images = row([masks, plain])
-        return column([images, Image.fromarray(chart_picture(chart, images.width, 340))])
+        eyes = []
+        for quantity in ("edema", "transmurality"):
+            self.logic.quantify.setBullsEye(quantity)
+            eye = findChart(self.scene)
+            fitToView(eye, *VIEW_SIZE)
+            eyes.append(Image.fromarray(chart_picture(eye, *VIEW_SIZE)))
+        self.logic.quantify.setBullsEye("scar")
+        plot = Image.fromarray(chart_picture(chart, images.width, 320))
+        return column([images, plot, row(eyes)])
 
     def scarMass(self) -> float:
         """Scar with MVO in g, as the live table shows it."""

@@ -1,4 +1,4 @@
-"""A point that the reader clicks where a wall of the right ventricle meets the left one."""
+"""A point that the reader clicks to say where something of the heart lies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from MyoPSSegmenterLib.Scene.Observations import Observations
 from MyoPSSegmenterLib.Scene.PlaceMode import PlaceMode
 from MyoPSSegmenterLib.Scene.RemoteHandle import addPoint
 
-# Role in the scene and title: where the septum begins, and where it ends.
-ANTERIOR = ("insertion", "RV insertion")
-INFERIOR = ("inferior insertion", "Inferior RV insertion")
 
-
-class InsertionPoint:
+class LandmarkPoint:
     """The point's node; one click places it, and it can be dragged afterwards.
 
     Attributes:
@@ -27,7 +23,7 @@ class InsertionPoint:
         scene: slicer.vtkMRMLScene,
         onPlaced: Callable[[Sequence[float]], object],
         onEnded: Callable[[], object],
-        named: tuple[str, str] = ANTERIOR,
+        named: tuple[str, str],
     ) -> None:
         """Begin without a point.
 
@@ -35,7 +31,7 @@ class InsertionPoint:
             scene: gets the node.
             onPlaced: called with RAS mm when the point was clicked or dragged to another place.
             onEnded: called when the mouse places nothing any more.
-            named: its role and title, `ANTERIOR` or `INFERIOR`.
+            named: its role in the scene and its title.
         """
         self._role, self._title = named
         self._scene, self._onPlaced, self._onEnded = scene, onPlaced, onEnded
