@@ -19,6 +19,8 @@ from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
 from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
 
 EXPORTED = "export"
+# While something runs: how often its progress is shown. Its end is told at once.
+BUSY_S = 0.1
 
 
 class Desk:
@@ -59,6 +61,16 @@ class Desk:
         """Whether something runs or waits, so that the next turn shall come soon."""
         logic = self.logic
         return logic.work.isBusy or logic.quantify.stale or logic.correction.pendingClicks > 0
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long to sleep if nothing is heard; None for ever: nothing runs or is to be saved."""
+        waits = [self.logic.study.saveWaitS, BUSY_S if self.is_busy else None]
+        return min((one for one in waits if one is not None), default=None)
+
+    def when_ended(self, wake: Callable[[], object]) -> None:
+        """Call a function, in another thread, when the background has found something."""
+        self.logic.work.whenEnded(wake)
 
     def poll(self) -> None:
         """Take over what the background found; an error becomes a message."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from web_server import waitUntil
 from myops.structures import STRUCTURES
 from myops_web import shown
 from myops_web.desk import Desk
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
 
 
 @pytest.fixture
@@ -74,6 +76,31 @@ def test_a_patient_is_told_as_pictures_on_one_grid(desk):
         assert np.array_equal(np.argsort(pixels)[-1:], [int(image.argmax())])
     # All of it is JSON.
     assert json.dumps(images)
+
+
+@pytest.mark.slow
+def test_nothing_wakes_it_while_nothing_is_to_be_done(desk):
+    listed(desk)
+    desk.obey({"do": "open", "index": 0})
+    heard(desk, "images")
+    waitUntil(lambda: desk.poll() or (not desk.news() and not desk.is_busy))
+    assert desk.wait_s is None
+    desk.logic.events.emit("history")  # something is to be saved: a timer until it is
+    assert 0 < desk.wait_s <= 0.3
+    waitUntil(lambda: desk.poll() or desk.wait_s is None)
+    assert desk.logic.study.lastSaved is not None
+
+
+def test_the_background_rings_when_it_has_found_something():
+    work, rung = BackgroundWork(), threading.Event()
+    work.whenEnded(rung.set)
+    try:
+        task = work.submit("Adding", lambda progress, cancelled: 1 + 1)
+        assert rung.wait(10) and task.result is None
+        work.poll()
+        assert task.result == 2
+    finally:
+        work.close()
 
 
 @pytest.mark.slow
