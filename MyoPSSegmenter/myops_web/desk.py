@@ -12,6 +12,7 @@ import numpy as np
 from myops.errors import InputError
 from myops.report.bullseye import QUANTITIES, Quantity
 from myops_web import shown
+from myops_web.heart3d import Heart3D
 from myops_web.inside import check_inside, is_inside, source_paths
 from myops_web.scene import Scene
 from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
@@ -45,6 +46,7 @@ class Desk:
         self._cache = tempfile.TemporaryDirectory(prefix="myops-web-")
         self._made = Scene(Path(self._cache.name))
         self.logic = MyoPSLogic(self._made.scene)
+        self._heart = Heart3D(self.logic)
         self._messages: list[dict[str, str]] = []
         self._told: dict[str, Any] = {}
         self._case: Any = None
@@ -65,7 +67,8 @@ class Desk:
     @property
     def wait_s(self) -> float | None:
         """How long to sleep if nothing is heard; None for ever: nothing runs or is to be saved."""
-        waits = [self.logic.study.saveWaitS, BUSY_S if self.is_busy else None]
+        busy = BUSY_S if self.is_busy else None
+        waits = [self.logic.study.saveWaitS, self._heart.wait_s, busy]
         return min((one for one in waits if one is not None), default=None)
 
     def when_ended(self, wake: Callable[[], object]) -> None:
@@ -75,6 +78,7 @@ class Desk:
     def poll(self) -> None:
         """Take over what the background found; an error becomes a message."""
         self._guarded(self.logic.poll)
+        self._guarded(self._heart.follow)
 
     def close(self) -> None:
         """Save everything and end."""
@@ -122,6 +126,7 @@ class Desk:
             "nextPlace": logic.correction.lookHereNext,
             "bullseye": self._showBullseye,
             "export": self._export,
+            "heart3d": lambda watched: self._heart.watch(bool(watched)),
             "activity": lambda: None,
         }
 
@@ -133,6 +138,7 @@ class Desk:
         """A tab was opened or loaded again: it knows nothing."""
         self._told, self._labels, self._proposal, self._case = {}, None, None, None
         self._isNewcomer = True
+        self._heart.watch(False)
 
     def _open(self, index: int) -> None:
         study = self.logic.study
@@ -205,6 +211,7 @@ class Desk:
         found += self._newImages()
         found += self._newLabels()
         found += self._newProposal()
+        found += self._heart.news()
         for name, value in shown.state(self.logic).items():
             if self._told.get(name) != value:
                 self._told[name] = value

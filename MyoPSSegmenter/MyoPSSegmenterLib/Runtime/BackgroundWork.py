@@ -188,7 +188,7 @@ class BackgroundWork:
         return disconnect
 
     def whenEnded(self, callback: Callable[[], object]) -> None:
-        """Call a function, in the other thread, when a task has ended and `poll` has something to do.
+        """Call a function, in the other thread, when a task has ended and waits for `poll`.
 
         For a front end without a timer, which sleeps until then.
         """

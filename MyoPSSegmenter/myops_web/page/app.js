@@ -4,6 +4,7 @@
 import { Link } from "/page/link.js";
 import { drawBullseye } from "/page/bullseye.js";
 import { amount, duration, percent } from "/page/words.js";
+import { Heart } from "/page/heart.js";
 import { KEYS, listen } from "/page/keys.js";
 import { scene, showHeart, showWhole, takeImages, takeLabels, takeProposal } from "/page/scene.js";
 import { View } from "/page/view.js";
@@ -23,6 +24,8 @@ const HINTS = {
 const MESSAGE_MS = 7000;
 let state_ = 0;
 const state = { study: { entries: [], index: null }, automatic: {}, correction: { reasons: {} }, numbers: { masses: [], fwhm: [] } };
+const heart = new Heart();
+let isHeartShown = localStorage.getItem("heart") === "1", isHeartLarge = false, isWatched = false;
 let views = [], lead = null, fading = 0, drawing = false, clickedAt = null, looked = null;
 
 // What is told
@@ -41,6 +44,7 @@ function hear(news) {
   else if ("images" in news) { takeImages(news.images); makeViews(); }
   else if ("labels" in news) labelsCame(news);
   else if ("proposed" in news) takeProposal(news.proposed, news.structure);
+  else if ("surfaces" in news) heart.take(news.surfaces, news.all);
   else if ("exported" in news) showFiles(news.exported);
   else if ("message" in news) say(news.message, news.level);
   else if ("question" in news) ask(news.question, () => tell(news.then, { sure: true }));
@@ -88,11 +92,12 @@ function ask(text, then) {
 // Who reads
 
 function welcomed([reader, reading]) {
-  state.isBack = false;
+  state.isBack = isWatched = false;
   localStorage.setItem("reader", JSON.stringify({ reader, reading }));
   $("who").textContent = `${reader} · reading ${reading}`;
   Object.assign(state, { who: { reader, reading } });
   if ($("welcome").open) $("welcome").close();
+  watchHeart();
 }
 
 function refuse(words) {
@@ -395,18 +400,44 @@ function makeViews() {
   document.body.dataset.images = scene.shape === null ? "none" : "there";
   lead = scene.sequences.some((one) => one.name === lead) ? lead : scene.sequences[0]?.name ?? null;
   const order = [...scene.sequences].sort((a, b) => (b.name === lead) - (a.name === lead));
-  views = order.map((one) => new View(one, { redraw, scroll, place, lead: (name) => { lead = name; makeViews(); } }));
-  $("views").className = ["", "one", "two"][views.length] ?? "three";
+  views = order.map((one) => new View(one, { redraw, scroll, place, lead: (name) => { lead = name; isHeartLarge = false; makeViews(); } }));
   if (views.length === 0) {
     const words = document.createElement("p");
     words.className = "empty";
     words.textContent = "Open a patient of the list on the left.";
     $("views").replaceChildren(words);
-  } else $("views").replaceChildren(...views.map((view) => view.element));
+  } else arrange();
   $("slice").max = scene.shape?.[0] ?? 1;
   $("slice").disabled = scene.shape === null;
   redraw();
 }
+
+// The 3D view stands last, or first where it is shown large.
+function arrange() {
+  const elements = views.map((view) => view.element);
+  if (isHeartShown) elements.splice(isHeartLarge ? 0 : elements.length, 0, heart.element);
+  $("views").className = ["", "one", "two", "three", "four"][elements.length];
+  $("views").replaceChildren(...elements);
+  heart.draw();
+}
+
+// The server computes surfaces only while somebody looks.
+function watchHeart() {
+  const watched = isHeartShown && heart.works && document.visibilityState === "visible";
+  $("heart").setAttribute("aria-pressed", String(isHeartShown));
+  if (watched !== isWatched) link.tell("heart3d", { watched });
+  isWatched = watched;
+}
+
+function toggleHeart() {
+  isHeartShown = !isHeartShown;
+  localStorage.setItem("heart", isHeartShown ? "1" : "");
+  watchHeart();
+  makeViews();
+}
+
+heart.title.onclick = () => { isHeartLarge = !isHeartLarge; makeViews(); };
+document.addEventListener("visibilitychange", watchHeart);
 
 function redraw() {
   if (drawing) return;
@@ -471,14 +502,14 @@ function key(name) {
 
 const actions = {
   structure: chooseStructure, tool: useTool, undo, redo, carry, accept, refuse: refuseOrLayDown, nextPlace, run, arrow, act,
-  scroll, next, previous, deleteClick, swap, fit,
+  scroll, next, previous, deleteClick, swap, fit, heart: toggleHeart,
   fill: () => toggle("filled", "fill"), hide: () => toggle("hidden", "hide"),
   approve: () => $("approve").click(), write: () => { if (!$("export").disabled) tell("export"); }, help: () => $("keys").showModal(),
   zoom: (factor) => { scene.span /= factor; redraw(); },
 };
 for (const [id, action] of Object.entries({
   run, undo, redo, carry, nextPlace, next, previous, fit, accept, refuse: refuseOrLayDown, fill: actions.fill, hide: actions.hide,
-  keysButton: actions.help, export: actions.write,
+  heart: toggleHeart, keysButton: actions.help, export: actions.write,
 })) $(id).onclick = () => action();
 for (const name of ["positive", "negative", "box"]) $(name).onclick = () => useTool(name);
 $("approve").onclick = () => { if (!$("approve").disabled) tell("approve"); };
@@ -489,6 +520,6 @@ $("keyTable").tBodies[0].replaceChildren(...KEYS.map(([keys, what]) => {
   return row;
 }));
 listen(actions);
-new ResizeObserver(redraw).observe($("views"));
+new ResizeObserver(() => { redraw(); heart.draw(); }).observe($("views"));
 makeViews();
 begin();

@@ -110,7 +110,10 @@ def _idle(server: Server, idle_s: float) -> None:
     before = _seconds(processes)
     time.sleep(idle_s)
     used = 1000 * (_seconds(processes) - before)
-    print(f"idle server, a case open: {used:.0f} ms of CPU in {idle_s:.0f} s; memory (PSS), MB:", end=" ")
+    print(
+        f"idle server, a case open: {used:.0f} ms of CPU in {idle_s:.0f} s; memory (PSS), MB:",
+        end=" ",
+    )
     print(", ".join(f"{one.memory_full_info().pss / 2**20:.0f}" for one in processes))
 
 
