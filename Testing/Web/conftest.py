@@ -72,7 +72,7 @@ def server(patients: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Give a headless Chromium; ended with the file, since its event loop is in the way of others."""
+    """Give a headless Chromium; it ends with the file, as its event loop hinders other tests."""
     from playwright.sync_api import sync_playwright
 
     found = next(filter(None, map(shutil.which, BROWSERS)))

@@ -100,7 +100,8 @@ class Tab:
             let [r0, c0, r1, c1] = [rows, columns, -1, -1];
             for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
               if (!argument.includes(plane[r * columns + c])) continue;
-              [r0, c0, r1, c1] = [Math.min(r0, r), Math.min(c0, c), Math.max(r1, r), Math.max(c1, c)];
+              [r0, c0] = [Math.min(r0, r), Math.min(c0, c)];
+              [r1, c1] = [Math.max(r1, r), Math.max(c1, c)];
             }
             return [r0, c0, r1, c1];"""
         r0, c0, r1, c1 = self.run(script, values)

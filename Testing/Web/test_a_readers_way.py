@@ -1,4 +1,4 @@
-"""A reader's whole way in a real browser, on one server: what every change of the program must keep."""
+"""A whole way through the program in a real browser, on one server."""
 
 from __future__ import annotations
 
