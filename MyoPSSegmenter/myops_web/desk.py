@@ -16,7 +16,7 @@ from myops_web.heart3d import Heart3D
 from myops_web.inside import check_inside, is_inside, source_paths
 from myops_web.scene import Scene
 from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
-from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
+from MyoPSSegmenterLib.Runtime.BackgroundWork import Task, inWords
 from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
 
 EXPORTED = "export"
@@ -55,7 +55,8 @@ class Desk:
         self._isNewcomer = False
         self.logic.events.connect("message", self._say)
         self.logic.correction.setRefiner(device)
-        self.logic.study.openFolder(folder, reader, reading, results)
+        self._added: Path | None = None
+        self._search = self._openFolder()
         self._commands: dict[str, Callable[..., object]] = self._allCommands()
 
     @property
@@ -79,6 +80,8 @@ class Desk:
         """Take over what the background found; an error becomes a message."""
         self._guarded(self.logic.poll)
         self._guarded(self._heart.follow)
+        if self._added is not None:
+            self._guarded(self._openAdded)
 
     def close(self) -> None:
         """Save everything and end."""
@@ -128,6 +131,7 @@ class Desk:
             "export": self._export,
             "heart3d": lambda watched: self._heart.watch(bool(watched)),
             "activity": lambda: None,
+            "listAgain": self._listAgain,
         }
 
     @property
@@ -148,6 +152,21 @@ class Desk:
             check_inside([files.folder, *paths], self._folder)
             check_inside([study.caseFolder(index)], self._results)
         study.open(index)
+
+    def _openFolder(self) -> Task | None:
+        return self.logic.study.openFolder(self._folder, *self._who, self._results)
+
+    def _listAgain(self, added: str) -> None:
+        """Look for patients again, and open the one that was added."""
+        self._search = self._openFolder()
+        self._added = self._folder / str(added)
+
+    def _openAdded(self) -> None:
+        study, added = self.logic.study, self._added
+        for index, patient in enumerate(study.patients):
+            if added is not None and added in (patient.folder, *patient.folder.parents):
+                self._added = None
+                self._open(index)
 
     def _run(self, sure: bool = False) -> None:
         question = self.logic.automatic.needsQuestion()
@@ -212,7 +231,9 @@ class Desk:
         found += self._newLabels()
         found += self._newProposal()
         found += self._heart.news()
-        for name, value in shown.state(self.logic).items():
+        state = shown.state(self.logic)
+        state["study"]["searching"] = self._search is not None and not self._search.isOver
+        for name, value in state.items():
             if self._told.get(name) != value:
                 self._told[name] = value
                 found.append({name: value})

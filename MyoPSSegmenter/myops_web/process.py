@@ -25,7 +25,7 @@ def run_reading(place: dict[str, Any], pipe: Connection) -> None:
         pipe: JSON texts both ways; see `Desk.obey` and `Desk.news`.
     """
     _leave_terminal()
-    _limit_memory(place.pop("memory_gb"))
+    limit_memory(place.pop("memory_gb"))
     from myops_web.desk import Desk
 
     desk = Desk(Path(place.pop("folder")), Path(place.pop("results")), **place)
@@ -67,7 +67,8 @@ def _plain(value: Any) -> Any:
     return value.item()
 
 
-def _limit_memory(gigabytes: float) -> None:
+def limit_memory(gigabytes: float) -> None:
+    """Let this process allocate no more; on Linux only."""
     if sys.platform.startswith("linux"):
         import resource
 

@@ -161,3 +161,19 @@ def test_without_webgl_the_3d_view_says_so_and_all_else_is_there(server, page):
     page.keyboard.press("d")
     assert "has no WebGL" in page.inner_text(".heart .empty")
     assert page.locator(".view canvas").count() == 3 and page.is_enabled("#run")
+
+
+def test_a_patient_is_added_by_the_page_and_opened(server, page):
+    tab = Tab(page)
+    tab.enter(server.address, "KL")
+    page.keyboard.press("u")
+    page.set_input_files("#newFiles", Path(__file__))
+    page.fill("#newName", "third")
+    page.click("#send")
+    page.wait_for_selector("#addWords:has-text('expected images of patients')")
+    images = [server.folder / "first" / f"first_{name}.nii.gz" for name in ("DE", "T2")]
+    page.set_input_files("#newFiles", images)
+    page.click("#send")
+    tab.awaitCase(2)
+    assert page.inner_text("#patient") == "third"
+    assert tab.run("return scene.sequences.map((one) => one.name)") == ["lge", "t2"]

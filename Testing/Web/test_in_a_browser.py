@@ -93,6 +93,20 @@ def test_two_readers_have_a_reading_each(server, page, browser):
     other.page.context.close()
 
 
+def test_a_folder_without_patients_says_what_to_do(tmp_path, page):
+    (tmp_path / "empty").mkdir()
+    server = Server(tmp_path / "empty", options=("--no-uploads",))
+    server.start()
+    try:
+        page.goto(server.address)
+        page.fill("#initials", "AB")
+        page.click("#enter button")
+        page.wait_for_selector("#nothing:has-text('put a folder for each')")
+        assert page.locator("#add").is_hidden()
+    finally:
+        server.stop()
+
+
 def test_one_reader_too_many_is_told_so(patients, page, browser):
     server = Server(patients, options=("--readers", "1"))
     server.start()

@@ -28,6 +28,16 @@ RESULTS_FOLDER = "myops-study"
 @click.option("--certificate", type=PATH, help="PEM file: encrypt the connection.")
 @click.option("--key", type=PATH, help="PEM file with the certificate's key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy on this computer encrypts.")
+@click.option(
+    "--uploads/--no-uploads", default=True, show_default=True, help="Let readers add patients."
+)
+@click.option(
+    "--upload-gb",
+    type=click.FloatRange(min=0.001),
+    default=4.0,
+    show_default=True,
+    help="Most of one patient.",
+)
 @click.option("--readers", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option("--memory-gb", type=click.FloatRange(min=2), default=8.0, show_default=True)
 @device_option
@@ -39,6 +49,8 @@ def web(
     certificate: Path | None,
     key: Path | None,
     behind_proxy: bool,
+    uploads: bool,
+    upload_gb: float,
     readers: int,
     memory_gb: float,
     device: str,
@@ -67,6 +79,8 @@ def web(
         key=key,
         readers=readers,
         memory_gb=memory_gb,
+        uploads=uploads,
+        upload_gb=upload_gb,
     )
     serve(settings, lambda address: click.echo(f"Open {address}\nCtrl-C ends the server."))
 

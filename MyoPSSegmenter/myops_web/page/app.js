@@ -7,6 +7,7 @@ import { amount, duration, percent } from "/page/words.js";
 import { Heart } from "/page/heart.js";
 import { KEYS, listen } from "/page/keys.js";
 import { scene, showHeart, showWhole, takeImages, takeLabels, takeProposal } from "/page/scene.js";
+import { Upload } from "/page/upload.js";
 import { View } from "/page/view.js";
 
 const $ = (id) => document.getElementById(id);
@@ -37,7 +38,7 @@ const link = new Link(hear, (what) => {
 });
 
 function hear(news) {
-  if ("welcome" in news) welcomed(news.welcome);
+  if ("welcome" in news) welcomed(news);
   else if ("refused" in news) refuse(news.refused);
   else if ("ended" in news) { document.body.dataset.link = "ended"; say(news.ended, "error", true); }
   else if ("constants" in news) { scene.constants = news.constants; makeStructures(); makeQuantities(); }
@@ -91,7 +92,8 @@ function ask(text, then) {
 
 // Who reads
 
-function welcomed([reader, reading]) {
+function welcomed({ welcome: [reader, reading], uploads }) {
+  $("add").hidden = !uploads;
   state.isBack = isWatched = false;
   localStorage.setItem("reader", JSON.stringify({ reader, reading }));
   $("who").textContent = `${reader} · reading ${reading}`;
@@ -139,6 +141,7 @@ function showStudy() {
     if (k === index) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   });
+  if ($("nothing") !== null) $("nothing").textContent = whatToOpen();
   const open = index !== null;
   if (open) sessionStorage.setItem("case", entries[index][0]);
   else if (entries.length > 0) comeBack(entries);
@@ -176,6 +179,9 @@ function comeBack(entries) {
 const openCase = (k) => { state.isBack = true; layDown(); tell("open", { index: k }); };
 const next = () => { if (!$("next").disabled) { layDown(); tell("next"); } };
 const previous = () => { if (!$("previous").disabled) { layDown(); tell("previous"); } };
+
+const upload = new Upload(() => state.who, (words) => say(words));
+const add = () => { if (!$("add").hidden) upload.open(); };
 
 // 1 Segment
 
@@ -404,12 +410,21 @@ function makeViews() {
   if (views.length === 0) {
     const words = document.createElement("p");
     words.className = "empty";
-    words.textContent = "Open a patient of the list on the left.";
+    words.id = "nothing";
+    words.textContent = whatToOpen();
     $("views").replaceChildren(words);
   } else arrange();
   $("slice").max = scene.shape?.[0] ?? 1;
   $("slice").disabled = scene.shape === null;
   redraw();
+}
+
+function whatToOpen() {
+  const { entries, searching } = state.study;
+  if (entries.length > 0) return "Open a patient of the list on the left.";
+  if (searching !== false) return "";
+  const add = $("add").hidden ? "put a folder for each into the server’s folder, then reload this page" : "press “Add a patient” on the left";
+  return `There are no patients yet: ${add}.`;
 }
 
 // The 3D view stands last, or first where it is shown large.
@@ -502,14 +517,14 @@ function key(name) {
 
 const actions = {
   structure: chooseStructure, tool: useTool, undo, redo, carry, accept, refuse: refuseOrLayDown, nextPlace, run, arrow, act,
-  scroll, next, previous, deleteClick, swap, fit, heart: toggleHeart,
+  scroll, next, previous, deleteClick, swap, fit, heart: toggleHeart, add,
   fill: () => toggle("filled", "fill"), hide: () => toggle("hidden", "hide"),
   approve: () => $("approve").click(), write: () => { if (!$("export").disabled) tell("export"); }, help: () => $("keys").showModal(),
   zoom: (factor) => { scene.span /= factor; redraw(); },
 };
 for (const [id, action] of Object.entries({
   run, undo, redo, carry, nextPlace, next, previous, fit, accept, refuse: refuseOrLayDown, fill: actions.fill, hide: actions.hide,
-  heart: toggleHeart, keysButton: actions.help, export: actions.write,
+  heart: toggleHeart, add, keysButton: actions.help, export: actions.write,
 })) $(id).onclick = () => action();
 for (const name of ["positive", "negative", "box"]) $(name).onclick = () => useTool(name);
 $("approve").onclick = () => { if (!$("approve").disabled) tell("approve"); };
