@@ -27,7 +27,7 @@ let state_ = 0;
 const state = { study: { entries: [], index: null }, automatic: {}, correction: { reasons: {} }, numbers: { masses: [], fwhm: [] } };
 const heart = new Heart();
 let isHeartShown = localStorage.getItem("heart") === "1", isHeartLarge = false, isWatched = false;
-let views = [], lead = null, fading = 0, drawing = false, clickedAt = null, looked = null;
+let views = [], lead = null, fading = 0, drawing = false, clickedAt = null, looked = null, proposedFor = null;
 
 // What is told
 
@@ -57,7 +57,7 @@ function take(news) {
   Object.assign(state, news);
   if ("study" in news) showStudy();
   if ("automatic" in news) showAutomatic();
-  if ("correction" in news) showCorrection();
+  if ("correction" in news) { showCorrection(); showAutomatic(); }
   if ("numbers" in news) showNumbers();
 }
 
@@ -187,7 +187,7 @@ const add = () => { if (!$("add").hidden) upload.open(); };
 
 function showAutomatic() {
   const { ready, running, fraction, stage, remaining } = state.automatic;
-  $("run").replaceChildren(running ? "Cancel" : "Segment automatically", " ", key("S"));
+  $("run").replaceChildren(running ? "Cancel" : state.correction.open ? "Segment again" : "Segment automatically", " ", key("S"));
   $("run").disabled = !running && ready !== null;
   $("run").title = ready ?? "";
   $("progressBox").hidden = !running;
@@ -225,6 +225,8 @@ function showCorrection() {
   if (now.pending === 0 && now.status) scene.pending = [];
   if (now.suggestion !== null && looked !== JSON.stringify(now.suggestion)) goTo(now.suggestion.slice);
   looked = JSON.stringify(now.suggestion);
+  if (now.proposal !== null && proposedFor !== JSON.stringify(now.proposal)) lookAtProposal(now.proposal);
+  proposedFor = JSON.stringify(now.proposal);
   for (const button of $("structures").children) {
     const reason = now.reasons[button.dataset.name];
     button.setAttribute("aria-checked", String(button.dataset.name === now.structure));
@@ -236,9 +238,18 @@ function showCorrection() {
   $("redo").disabled = now.redo === null; $("redo").title = now.redo ?? "Nothing to redo";
   $("proposal").hidden = now.proposal === null;
   $("export").disabled = !now.open;
+  // The next step is the one that stands out.
+  $("run").classList.toggle("main", !now.open);
+  $("export").classList.toggle("main", now.open);
   if (!now.open) layDown();
   showTool();
   showStudy();
+}
+
+// What is proposed is to be seen before it is taken.
+function lookAtProposal(slices) {
+  const far = (slice) => Math.abs(slice - scene.slice);
+  if (!slices.includes(scene.slice)) goTo([...slices].sort((a, b) => far(a) - far(b))[0]);
 }
 
 function showTool() {
@@ -341,13 +352,16 @@ function showNumbers() {
   big($("scar"), scar, false);
   big($("fwhm"), fwhm[0], stale);
   $("fwhmName").textContent = fwhm[0]?.title.split(",")[0] ?? "FWHM";
+  const why = fwhm.length === 0 ? fwhmReason : fwhm[0].g === null ? fwhm[0].reason : null;
+  $("noFwhm").hidden = !why;
+  $("fwhmWhy").textContent = why ?? "";
   $("fwhmName").title = fwhm[0]?.title ?? fwhmReason ?? "";
   const shown = masses.filter((one) => one.name !== "scar" && one.name !== "mvo");
   $("masses").replaceChildren(...shown.map((one) => line(one.title, one)));
   $("rules").hidden = fwhm.length < 2;
   $("otherRules").replaceChildren(...fwhm.slice(1).map((one) => line(one.title, one, stale)));
   $("bullseye").className = stale ? "stale" : "";
-  drawBullseye($("bullseye"), state.numbers.bullseye);
+  drawBullseye($("bullseye"), state.numbers.bullseye, stale);
   if (problem) say(problem, "warning");
   $("masses").title = warnings?.join("\n") ?? "";
 }
