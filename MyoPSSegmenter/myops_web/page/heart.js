@@ -123,7 +123,11 @@ export class Heart {
     gl.uniform1f(this.at.depth, 0.9 / size);
     const meshes = [...this.meshes.values()], clear = meshes.filter((mesh) => mesh.opacity < 1).sort((a, b) => a.opacity - b.opacity);
     gl.disable(gl.BLEND);
+    // Scar reaches to the surface of the muscle: where both lie at one place, the scar is seen.
+    gl.enable(gl.POLYGON_OFFSET_FILL);
+    gl.polygonOffset(-4, -8);
     for (const mesh of meshes) if (mesh.opacity >= 1) this.put(mesh, gl.BACK);
+    gl.disable(gl.POLYGON_OFFSET_FILL);
     gl.enable(gl.BLEND);
     gl.depthMask(false);
     // From the back to the front: the far wall, what it holds, the near wall.

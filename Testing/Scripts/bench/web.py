@@ -24,7 +24,7 @@ import psutil
 ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT / "MyoPSSegmenter"), str(ROOT / "Testing" / "Web")]
 
-from conftest import BROWSERS, FLAGS, SIZE  # noqa: E402
+from conftest import FLAGS, SIZE, find_browser  # noqa: E402
 from reader_tab import Tab  # noqa: E402
 from web_server import Server, make_patients  # noqa: E402
 
@@ -66,9 +66,8 @@ def main() -> None:
 def _measure(server: Server, clicks: int, idle_s: float) -> None:
     from playwright.sync_api import sync_playwright
 
-    found = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         context = browser.new_context(viewport=SIZE)
         context.set_default_timeout(900_000)
         page = context.new_page()
