@@ -1,6 +1,6 @@
 """Time the browser front end by a real browser: first page, clicks, scrolling, and an idle server.
 
-    python Testing/Scripts/bench/web.py [--clicks 20] [--idle 60] [--patients FOLDER]
+    python Testing/Scripts/bench/web.py [--clicks 20] [--idle 60] [--heart] [--patients FOLDER]
 
 Needs the extra `web-test` and Chromium. Prints milliseconds, and how many times longer a click takes
 to the screen than the logic alone took for the same click. Two small synthetic patients if no folder
@@ -46,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clicks", type=int, default=20)
     parser.add_argument("--idle", type=float, default=60.0, help="seconds to watch an idle server")
+    parser.add_argument("--heart", action="store_true", help="with the 3D view shown")
     parser.add_argument("--patients", type=Path)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -58,12 +59,12 @@ def main() -> None:
         server = Server(patients)
         server.start()
         try:
-            _measure(server, chosen.clicks, chosen.idle)
+            _measure(server, chosen)
         finally:
             server.stop()
 
 
-def _measure(server: Server, clicks: int, idle_s: float) -> None:
+def _measure(server: Server, chosen: argparse.Namespace) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -83,9 +84,12 @@ def _measure(server: Server, clicks: int, idle_s: float) -> None:
             tab.segment()
         page.wait_for_selector("#positive:not([disabled])")
         page.wait_for_selector("#fwhm:not(.waiting)")
-        _clicks(tab, server, clicks)
+        if chosen.heart:
+            page.keyboard.press("d")
+            page.wait_for_selector(".heart[data-drawn]")
+        _clicks(tab, server, chosen.clicks)
         _show("scroll step to the screen", tab.run(SCROLL))
-        _idle(server, idle_s)
+        _idle(server, chosen.idle)
         browser.close()
 
 
