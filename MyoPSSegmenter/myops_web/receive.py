@@ -57,7 +57,7 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
                 shutil.rmtree(stage.folder, ignore_errors=True)
 
 
-async def _store(request: web.Request, stage: uploads.Stage) -> str:
+async def _store(request: web.Request, stage: uploads.UploadStage) -> str:
     """Write the files to the stage; returns the name that was given."""
     if not request.content_type.startswith("multipart/"):
         raise InputError(NO_FORM)
@@ -80,7 +80,7 @@ async def _store(request: web.Request, stage: uploads.Stage) -> str:
     return name
 
 
-async def _write(part: BodyPartReader, stage: uploads.Stage) -> None:
+async def _write(part: BodyPartReader, stage: uploads.UploadStage) -> None:
     with stage.new_file(part.filename or "").open("wb") as out:
         while chunk := await part.read_chunk(CHUNK):
             stage.count(len(chunk))

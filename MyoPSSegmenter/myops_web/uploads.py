@@ -40,7 +40,7 @@ BROKEN = (
 
 
 @dataclass
-class Stage:
+class UploadStage:
     """A hidden folder beside the patients, for one upload.
 
     Attributes:
@@ -89,13 +89,13 @@ def too_large(limit_bytes: int) -> InputError:
     )
 
 
-def new_stage(folder: Path, limit_bytes: int) -> Stage:
+def new_stage(folder: Path, limit_bytes: int) -> UploadStage:
     """Make a place for an upload, and remove old ones that nobody finished."""
     for old in folder.glob(f"{STAGE}*"):
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > STALE_S:
                 shutil.rmtree(old, ignore_errors=True)
-    return Stage(Path(tempfile.mkdtemp(prefix=STAGE, dir=folder)), limit_bytes)
+    return UploadStage(Path(tempfile.mkdtemp(prefix=STAGE, dir=folder)), limit_bytes)
 
 
 def free_name(name: str, folder: Path, results: Path) -> Path:
@@ -118,7 +118,7 @@ def free_name(name: str, folder: Path, results: Path) -> Path:
     return place
 
 
-def finish(stage: Stage, place: Path) -> None:
+def finish(stage: UploadStage, place: Path) -> None:
     """Let a checked upload become a patient, in one step.
 
     Raises:
@@ -215,7 +215,7 @@ def check_in_process(folder: str, limit_bytes: int, memory_gb: float, pipe: Conn
     pipe.send(answer)
 
 
-def checked(stage: Stage, memory_gb: float, context: Any) -> int:
+def checked(stage: UploadStage, memory_gb: float, context: Any) -> int:
     """Check an upload in a process of its own; see `check_upload`.
 
     Args:

@@ -329,7 +329,7 @@ def test_a_full_disk_is_said_and_nothing_is_left(tmp_path, came, monkeypatch):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full to write to")
     # The kernel's own answer of a disk without room.
-    monkeypatch.setattr(uploads.Stage, "new_file", lambda self, name: Path("/dev/full"))
+    monkeypatch.setattr(uploads.UploadStage, "new_file", lambda self, name: Path("/dev/full"))
     words = refused(tmp_path / "patients", form("new", came / "p_LGE.nii.gz"))
     assert "No space left on device" in words and "nothing was kept" in words
 
