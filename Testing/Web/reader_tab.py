@@ -35,7 +35,12 @@ class Tab:
     def segment(self) -> None:
         """Run the networks to their end."""
         self.page.click("#run")
+        self.awaitSegmentation()
+
+    def awaitSegmentation(self) -> None:
+        """Wait for its end, and for the first numbers."""
         self.page.wait_for_selector("#positive:not([disabled])", timeout=LONG_MS)
+        self.page.wait_for_selector("#scar small", timeout=LONG_MS)
 
     def run(self, script: str, argument: Any = None) -> Any:
         """Evaluate a script that may use the page's own `scene`."""
@@ -78,6 +83,29 @@ class Tab:
         self.page.mouse.click(*self.at(row, column))
         self.page.wait_for_selector("body[data-click-ms]", timeout=LONG_MS)
         return float(self.page.get_attribute("body", "data-click-ms"))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag the mouse between two places of the slice, and wait for the new mask."""
+        self.page.evaluate("delete document.body.dataset.clickMs")
+        self.page.mouse.move(*self.at(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.at(*end), steps=3)
+        self.page.mouse.up()
+        self.page.wait_for_selector("body[data-click-ms]", timeout=LONG_MS)
+
+    def extentOf(self, values: list[int]) -> tuple[int, int, int, int]:
+        """First row, first column, last row and last column of these labels in the slice."""
+        script = """
+            const [, rows, columns] = scene.shape, plane = scene.labels[scene.slice];
+            let [r0, c0, r1, c1] = [rows, columns, -1, -1];
+            for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
+              if (!argument.includes(plane[r * columns + c])) continue;
+              [r0, c0] = [Math.min(r0, r), Math.min(c0, c)];
+              [r1, c1] = [Math.max(r1, r), Math.max(c1, c)];
+            }
+            return [r0, c0, r1, c1];"""
+        r0, c0, r1, c1 = self.run(script, values)
+        return r0, c0, r1, c1
 
     def placeOf(self, values: list[int], outside: bool = False) -> tuple[int, int]:
         """The pixel of the shown slice farthest inside these labels."""

@@ -1,0 +1,252 @@
+"""A patient that was uploaded: checked beside the others, and there whole or not at all.
+
+What came is judged by its content and by the library's own readers, in a process with a limit of
+its memory: a file that is made to break a reader ends that process and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from myops.errors import InputError
+from myops.io.checks import SUFFIXES
+from myops.worklist.reader_ids import folder_name
+from myops_web.process import limit_memory
+
+STAGE = ".uploading-"
+# What a server that was killed left behind is removed after so long.
+STALE_S = 86_400.0
+MOST_FILES = 20_000
+CHECK_S = 600.0
+# Within so many bytes a header says where its voxels are.
+HEADER_BYTES = 2**20
+DETACHED_NRRD = re.compile(rb"^\s*data\s*file\s*:", re.IGNORECASE | re.MULTILINE)
+# What comes first counts, as for the reader.
+ATTACHED_METAIMAGE = re.compile(
+    rb"\A(?:(?!ElementDataFile).)*ElementDataFile\s*=\s*LOCAL\s*\n", re.S
+)
+BROKEN = (
+    "expected images of a patient, found files that the readers cannot take in the time and memory "
+    "they have; nothing was kept: export the images again"
+)
+
+
+@dataclass
+class UploadStage:
+    """A hidden folder beside the patients, for one upload.
+
+    Attributes:
+        folder: where it is.
+        limit_bytes: more than this is refused.
+    """
+
+    folder: Path
+    limit_bytes: int
+    _written: int = 0
+    _files: int = 0
+
+    def new_file(self, name: str) -> Path:
+        """Where a file of this name goes: never outside, never over another one.
+
+        Raises:
+            InputError: a name that is none, or too many files.
+        """
+        self._files += 1
+        if self._files > MOST_FILES:
+            raise InputError(
+                f"expected at most {MOST_FILES} files, found more; pack them into a .zip"
+            )
+        # The folders that a browser or a hostile client sends before the name count for nothing.
+        last = name.replace("\\", "/").rsplit("/", 1)[-1]
+        safe = folder_name(last.encode("utf-8", "replace").decode("utf-8"))
+        place = self.folder / safe
+        return self.folder / f"{self._files}-{safe}" if place.exists() else place
+
+    def count(self, received: int) -> None:
+        """Note bytes that came.
+
+        Raises:
+            InputError: they are too many.
+        """
+        self._written += received
+        if self._written > self.limit_bytes:
+            raise too_large(self.limit_bytes)
+
+
+def too_large(limit_bytes: int) -> InputError:
+    """The error for more than the server takes."""
+    return InputError(
+        f"expected at most {limit_bytes / 2**20:.0f} MB for a patient, found more; leave out what "
+        "is not needed, or ask whoever started the server for a larger --upload-gb"
+    )
+
+
+def new_stage(folder: Path, limit_bytes: int) -> UploadStage:
+    """Make a place for an upload, and remove old ones that nobody finished."""
+    for old in folder.glob(f"{STAGE}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > STALE_S:
+                shutil.rmtree(old, ignore_errors=True)
+    return UploadStage(Path(tempfile.mkdtemp(prefix=STAGE, dir=folder)), limit_bytes)
+
+
+def free_name(name: str, folder: Path, results: Path) -> Path:
+    """The folder of a new patient.
+
+    Args:
+        name: as the reader gave it.
+        folder: of all patients.
+        results: where readings are, perhaps in the same folder.
+
+    Raises:
+        InputError: no name, or one that is taken.
+    """
+    place = folder / folder_name(name)
+    if place.exists() or place.is_symlink() or place == results:
+        raise InputError(
+            f"expected the name of a new patient, found that {place.name} is there already; choose "
+            "another name"
+        )
+    return place
+
+
+def finish(stage: UploadStage, place: Path) -> None:
+    """Let a checked upload become a patient, in one step.
+
+    Raises:
+        InputError: another upload has taken the name meanwhile.
+    """
+    free_name(place.name, place.parent, place.parent)
+    stage.folder.chmod(0o755)
+    stage.folder.rename(place)
+
+
+def check_upload(folder: Path, limit_bytes: int) -> int:
+    """Unpack archives, remove what is no image, and read every sequence as a reader would.
+
+    Args:
+        folder: with what came; only images are left in it.
+        limit_bytes: for what archives unpack to.
+
+    Returns:
+        How many files were left out because they are no images.
+
+    Raises:
+        InputError: unsafe or damaged archives, no patient, several patients, or damaged images.
+    """
+    from myops.batch.archives import unpack
+    from myops.patients.find import read_source, recognize
+    from myops.sequences import FILE_PATTERNS, GRID_SEQUENCES
+
+    for number, archive in enumerate(sorted(folder.glob("*.[zZ][iI][pP]"))):
+        unpack(archive, folder / f"archive{number}", limit_bytes)
+        archive.unlink()
+    left_out = _remove_others(folder)
+    patient = recognize(folder)
+    if patient.sequences.keys().isdisjoint(GRID_SEQUENCES):
+        found = ", ".join(source.name for source in patient.unrecognized[:5]) or "other images"
+        raise InputError(
+            f"expected an LGE or bSSFP image, files named {FILE_PATTERNS}, found {found}; rename "
+            "the files, or add the missing image"
+        )
+    for source in patient.sequences.values():
+        read_source(source)
+    return left_out
+
+
+def _remove_others(folder: Path) -> int:
+    others = [path for path in folder.rglob("*") if path.is_file() and not is_image(path)]
+    for path in others:
+        path.unlink()
+    return len(others)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its content: NIfTI, NRRD, MetaImage or DICOM.
+
+    Raises:
+        InputError: a header whose voxels lie in another file, which might be anyone's.
+    """
+    from myops.dicom.headers import is_dicom
+    from myops.io.nifti import is_nifti
+
+    name = path.name.lower()
+    with path.open("rb") as stream:
+        begin = stream.read(HEADER_BYTES)
+    if begin.startswith(b"NRRD"):  # ITK reads it whatever its name is
+        _check_attached(DETACHED_NRRD.search(begin.split(b"\n\n")[0]) is None, path)
+        return name.endswith(".nrrd")
+    if name.endswith((".mha", ".mhd")):
+        _check_attached(ATTACHED_METAIMAGE.search(begin) is not None, path)
+        return name.endswith(".mha")
+    if name.endswith((".nii", ".nii.gz")):
+        return is_nifti(path)
+    return not name.endswith(SUFFIXES) and is_dicom(path)
+
+
+def _check_attached(is_attached: bool, path: Path) -> None:
+    if not is_attached:
+        raise InputError(
+            f"{path.name}: expected an image in one file, found a header whose voxels lie in "
+            "another one; save it as .nii.gz, .nrrd or .mha"
+        )
+
+
+def check_in_process(folder: str, limit_bytes: int, memory_gb: float, pipe: Connection) -> None:
+    """Do `check_upload` and send its answer: a number, or the sentence of an error."""
+    limit_memory(memory_gb)
+    answer: Any
+    try:
+        answer = check_upload(Path(folder), limit_bytes)
+    except InputError as error:
+        answer = str(error)
+    except OSError as error:
+        answer = no_room(error)
+    except MemoryError:
+        answer = BROKEN
+    pipe.send(answer)
+
+
+def checked(stage: UploadStage, memory_gb: float, context: Any) -> int:
+    """Check an upload in a process of its own; see `check_upload`.
+
+    Args:
+        stage: all files are in it.
+        memory_gb: that the process may take.
+        context: of multiprocessing.
+
+    Raises:
+        InputError: what `check_upload` raises, or the process came to an end without an answer.
+    """
+    ours, theirs = context.Pipe(duplex=False)
+    arguments = (str(stage.folder), stage.limit_bytes, memory_gb, theirs)
+    process = context.Process(target=check_in_process, args=arguments, daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        answer = ours.recv() if ours.poll(CHECK_S) else BROKEN
+    except EOFError:  # it was ended, or crashed
+        answer = BROKEN
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+    if isinstance(answer, int):
+        return answer
+    raise InputError(str(answer).replace(f"{stage.folder}/", "").replace(str(stage.folder), "it"))
+
+
+def no_room(error: OSError) -> str:
+    """What a failed writing means, without the server's paths."""
+    return (
+        f"expected room for the images, found that the server cannot keep them ({error.strerror}); "
+        "nothing was kept: ask whoever started the server"
+    )
