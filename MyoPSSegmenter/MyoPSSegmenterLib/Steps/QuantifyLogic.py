@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from myops.case import Case
     from myops.quantify.measurements import Measurements
-    from myops.quantify.regional.orientation import Landmarks
+    from myops.quantify.regional.orientation import Landmark, Landmarks
     from myops.report.bullseye import Quantity
     from MyoPSSegmenterLib.Panels.PanelLogic import CorrectedCase
     from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork, Task
@@ -92,10 +92,10 @@ class QuantifyLogic:
         """Begin without numbers; listens to "labels" and "clear" until `close`."""
         self._scene, self._events, self._work = scene, events, work
         self._patient, self._correction = patient, correction
-        self._handle = RemoteHandle(scene, self._onHandleMoved)
+        self._handle = RemoteHandle(scene, self.moveRemoteTo)
         tell = partial(events.emit, "prompts")
-        self._insertion = InsertionPoint(scene, self._onInsertionPlaced, tell)
-        self._inferior = InsertionPoint(scene, self._onInferiorPlaced, tell, INFERIOR)
+        self._insertion = InsertionPoint(scene, self.setInsertion, tell)
+        self._inferior = InsertionPoint(scene, self.setInferior, tell, INFERIOR)
         self._disconnects: list[Callable[[], object]] = [
             events.connect("labels", self._onLabels),
             events.connect("clear", self.clear),
@@ -270,6 +270,41 @@ class QuantifyLogic:
             self._inferior.stop()
         self._events.emit("prompts")
 
+    def setInsertion(self, ras: Sequence[float]) -> None:
+        """The anterior insertion lies here: RAS, mm, of a click in a view or of a script."""
+        from myops.quantify.regional.orientation import Landmarks
+
+        place = self._landmark(ras)
+        if place is not None:
+            before = self.landmarks or Landmarks()
+            self.setLandmarks(replace(before, anterior_insertion=place))
+
+    def setInferior(self, ras: Sequence[float]) -> None:
+        """The inferior insertion lies here; counts only beside an anterior one."""
+        place, before = self._landmark(ras), self.landmarks
+        if place is None or before is None or before.anterior_insertion is None:
+            return
+        self.setLandmarks(replace(before, inferior_insertion=place))
+
+    def moveRemoteTo(self, ras: Sequence[float]) -> None:
+        """Take the remote region in the direction of a place, seen from the ventricle's middle."""
+        session = self._correction.session
+        if session is None:
+            return
+        angle = sectorAngle(session.case, session.labels, ras)
+        if angle is not None:
+            width = self.sector.width_deg if self.sector is not None else float(SECTOR_WIDTH_DEG)
+            self.setRemoteSector(angle, width)
+
+    def _landmark(self, ras: Sequence[float]) -> Landmark | None:
+        from myops.quantify.regional.orientation import Landmark
+
+        session = self._correction.session
+        if session is None:
+            return None
+        depth, row, column = voxelFromWorld(session.case, ras)
+        return Landmark(round(depth), row, column)
+
     def clearLandmarks(self) -> None:
         """Find the heart's orientation automatically again."""
         self._insertion.hide()
@@ -443,36 +478,6 @@ class QuantifyLogic:
         place = handlePlace(session.case, session.labels, remote, depth)
         if place is not None:
             self._handle.show(place)
-
-    def _onInsertionPlaced(self, ras: Sequence[float]) -> None:
-        from myops.quantify.regional.orientation import Landmark, Landmarks
-
-        session = self._correction.session
-        if session is None:
-            return
-        depth, row, column = voxelFromWorld(session.case, ras)
-        before = self.landmarks or Landmarks()
-        place = Landmark(round(depth), row, column)
-        self.setLandmarks(replace(before, anterior_insertion=place))
-
-    def _onInferiorPlaced(self, ras: Sequence[float]) -> None:
-        from myops.quantify.regional.orientation import Landmark
-
-        session, before = self._correction.session, self.landmarks
-        if session is None or before is None or before.anterior_insertion is None:
-            return
-        depth, row, column = voxelFromWorld(session.case, ras)
-        place = Landmark(round(depth), row, column)
-        self.setLandmarks(replace(before, inferior_insertion=place))
-
-    def _onHandleMoved(self, ras: Sequence[float]) -> None:
-        session = self._correction.session
-        if session is None:
-            return
-        angle = sectorAngle(session.case, session.labels, ras)
-        if angle is not None:
-            width = self.sector.width_deg if self.sector is not None else float(SECTOR_WIDTH_DEG)
-            self.setRemoteSector(angle, width)
 
 
 def _channels(color: str) -> tuple[float, float, float]:
