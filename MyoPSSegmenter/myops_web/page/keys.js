@@ -9,7 +9,7 @@ export const KEYS = [
   ["Esc", "Refuse the proposal, or lay the tool down"],
   ["Z", "Undo"], ["Y", "Redo"], ["C", "Carry to neighboring slices"], ["N", "Next slice to check"],
   ["PgUp PgDn", "Slices"], ["H", "Hide or show the colors"], ["F", "Fill, or outlines"],
-  ["V", "Another sequence large"], ["D", "3D view: drag, or Tab to it and arrows; + − 0"], ["0", "Whole image, or the heart"], ["+ −", "Zoom"],
+  ["V", "Another sequence large"], ["D", "3D view: drag it, or Tab to it and arrows"], ["0", "Whole image, or the heart"], ["+ −", "Zoom"],
   ["S", "Segment, or cancel"], ["I", "RV insertion"], ["J", "Inferior end of the septum"], ["M", "Remote region"], ["P", "Approve"], ["U", "Add a patient"], ["E", "Write the report"],
   ["wheel", "Slices; with Ctrl: zoom"], ["drag", "Move the image; right button: window and level"],
 ];
