@@ -28,6 +28,7 @@ MOST_FILES = 20_000
 CHECK_S = 600.0
 # Within so many bytes a header says where its voxels are.
 HEADER_BYTES = 2**20
+NRRD = b"NRRD"
 DETACHED_NRRD = re.compile(rb"^\s*data\s*file\s*:", re.IGNORECASE | re.MULTILINE)
 # What comes first counts, as for the reader.
 ATTACHED_METAIMAGE = re.compile(
@@ -110,12 +111,22 @@ def free_name(name: str, folder: Path, results: Path) -> Path:
         InputError: no name, or one that is taken.
     """
     place = folder / folder_name(name)
-    if place.exists() or place.is_symlink() or place == results:
-        raise InputError(
-            f"expected the name of a new patient, found that {place.name} is there already; choose "
-            "another name"
-        )
+    if place == results:
+        raise _taken(place)
+    _check_free(place)
     return place
+
+
+def _check_free(place: Path) -> None:
+    if place.exists() or place.is_symlink():
+        raise _taken(place)
+
+
+def _taken(place: Path) -> InputError:
+    return InputError(
+        f"expected the name of a new patient, found that {place.name} is there already; choose "
+        "another name"
+    )
 
 
 def finish(stage: UploadStage, place: Path) -> None:
@@ -124,7 +135,7 @@ def finish(stage: UploadStage, place: Path) -> None:
     Raises:
         InputError: another upload has taken the name meanwhile.
     """
-    free_name(place.name, place.parent, place.parent)
+    _check_free(place)
     stage.folder.chmod(0o755)
     stage.folder.rename(place)
 
@@ -146,8 +157,10 @@ def check_upload(folder: Path, limit_bytes: int) -> int:
     from myops.patients.find import read_source, recognize
     from myops.sequences import FILE_PATTERNS, GRID_SEQUENCES
 
+    left = limit_bytes
     for number, archive in enumerate(sorted(folder.glob("*.[zZ][iI][pP]"))):
-        unpack(archive, folder / f"archive{number}", limit_bytes)
+        place = unpack(archive, folder / f"archive{number}", left)
+        left -= sum(path.stat().st_size for path in place.rglob("*"))
         archive.unlink()
     left_out = _remove_others(folder)
     patient = recognize(folder)
@@ -180,8 +193,10 @@ def is_image(path: Path) -> bool:
 
     name = path.name.lower()
     with path.open("rb") as stream:
-        begin = stream.read(HEADER_BYTES)
-    if begin.startswith(b"NRRD"):  # ITK reads it whatever its name is
+        begin = stream.read(len(NRRD))
+        if begin == NRRD or name.endswith((".mha", ".mhd")):
+            begin += stream.read(HEADER_BYTES)
+    if begin.startswith(NRRD):  # ITK reads it whatever its name is
         _check_attached(DETACHED_NRRD.search(begin.split(b"\n\n")[0]) is None, path)
         return name.endswith(".nrrd")
     if name.endswith((".mha", ".mhd")):
