@@ -7,7 +7,6 @@ its memory: a file that is made to break a reader ends that process and nothing 
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import tempfile
 import time
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from myops.errors import InputError
-from myops.io.checks import SUFFIXES
 from myops.worklist.reader_ids import folder_name
+from myops_web.image_kinds import is_image
 from myops_web.process import limit_memory
 
 STAGE = ".uploading-"
@@ -26,14 +25,6 @@ STAGE = ".uploading-"
 STALE_S = 86_400.0
 MOST_FILES = 20_000
 CHECK_S = 600.0
-# Within so many bytes a header says where its voxels are.
-HEADER_BYTES = 2**20
-NRRD = b"NRRD"
-DETACHED_NRRD = re.compile(rb"^\s*data\s*file\s*:", re.IGNORECASE | re.MULTILINE)
-# What comes first counts, as for the reader.
-ATTACHED_METAIMAGE = re.compile(
-    rb"\A(?:(?!ElementDataFile).)*ElementDataFile\s*=\s*LOCAL\s*\n", re.S
-)
 BROKEN = (
     "expected images of a patient, found files that the readers cannot take in the time and memory "
     "they have; nothing was kept: export the images again"
@@ -180,39 +171,6 @@ def _remove_others(folder: Path) -> int:
     for path in others:
         path.unlink()
     return len(others)
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file is an image by its content: NIfTI, NRRD, MetaImage or DICOM.
-
-    Raises:
-        InputError: a header whose voxels lie in another file, which might be anyone's.
-    """
-    from myops.dicom.headers import is_dicom
-    from myops.io.nifti import is_nifti
-
-    name = path.name.lower()
-    with path.open("rb") as stream:
-        begin = stream.read(len(NRRD))
-        if begin == NRRD or name.endswith((".mha", ".mhd")):
-            begin += stream.read(HEADER_BYTES)
-    if begin.startswith(NRRD):  # ITK reads it whatever its name is
-        _check_attached(DETACHED_NRRD.search(begin.split(b"\n\n")[0]) is None, path)
-        return name.endswith(".nrrd")
-    if name.endswith((".mha", ".mhd")):
-        _check_attached(ATTACHED_METAIMAGE.search(begin) is not None, path)
-        return name.endswith(".mha")
-    if name.endswith((".nii", ".nii.gz")):
-        return is_nifti(path)
-    return not name.endswith(SUFFIXES) and is_dicom(path)
-
-
-def _check_attached(is_attached: bool, path: Path) -> None:
-    if not is_attached:
-        raise InputError(
-            f"{path.name}: expected an image in one file, found a header whose voxels lie in "
-            "another one; save it as .nii.gz, .nrrd or .mha"
-        )
 
 
 def check_in_process(folder: str, limit_bytes: int, memory_gb: float, pipe: Connection) -> None:

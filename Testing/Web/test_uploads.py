@@ -78,6 +78,12 @@ def test_an_image_in_one_file_is_taken(tmp_path, suffix):
     [
         ("p_LGE.nrrd", "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 4 4 4\ndata file: {}\n\n"),
         ("p_LGE.nrrd", "NRRD0004\ntype: uchar\nDataFile:{}\ndimension: 3\nsizes: 4 4 4\n\n"),
+        pytest.param(
+            "p_LGE.nrrd",
+            "NRRD0004\n" + "# far\n" * 200_000 + "type: uchar\ndata file: {}\n\n",
+            id="far behind comments",
+        ),
+        ("p_LGE.nrrd", "NRRD0004\r\ntype: uchar\r\ndata file: {}\r\n\r\n"),
         ("p_LGE.nii", "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 4 4 4\ndata file: {}\n\n"),
         (
             "p_LGE.mhd",
