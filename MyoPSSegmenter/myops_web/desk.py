@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,6 +53,8 @@ class Desk:
         self._case: Any = None
         self._labels: Any = None
         self._proposal: Any = None
+        self._remote: Any = None
+        self._isRemoteShown = False
         self._isNewcomer = False
         self.logic.events.connect("message", self._say)
         self.logic.correction.setRefiner(device)
@@ -129,6 +132,11 @@ class Desk:
             "nextPlace": logic.correction.lookHereNext,
             "bullseye": self._showBullseye,
             "export": self._export,
+            "insertion": self._at(partial(logic.quantify.setLandmarkAt, "anterior")),
+            "inferior": self._at(partial(logic.quantify.setLandmarkAt, "inferior")),
+            "remote": self._at(logic.quantify.moveRemoteTo),
+            "automaticPlaces": self._automaticPlaces,
+            "showRemote": self._showRemote,
             "heart3d": lambda watched: self._heart.watch(bool(watched)),
             "activity": lambda: None,
             "listAgain": self._listAgain,
@@ -141,7 +149,7 @@ class Desk:
     def _hello(self) -> None:
         """A tab was opened or loaded again: it knows nothing."""
         self._told, self._labels, self._proposal, self._case = {}, None, None, None
-        self._isNewcomer = True
+        self._isNewcomer, self._isRemoteShown = True, False
         self._heart.watch(False)
 
     def _open(self, index: int) -> None:
@@ -192,6 +200,21 @@ class Desk:
         ras = worldFromVoxel(self._openCase(), int(slice), float(row), float(column))
         self.logic.correction.moveClick(str(id), ras)
 
+    def _at(self, function: Callable[[tuple[float, float, float]], object]) -> Callable[..., None]:
+        """A command that does something at a place of the case's grid."""
+
+        def act(slice: int, row: float, column: float) -> None:
+            function(worldFromVoxel(self._openCase(), int(slice), float(row), float(column)))
+
+        return act
+
+    def _automaticPlaces(self) -> None:
+        self.logic.quantify.clearRemote()
+        self.logic.quantify.clearLandmarks()
+
+    def _showRemote(self, shown: bool) -> None:
+        self._isRemoteShown, self._remote = bool(shown), None
+
     def _openCase(self) -> Any:
         if self.logic.correction.case is None:
             raise InputError("Segment the patient first: clicks correct what the networks found.")
@@ -231,6 +254,7 @@ class Desk:
         found += self._newLabels()
         found += self._newProposal()
         found += self._heart.news()
+        found += self._newRemote()
         state = shown.state(self.logic)
         state["study"]["searching"] = self._search is not None and not self._search.isOver
         for name, value in state.items():
@@ -274,6 +298,14 @@ class Desk:
         self._proposal = proposal
         structure = shown.proposed_structure(self.logic)
         return [{"proposed": shown.proposed(self.logic), "structure": structure}]
+
+    def _newRemote(self) -> list[dict[str, Any]]:
+        measured = self.logic.quantify.measurements
+        region = None if measured is None else measured.remote
+        if not self._isRemoteShown or region is self._remote:
+            return []
+        self._remote = region
+        return [{"remote": shown.remote(None if region is None else region.mask)}]
 
     def _say(self, text: str, level: str = "info") -> None:
         # Where the server keeps its files is nothing for the page.

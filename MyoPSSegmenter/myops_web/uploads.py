@@ -7,7 +7,6 @@ its memory: a file that is made to break a reader ends that process and nothing 
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import tempfile
 import time
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from myops.errors import InputError
-from myops.io.checks import SUFFIXES
 from myops.worklist.reader_ids import folder_name
+from myops_web.image_kinds import is_image
 from myops_web.process import limit_memory
 
 STAGE = ".uploading-"
@@ -26,13 +25,6 @@ STAGE = ".uploading-"
 STALE_S = 86_400.0
 MOST_FILES = 20_000
 CHECK_S = 600.0
-# Within so many bytes a header says where its voxels are.
-HEADER_BYTES = 2**20
-DETACHED_NRRD = re.compile(rb"^\s*data\s*file\s*:", re.IGNORECASE | re.MULTILINE)
-# What comes first counts, as for the reader.
-ATTACHED_METAIMAGE = re.compile(
-    rb"\A(?:(?!ElementDataFile).)*ElementDataFile\s*=\s*LOCAL\s*\n", re.S
-)
 BROKEN = (
     "expected images of a patient, found files that the readers cannot take in the time and memory "
     "they have; nothing was kept: export the images again"
@@ -110,12 +102,22 @@ def free_name(name: str, folder: Path, results: Path) -> Path:
         InputError: no name, or one that is taken.
     """
     place = folder / folder_name(name)
-    if place.exists() or place.is_symlink() or place == results:
-        raise InputError(
-            f"expected the name of a new patient, found that {place.name} is there already; choose "
-            "another name"
-        )
+    if place == results:
+        raise _taken(place)
+    _check_free(place)
     return place
+
+
+def _check_free(place: Path) -> None:
+    if place.exists() or place.is_symlink():
+        raise _taken(place)
+
+
+def _taken(place: Path) -> InputError:
+    return InputError(
+        f"expected the name of a new patient, found that {place.name} is there already; choose "
+        "another name"
+    )
 
 
 def finish(stage: UploadStage, place: Path) -> None:
@@ -124,7 +126,7 @@ def finish(stage: UploadStage, place: Path) -> None:
     Raises:
         InputError: another upload has taken the name meanwhile.
     """
-    free_name(place.name, place.parent, place.parent)
+    _check_free(place)
     stage.folder.chmod(0o755)
     stage.folder.rename(place)
 
@@ -146,8 +148,10 @@ def check_upload(folder: Path, limit_bytes: int) -> int:
     from myops.patients.find import read_source, recognize
     from myops.sequences import FILE_PATTERNS, GRID_SEQUENCES
 
+    left = limit_bytes
     for number, archive in enumerate(sorted(folder.glob("*.[zZ][iI][pP]"))):
-        unpack(archive, folder / f"archive{number}", limit_bytes)
+        place = unpack(archive, folder / f"archive{number}", left)
+        left -= sum(path.stat().st_size for path in place.rglob("*"))
         archive.unlink()
     left_out = _remove_others(folder)
     patient = recognize(folder)
@@ -167,37 +171,6 @@ def _remove_others(folder: Path) -> int:
     for path in others:
         path.unlink()
     return len(others)
-
-
-def is_image(path: Path) -> bool:
-    """Whether a file is an image by its content: NIfTI, NRRD, MetaImage or DICOM.
-
-    Raises:
-        InputError: a header whose voxels lie in another file, which might be anyone's.
-    """
-    from myops.dicom.headers import is_dicom
-    from myops.io.nifti import is_nifti
-
-    name = path.name.lower()
-    with path.open("rb") as stream:
-        begin = stream.read(HEADER_BYTES)
-    if begin.startswith(b"NRRD"):  # ITK reads it whatever its name is
-        _check_attached(DETACHED_NRRD.search(begin.split(b"\n\n")[0]) is None, path)
-        return name.endswith(".nrrd")
-    if name.endswith((".mha", ".mhd")):
-        _check_attached(ATTACHED_METAIMAGE.search(begin) is not None, path)
-        return name.endswith(".mha")
-    if name.endswith((".nii", ".nii.gz")):
-        return is_nifti(path)
-    return not name.endswith(SUFFIXES) and is_dicom(path)
-
-
-def _check_attached(is_attached: bool, path: Path) -> None:
-    if not is_attached:
-        raise InputError(
-            f"{path.name}: expected an image in one file, found a header whose voxels lie in "
-            "another one; save it as .nii.gz, .nrrd or .mha"
-        )
 
 
 def check_in_process(folder: str, limit_bytes: int, memory_gb: float, pipe: Connection) -> None:

@@ -60,6 +60,26 @@ class Tab:
             "(sum, v, k) => (sum * 31 + v * (k % 97)) % 1000003, 7))"
         )
 
+    @property
+    def remote(self) -> list[list[int]]:
+        """The pixels (slice, row, column) of the remote region that is shown."""
+        return self.run("""
+            const columns = scene.shape[2], found = [];
+            for (const [k, plane] of scene.remote ?? [])
+              plane.forEach((v, p) => v && found.push([k, Math.floor(p / columns), p % columns]));
+            return found;""")
+
+    def acrossFromRemote(self) -> tuple[float, float]:
+        """A place on the other side of the ventricle than the remote region."""
+        pool = self.run("""
+            const columns = scene.shape[2], found = [];
+            scene.labels[scene.slice].forEach(
+              (v, p) => v === 500 && found.push([Math.floor(p / columns), p % columns]));
+            return found;""")
+        center = [sum(values) / len(pool) for values in zip(*pool)]
+        there = [sum(values) / len(self.remote) for values in zip(*self.remote)][1:]
+        return 2 * center[0] - there[0], 2 * center[1] - there[1]
+
     def at(self, row: float, column: float) -> tuple[float, float]:
         """Where a place of the slice is on the screen, in the large view."""
         script = """

@@ -90,6 +90,21 @@ def test_a_patient_from_the_images_to_a_report_that_survives_a_power_cut(server,
     grams = tab.grams
     waitUntil(lambda: "g" in page.inner_text("#fwhm"))
 
+    # The remote region and the RV insertion by hand, and back to automatic ones.
+    page.keyboard.press("m")
+    waitUntil(lambda: tab.remote)
+    automaticRemote = tab.remote
+    page.mouse.click(*tab.at(*tab.acrossFromRemote()))
+    waitUntil(lambda: tab.remote != automaticRemote)
+    page.keyboard.press("i")
+    page.mouse.click(*tab.at(*tab.placeOf(HEALTHY)))
+    waitUntil(lambda: tab.run("return scene.landmarks.map((one) => one.letter).join('')") == "A")
+    page.click("#places summary")
+    page.click("#byHand")
+    waitUntil(lambda: tab.remote == automaticRemote)
+    assert tab.run("return scene.landmarks.length") == 0 and page.is_disabled("#byHand")
+    assert tab.labels == boxed
+
     # Another patient, and back; the page loaded again.
     page.click("#next")
     tab.awaitCase(1)

@@ -78,6 +78,12 @@ def test_an_image_in_one_file_is_taken(tmp_path, suffix):
     [
         ("p_LGE.nrrd", "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 4 4 4\ndata file: {}\n\n"),
         ("p_LGE.nrrd", "NRRD0004\ntype: uchar\nDataFile:{}\ndimension: 3\nsizes: 4 4 4\n\n"),
+        pytest.param(
+            "p_LGE.nrrd",
+            "NRRD0004\n" + "# far\n" * 200_000 + "type: uchar\ndata file: {}\n\n",
+            id="far behind comments",
+        ),
+        ("p_LGE.nrrd", "NRRD0004\r\ntype: uchar\r\ndata file: {}\r\n\r\n"),
         ("p_LGE.nii", "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 4 4 4\ndata file: {}\n\n"),
         (
             "p_LGE.mhd",
@@ -166,6 +172,14 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_fills_the_disk
     assert [path.name for path in folder.iterdir()] == ["patient.zip"]
 
 
+def test_several_archives_do_not_have_the_limit_each(tmp_path):
+    folder = packed(tmp_path / "zip", {"p_LGE.nii": bytes(5 * MB)})
+    second = packed(tmp_path / "second", {"p_T2.nii": bytes(5 * MB)})
+    (second / "patient.zip").rename(folder / "second.zip")
+    with pytest.raises(InputError, match="second.zip: .* found more than 3 MB unpacked"):
+        uploads.check_upload(folder, 8 * MB)
+
+
 def test_a_broken_archive_is_refused(tmp_path):
     folder = packed(tmp_path / "zip", {"p_LGE.nii.gz": b"x" * 1000})
     whole = (folder / "patient.zip").read_bytes()
@@ -198,6 +212,14 @@ def test_a_name_that_is_there_is_not_taken_again(tmp_path, name):
         return
     with pytest.raises(InputError, match="is there already"):
         uploads.free_name(name, tmp_path, results)
+
+
+def test_of_two_uploads_of_one_name_the_second_does_not_replace_the_first(tmp_path):
+    stages = [uploads.new_stage(tmp_path, MB) for _ in range(2)]
+    places = [uploads.free_name("50 % / new", tmp_path, tmp_path / "study") for _ in stages]
+    uploads.finish(stages[0], places[0])
+    with pytest.raises(InputError, match="is there already"):
+        uploads.finish(stages[1], places[1])
 
 
 # Over HTTP

@@ -6,9 +6,9 @@ import { drawBullseye } from "/page/bullseye.js";
 import { amount, duration, percent } from "/page/words.js";
 import { Heart } from "/page/heart.js";
 import { KEYS, listen } from "/page/keys.js";
-import { scene, showHeart, showWhole, takeImages, takeLabels, takeProposal } from "/page/scene.js";
+import { scene, showHeart, showWhole, takeImages, takeLabels, takeProposal, takeRemote } from "/page/scene.js";
 import { Upload } from "/page/upload.js";
-import { View } from "/page/view.js";
+import { MEASURING, View } from "/page/view.js";
 
 const $ = (id) => document.getElementById(id);
 const SIGNS = { new: "○", automatic: "◔", corrected: "◑", approved: "●" };
@@ -21,6 +21,9 @@ const HINTS = {
   positive: "Click where the structure is missing. Drag a click to move it.",
   negative: "Click where it is too much. Drag a click to move it.",
   box: "Drag a box around the structure.",
+  insertion: "Click where the front wall of the right ventricle meets the left one: segments are counted from there.",
+  inferior: "Click the other end of the septum.",
+  remote: "Click on the side of the heart whose healthy muscle is the remote region.",
 };
 const MESSAGE_MS = 7000;
 let state_ = 0;
@@ -45,6 +48,7 @@ function hear(news) {
   else if ("images" in news) { takeImages(news.images); makeViews(); }
   else if ("labels" in news) labelsCame(news);
   else if ("proposed" in news) takeProposal(news.proposed, news.structure);
+  else if ("remote" in news) takeRemote(news.remote);
   else if ("surfaces" in news) heart.take(news.surfaces, news.all);
   else if ("exported" in news) showFiles(news.exported);
   else if ("message" in news) say(news.message, news.level);
@@ -234,6 +238,7 @@ function showCorrection() {
     button.title = reason ?? "";
   }
   for (const name of ["positive", "negative", "box", "carry", "nextPlace"]) $(name).disabled = !now.open || now.refiner === "missing";
+  for (const name of MEASURING) $(name).disabled = !now.open || (name === "inferior" && scene.landmarks.length === 0);
   $("undo").disabled = now.undo === null; $("undo").title = now.undo ?? "Nothing to undo yet";
   $("redo").disabled = now.redo === null; $("redo").title = now.redo ?? "Nothing to redo";
   $("proposal").hidden = now.proposal === null;
@@ -253,7 +258,7 @@ function lookAtProposal(slices) {
 }
 
 function showTool() {
-  for (const name of ["positive", "negative", "box"]) $(name).setAttribute("aria-pressed", String(scene.tool === name));
+  for (const name of ["positive", "negative", "box", ...MEASURING]) $(name).setAttribute("aria-pressed", String(scene.tool === name));
   const now = state.correction;
   let hint = HINTS[scene.tool ?? "none"];
   if (!now.open) hint = "Clicks correct a segmentation: segment first.";
@@ -274,6 +279,7 @@ function chooseStructure(k) {
 function useTool(name) {
   if ($(name).disabled) return;
   scene.tool = scene.tool === name ? null : name;
+  if (name === "remote") tell("showRemote", { shown: scene.tool === "remote" });
   scene.corner = null;
   showTool();
   redraw();
@@ -295,6 +301,12 @@ function place(command, values) {
   redraw();
 }
 
+// A click with the tool in hand, by the mouse or at the keyboard's cursor.
+function point({ row, column }) {
+  if (MEASURING.includes(scene.tool)) tell(scene.tool, { slice: scene.slice, row, column });
+  else place("click", { row, column, positive: scene.tool === "positive" });
+}
+
 const offered = (name, command) => () => { if (!$(name).disabled && !$(name).hidden) tell(command); };
 const undo = offered("undo", "undo"), redo = offered("redo", "redo");
 const carry = offered("carry", "carry"), nextPlace = offered("nextPlace", "nextPlace");
@@ -314,7 +326,7 @@ function refuseOrLayDown() {
 function act() {
   if (scene.cursor === null) return;
   const { row, column } = scene.cursor;
-  if (scene.tool !== "box") place("click", { row, column, positive: scene.tool === "positive" });
+  if (scene.tool !== "box") point({ row, column });
   else if (!scene.corner) scene.corner = { row, column };
   else {
     place("box", { corners: [scene.corner.row, scene.corner.column, row, column] });
@@ -347,7 +359,10 @@ function deleteClick() {
 // 3 Measure
 
 function showNumbers() {
-  const { masses, fwhm, fwhmReason, stale, problem, warnings } = state.numbers;
+  const { masses, fwhm, fwhmReason, stale, problem, warnings, landmarks, byHand } = state.numbers;
+  scene.landmarks = landmarks ?? [];
+  $("inferior").disabled = scene.landmarks.length === 0;
+  $("byHand").disabled = !byHand;
   const scar = masses.find((one) => one.name === "scar");
   big($("scar"), scar, false);
   big($("fwhm"), fwhm[0], stale);
@@ -420,7 +435,7 @@ function makeViews() {
   document.body.dataset.images = scene.shape === null ? "none" : "there";
   lead = scene.sequences.some((one) => one.name === lead) ? lead : scene.sequences[0]?.name ?? null;
   const order = [...scene.sequences].sort((a, b) => (b.name === lead) - (a.name === lead));
-  views = order.map((one) => new View(one, { redraw, scroll, place, lead: (name) => { lead = name; isHeartLarge = false; makeViews(); } }));
+  views = order.map((one) => new View(one, { redraw, scroll, place, point, lead: (name) => { lead = name; isHeartLarge = false; makeViews(); } }));
   if (views.length === 0) {
     const words = document.createElement("p");
     words.className = "empty";
@@ -540,7 +555,8 @@ for (const [id, action] of Object.entries({
   run, undo, redo, carry, nextPlace, next, previous, fit, accept, refuse: refuseOrLayDown, fill: actions.fill, hide: actions.hide,
   heart: toggleHeart, add, keysButton: actions.help, export: actions.write,
 })) $(id).onclick = () => action();
-for (const name of ["positive", "negative", "box"]) $(name).onclick = () => useTool(name);
+for (const name of ["positive", "negative", "box", ...MEASURING]) $(name).onclick = () => useTool(name);
+$("byHand").onclick = () => tell("automaticPlaces");
 $("approve").onclick = () => { if (!$("approve").disabled) tell("approve"); };
 $("keyTable").tBodies[0].replaceChildren(...KEYS.map(([keys, what]) => {
   const row = document.createElement("tr"), name = document.createElement("td"), words = document.createElement("td");
