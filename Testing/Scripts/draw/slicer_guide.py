@@ -70,12 +70,6 @@ def workflow(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
     studio.goTo(studio.worstSlice())
     studio.zoom()
     studio.clickOnErrors()
-    studio.show("correctSection")
-    studio.propose()
-    panel = studio.panel("correctSection", "proposalFrame")
-    yield "proposal", beside(panel, row(studio.neighbors()))
-    studio.logic.correction.acceptProposal()
-    studio.goTo(studio.worst)
     studio.measure()
     studio.show("quantifySection")
     yield "quantify", beside(studio.panel("quantifySection"), studio.numbers())
@@ -88,7 +82,7 @@ def workflow(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
 
 
 def correction(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
-    """Correct the last patient of the work list by three clicks; a picture before and after."""
+    """Correct the last patient of the work list by up to three clicks, and carry a correction on."""
     studio.openPatient(1 + len(MORE_SEEDS))
     studio.segment()
     studio.goTo(studio.worstSlice())
@@ -108,6 +102,9 @@ def correction(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
     ]
     lines = [caption(text, 2 * VIEW_SIZE[0] + GAP) for text in texts]
     yield "correct", beside(studio.panel("correctSection"), column([row([before, after]), *lines]))
+    studio.propose()
+    panel = studio.panel("correctSection", "proposalFrame")
+    yield "proposal", beside(panel, row(studio.neighbors()))
 
 
 STORIES = {"workflow": workflow, "correction": correction}
