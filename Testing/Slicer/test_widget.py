@@ -580,7 +580,6 @@ def test_a_box_that_is_answered_late_leaves_add_in_hand_with_its_hint(segmented:
     correction = segmented.logic.myops.correction
     pump(segmented, lambda: correction.refinerState != "loading")
     segmented.ui.addButton.click()
-    correction.status = ""
     correction.prompts.showBox([(0.0, 0.0, 0.0), (0.0, 9.0, 0.0), (9.0, 9.0, 0.0), (9.0, 0.0, 0.0)])
     segmented.logic.myops.events.emit("prompts")
     assert correction.placing == "positive"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import slicer
@@ -114,7 +114,8 @@ class ClickedLandmarks:
         before = self._current() or Landmarks()
         if which != "apex":
             place = Landmark(round(depth), row, column)
-            self._changed(replace(before, **{LANDMARKS[which][2]: place}))
+            told: dict[str, Any] = {LANDMARKS[which][2]: place}
+            self._changed(replace(before, **told))
             return
         try:
             self._changed(replace(before, apex=apicalEnd(session.case, session.labels, depth)))
@@ -122,7 +123,7 @@ class ClickedLandmarks:
             self._tell(str(error))
 
 
-def apicalEnd(case: Case, labels: np.ndarray, depth: float) -> str:
+def apicalEnd(case: Case, labels: np.ndarray, depth: float) -> Literal["first", "last"]:
     """Which end of the stack is the apical one, from a click in it: "first" or "last".
 
     Args:

@@ -144,9 +144,11 @@ def prepareExport(
     name = snapshot.case.name
     review, documents = _readersWork(correction, name)
     known = None if quantify.stale else quantify.measurements
+    if known is not None and known.case_name != name:  # renamed since
+        known = replace(known, case_name=name)
     return Export(
         snapshot,
-        None if known is None else replace(known, case_name=name),
+        known,
         review,
         documents,
         tuple(name for name in formats if name not in lacking),

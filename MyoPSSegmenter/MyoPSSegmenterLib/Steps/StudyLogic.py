@@ -71,6 +71,8 @@ class StudyLogic:
     lastSaved: str | None
     _file: CaseFile | None
     _kept: Any
+    _followed: Any
+    _segmentedAlignments: Mapping[str, Mapping[str, str]]
     _returnTo: str | None
     _openMark: SessionMarker | None
     _nodes: list[Any]
@@ -408,8 +410,8 @@ class StudyLogic:
         self.lastSaved = None
         self._file = None
         self._kept = None  # the session that the state on disk belongs to
-        self._followed: Any = None  # the session whose images are known
-        self._segmentedAlignments: Mapping[str, Mapping[str, str]] = {}
+        self._followed = None  # the session whose images are known
+        self._segmentedAlignments = {}
         self._returnTo = None
         self._autosave = Autosave()
         self._openMark = None

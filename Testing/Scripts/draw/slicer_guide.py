@@ -74,7 +74,7 @@ def workflow(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
     studio.propose()
     panel = studio.panel("correctSection", "proposalFrame")
     yield "proposal", beside(panel, row(studio.neighbors()))
-    studio.logic.correction.acceptProposal()
+    studio.answerProposal()
     studio.goTo(studio.worst)
     studio.measure()
     studio.show("quantifySection")
@@ -88,7 +88,7 @@ def workflow(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
 
 
 def correction(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
-    """Correct the last patient of the work list by three clicks; a picture before and after."""
+    """Correct the last patient of the work list by clicks; a picture before and after."""
     studio.openPatient(1 + len(MORE_SEEDS))
     studio.segment()
     studio.goTo(studio.worstSlice())
@@ -236,12 +236,10 @@ class Studio:
         return made
 
     def propose(self) -> None:
-        """Carry a correction to the slice beside it, where that is a help; see `isHelp`.
-
-        Corrects more slices until there is such a proposal.
+        """Carry the correction to the neighbor slices; corrects more slices until there is one.
 
         Raises:
-            RuntimeError: no slice leads to one.
+            RuntimeError: no slice leads to a proposal.
         """
         correction = self.logic.correction
         clicked = True
@@ -251,17 +249,23 @@ class Studio:
                 correction.proposePropagation()
                 self.settle()
             if correction.proposal is not None:
-                if self.isHelp(correction.proposal):
-                    self.widget.workflow.update()
-                    return
-                correction.refuseProposal()
+                self.widget.workflow.update()
+                return
             self.corrected.add(self.worst)
             self.goTo(self.worstSlice())
-            clicked = self.clickOnErrors(2, least_depth=1.0) > 0
-        raise RuntimeError("expected a proposal that helps, found none; choose another phantom")
+            clicked = self.clickOnErrors(2) > 0
+        raise RuntimeError("expected a proposal, found none; choose another phantom")
+
+    def answerProposal(self) -> None:
+        """Take the proposal where it helps, as a reader would who knows the truth."""
+        correction = self.logic.correction
+        if self.isHelp(correction.proposal):
+            correction.acceptProposal()
+        else:
+            correction.refuseProposal()
 
     def isHelp(self, proposal: Any) -> bool:
-        """Whether a reader would take it: the nearest slice that it changes comes to the truth."""
+        """Whether fewer pixels are wrong in the nearest slice that a proposal changes."""
         from myops import labels as regions
 
         shown = self.nearest(proposal)
@@ -270,9 +274,7 @@ class Studio:
             np.count_nonzero(regions.scar(labels[shown]) != true)
             for labels in (self.logic.correction.labels, proposal.labels)
         )
-        gap = abs(shown - self.worst)
-        print(f"slice {self.worst + 1} to {shown + 1}: {before} wrong pixels, then {after}")
-        return gap == 1 and after < 0.8 * before
+        return bool(after < before)
 
     def nearest(self, proposal: Any) -> int:
         """The slice nearest to the corrected one that a proposal changes."""
@@ -381,7 +383,8 @@ class Studio:
         proposed = self.nearest(correction.proposal)
         corrected = titled(self.view("lge"), f"LGE, slice {self.worst + 1}, as it is")
         self.goTo(proposed)
-        title = f"LGE, slice {proposed + 1}, proposal in mint green"
+        advice = "take it" if self.isHelp(correction.proposal) else "refuse it"
+        title = f"LGE, slice {proposed + 1}, proposal in mint green: {advice}"
         return [corrected, titled(self.view("lge"), title)]
 
     def numbers(self) -> Image.Image:
