@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,13 @@ def rows(output: Path) -> list[tuple[str, str]]:
         return [(row["patient"], row["status"]) for row in csv.DictReader(file)]
 
 
+def parquet_rows(path: Path) -> list[dict[str, Any]]:
+    from pyarrow import parquet
+
+    found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return found
+
+
 @pytest.mark.slow
 def test_under_pseudonyms_no_byte_of_a_cohort_names_a_patient_or_a_folder(
     cohort: Path, tmp_path: Path
@@ -76,6 +84,9 @@ def test_under_pseudonyms_no_byte_of_a_cohort_names_a_patient_or_a_folder(
     assert done.exit_code == 1, done.output
     assert sorted(rows(out)) == [("P0001", "failed"), ("P0002", "done"), ("P0002 (2)", "done")]
     assert files_with(out, IN_HEADERS + IN_FOLDERS) == {}
+    if find_spec("pyarrow"):  # its columns are packed
+        table_text = str(parquet_rows(out / "results.parquet")).encode()
+        assert words_in(table_text, [*IN_HEADERS, *IN_FOLDERS, "P0002"]) == ["P0002"]
     names = {path.name for path in (out / "patients" / "P0002").iterdir()}
     assert {"report.pdf", "segmentation.dcm", "measurements.dcm", "inputs.json"} <= names
     assert dcmread(out / "patients" / "P0002 (2)" / "segmentation.dcm").PatientID == "P0002"
