@@ -28,6 +28,10 @@ PATIENTS = "patients"
 # A patient's results are up to 20 MB; when so little is left, the next ones would fail one by one.
 LEAST_FREE_BYTES = 50_000_000
 THUMBNAIL_PX = 480
+NO_MEMORY = (
+    "expected memory enough for this patient, found none left; run it again with fewer --workers, "
+    "or crop its images around the heart"
+)
 # In results that name nobody: a message may hold the path of an image.
 NOT_WRITTEN = "no results; the reason was told on the terminal, as it may name the patient"
 
@@ -108,7 +112,7 @@ def run_job(job: Job, output: Path, options: BatchOptions, device: str) -> Outco
     except InputError as error:
         return _failure(job, output, str(error))
     except MemoryError:
-        return Outcome(job.name, KILLED, "the memory of this machine was not enough")
+        return Outcome(job.name, KILLED, NO_MEMORY)
     # A cohort goes on whatever a library does with one patient's file.
     except Exception as error:
         words = f"unexpected {type(error).__name__}: {error}"

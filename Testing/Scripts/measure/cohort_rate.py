@@ -1,11 +1,12 @@
-"""Patients per minute of `myops batch` with one process for each core, over one process on one core.
+"""What share of cores x (one process on one core) `myops batch` reaches with a process for each core.
 
     python Testing/Scripts/measure/cohort_rate.py WORK --patients 12
 
-Each is run twice, in turn, on small synthetic patients (see `cohort_patients`); other programs must
-rest. Counted is from the first results of the processes to the last: how long they take to start
-does not depend on the cohort. What two cores give a program that needs nothing but a processor is
-measured beside it. Prints JSON. Linux.
+Runs small synthetic patients (see `cohort_patients`) through the engine of the command, on one core
+and on all, in turn. Of each process the first patient, in which it imports its libraries, is left
+out. Two ways to the share: patients per minute by the clock, which needs a machine on which nothing
+else runs; and processor seconds per patient with the share of time in which processes have a
+patient, which other programs change little. Prints JSON. Linux.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from cohort_patients import make_patients
-from cohort_runs import COMMAND, QUIET, times
 
-from myops.batch.local import usable_cores
-
-# Counts for a second and says how far it came.
-SPIN = "import time\nend=time.time()+1;n=0\nwhile time.time()<end:\n n+=sum(range(999))>0\nprint(n)"
+from myops.batch.jobs import Job
+from myops.batch.local import run_local, usable_cores
+from myops.batch.patient import BatchOptions, Outcome, run_job
+from myops.batch.run import find_jobs, start_cohort
 
 
 def main() -> None:
@@ -35,49 +36,75 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
-    source, cores = arguments.work / "for_rate", usable_cores()
+    source, allowed = arguments.work / "for_rate", sorted(os.sched_getaffinity(0))
+    cores = usable_cores()
     if not source.exists():
         make_patients(source, arguments.patients)
-    found: dict[int, list[float]] = {1: [], cores: []}
-    spun: dict[int, list[int]] = {1: [], cores: []}
+    found: dict[int, list[dict[str, float]]] = {1: [], cores: []}
     for number in range(arguments.rounds):
-        for workers in (1, cores):
-            output = arguments.work / f"rate_{workers}_{number}"
-            found[workers].append(rate(source, output, workers))
-            spun[workers].append(spin(workers))
+        for used in (1, cores):
+            os.sched_setaffinity(0, allowed[:used])  # for this process and those it starts
+            found[used].append(run(source, arguments.work / f"rate_{used}_{number}", used))
+    one, many = (mean_of(found[used]) for used in (1, cores))
     print(
         json.dumps(
             {
-                "patients_per_minute": found,
-                "share_of_cores_x_one": share(found, cores),
-                "share_of_a_bare_loop": share(spun, cores),
-            }
+                "rounds": found,
+                "by_the_clock": round(many["per_minute"] / (cores * one["per_minute"]), 3),
+                "by_processor_seconds": round(many["busy"] * one["cpu_s"] / many["cpu_s"], 3),
+            },
+            indent=2,
         )
     )
 
 
-def rate(source: Path, output: Path, workers: int) -> float:
-    """Patients per minute of so many processes with a core each."""
+def mean_of(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each number."""
+    return {name: float(np.mean([one[name] for one in rounds])) for name in rounds[0]}
+
+
+def run(source: Path, output: Path, workers: int) -> dict[str, float]:
+    """Patients per minute, processor seconds per patient, and the share of time with a patient."""
     shutil.rmtree(output, ignore_errors=True)
-    options = [str(source), "-o", str(output), "--workers", str(workers)]
-    allowed = sorted(os.sched_getaffinity(0))[:workers]
-    command = ["taskset", "-c", ",".join(map(str, allowed)), *COMMAND, *options]
-    subprocess.run(command, check=True, **QUIET)
-    ended = sorted(times(output).values())
-    return round(60 * (len(ended) - workers) / (ended[-1] - ended[workers - 1]), 2)
+    options = BatchOptions()
+    start_cohort(source, output, options)
+    work = partial(timed, output=output, options=options)
+    for outcome in run_local(find_jobs(source, output), work, ["cpu"] * workers):
+        assert outcome.status == "done", outcome.message
+    noted = [json.loads(path.read_text("ascii")) for path in output.glob(".time-*")]
+    by_process: dict[int, list[dict[str, Any]]] = {}
+    for one in sorted(noted, key=lambda one: one["began"]):
+        by_process.setdefault(one["process"], []).append(one)
+    counted = [one for own in by_process.values() for one in own[1:]]
+    # Until the first process has nothing left: what the last one does alone is the cohort's end.
+    end = min(own[-1]["ended"] for own in by_process.values())
+    starts = [own[0]["ended"] for own in by_process.values()]
+    inside = sum(max(0.0, min(one["ended"], end) - one["began"]) for one in counted)
+    whole = sum(end - start for start in starts)
+    done = sum(
+        (min(one["ended"], end) - one["began"]) / (one["ended"] - one["began"])
+        for one in counted
+        if one["began"] < end
+    )
+    return {
+        "per_minute": 60 * done / (whole / len(starts)),
+        "cpu_s": float(np.mean([one["cpu_s"] for one in counted])),
+        "busy": inside / whole,
+    }
 
 
-def spin(processes: int) -> int:
-    """How far so many processes count together in a second."""
-    time.sleep(0.5)
-    command = [sys.executable, "-c", SPIN]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(processes)]
-    return sum(int(one.communicate()[0]) for one in running)
-
-
-def share(found: dict[int, list[float]] | dict[int, list[int]], cores: int) -> float:
-    """What several reach of so many times what one does."""
-    return round(sum(found[cores]) / (cores * sum(found[1])), 3)
+def timed(job: Job, device: str, output: Path, options: BatchOptions) -> Outcome:
+    """Do a patient and note when, where, and with how much of a processor."""
+    began, processor = time.monotonic(), time.process_time()
+    outcome = run_job(job, output, options, device)
+    note = {
+        "process": os.getpid(),
+        "began": began,
+        "ended": time.monotonic(),
+        "cpu_s": time.process_time() - processor,
+    }
+    (output / f".time-{job.place}").write_text(json.dumps(note), "ascii")
+    return outcome
 
 
 if __name__ == "__main__":
