@@ -20,7 +20,8 @@ from myops.batch.pseudonymous import check_pseudonyms, under_pseudonyms
 from myops.cli import cli
 from myops.errors import InputError
 
-FIRST, SECOND, BROKEN = "Zaunkoenig_Berta_1939", "Nachtigall_Ottokar", "Kuckuck_Edeltraud"
+# A number alone would be found in the time of day of a DICOM file once in a while.
+FIRST, SECOND, BROKEN = "Zaunkoenig_Berta_geb1939", "Nachtigall_Ottokar", "Kuckuck_Edeltraud"
 IN_HEADERS = [word for text in PLANTED.values() for word in text.split("^")]
 IN_FOLDERS = [word for name in (FIRST, SECOND, BROKEN) for word in name.split("_")]
 
