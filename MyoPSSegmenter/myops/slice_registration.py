@@ -37,6 +37,7 @@ NO_TURNS: Mapping[str, Turn] = MappingProxyType({})
 SLICE_REACH_MM = 5.0
 # LPS position in mm.
 Place = tuple[float, float, float]
+_TO_BE_LOOKED_AT = ": look whether it lies better"
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def with_shifts(
 ) -> Case:
     """The case with sequences moved as an earlier registration has found; nothing is sought.
 
+    What was moved is noted and warned about as before, without mutual information.
+
     Args:
         case: the images as their headers place them.
         shifts_mm: sequence to float (z, 2).
@@ -125,8 +128,21 @@ def with_shifts(
     """
     for name, shifts in shifts_mm.items():
         if name in case.images and len(shifts) == case.geometry.array_shape[0]:
-            case = moved_case(case, name, shifts, turns.get(name, NO_TURN))
+            case = _moved_again(case, name, shifts, turns.get(name, NO_TURN))
     return case
+
+
+def _moved_again(case: Case, sequence: str, shifts_mm: np.ndarray, turn: Turn) -> Case:
+    pairs = tuple((float(x), float(y)) for x, y in shifts_mm)
+    done = Registration(sequence, pairs, None, None, "", turn)
+    if not done.moved:
+        return case
+    done = replace(done, note=_moved_words(done, case.reference) + _TO_BE_LOOKED_AT)
+    return replace(
+        moved_case(case, sequence, shifts_mm, turn),
+        registrations=(*case.registrations, done),
+        warnings=(*case.warnings, done.note),
+    )
 
 
 def moved_case(case: Case, sequence: str, shifts_mm: np.ndarray, turn: Turn = NO_TURN) -> Case:
@@ -204,7 +220,7 @@ def compared(case: Case) -> Case:
 
 
 def _compared(case: Case, one: Registration) -> Registration:
-    if one.similarity_after is not None:
+    if one.similarity_after is not None or one.turn:
         return one
     before = moved_case(case, one.sequence, -np.array(one.shifts_mm))
     try:
@@ -254,15 +270,18 @@ def _registered(case: Case, sequence: str, center: Place | None) -> Case:
     """The case with one sequence laid on the reference, if that is clearly better."""
     try:
         shifts, refused = find_shifts(case, sequence, center)
-        turned = _turned(case, sequence, center, shifts)
+        before = similarity_at(case, sequence, center)
     except InputError as error:
         return replace(case, warnings=(*case.warnings, f"{sequence}: not moved: {error}"))
-    before = similarity_at(case, sequence, center)
+    turned = _turned(case, sequence, center, shifts)
     tried = [(NO_TURN, shifts), *turned] if shifts.any() else turned
     best, chosen = before, (case, NO_TURN, shifts)
     for turn, own in tried:
         moved = moved_case(case, sequence, own, turn)
-        after = similarity_at(moved, sequence, center)
+        try:
+            after = similarity_at(moved, sequence, center)
+        except InputError:  # moved there, they share too little around the heart
+            continue
         if after - best >= max(LEAST_GAIN_SHARE * best, LEAST_GAIN):
             best, chosen = after, (moved, turn, own)
     moved, turn, shifts = chosen
@@ -283,22 +302,25 @@ def _registered(case: Case, sequence: str, center: Place | None) -> Case:
 def _turned(
     case: Case, sequence: str, center: Place | None, shifts: np.ndarray
 ) -> list[tuple[Turn, np.ndarray]]:
-    """A turn and the shifts that it leaves, to be tried besides; none where there is no turn.
-
-    Raises:
-        InputError: see `find_alignment`.
-    """
-    turn = find_turn(case, sequence, center, np.median(shifts, axis=0))
-    if not turn:
+    """A turn and the shifts that it leaves, to be tried besides; none where none can be told."""
+    try:
+        turn = find_turn(case, sequence, center, np.median(shifts, axis=0))
+        if not turn:
+            return []
+        turned = moved_case(case, sequence, np.zeros_like(shifts), turn)
+        return [(turn, find_shifts(turned, sequence, center)[0])]
+    except InputError:  # turned, they share too little: the shift alone is tried
         return []
-    turned = moved_case(case, sequence, np.zeros_like(shifts), turn)
-    return [(turn, find_shifts(turned, sequence, center)[0])]
 
 
 def _words(done: Registration, before: float, after: float, reference: str) -> str:
+    compared = f" (mutual information {before:.2f} before, {after:.2f} after)"
+    return _moved_words(done, reference) + compared + _TO_BE_LOOKED_AT
+
+
+def _moved_words(done: Registration, reference: str) -> str:
     turned = f", turned by {done.turn.degrees:.1f} degrees" if done.turn else ""
     return (
         f"{done.sequence}: moved onto {reference} by {done.lengths_mm.mean():.1f} mm on average, "
-        f"{done.lengths_mm.max():.1f} mm at most{turned} (mutual information {before:.2f} "
-        f"before, {after:.2f} after): look whether it lies better"
+        f"{done.lengths_mm.max():.1f} mm at most{turned}"
     )

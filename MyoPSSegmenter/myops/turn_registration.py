@@ -116,7 +116,8 @@ def _top(angles: np.ndarray, similarity: list[float]) -> float:
     bend = before - 2 * peak + after
     step = float(angles[1] - angles[0])
     best = float(angles[int(np.argmax(similarity))])
-    if bend >= 0 or best != angles[1]:
+    # Beside an angle that shows too little, -inf, there is no parabola.
+    if not np.isfinite(bend) or bend >= 0 or best != angles[1]:
         return best
     return best + step * 0.5 * (before - after) / bend
 

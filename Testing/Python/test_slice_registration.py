@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter, rotate
 from scipy.ndimage import shift as shifted
 
 from myops.case import Case, case_from_images
+from myops.errors import InputError
 from myops.registration import similarity_at
 from myops.slice_registration import (
     compared,
@@ -19,7 +20,7 @@ from myops.slice_registration import (
     moved_case,
     register_case,
 )
-from myops.turn_registration import Turn
+from myops.turn_registration import Turn, _top
 
 PIXEL_MM = 1.5
 
@@ -198,3 +199,17 @@ def test_what_shares_no_field_around_the_heart_is_not_compared() -> None:
         registrations=(one,),
     )
     assert compared(nothing).registrations == (one,)
+
+
+def test_beside_an_angle_that_shows_too_little_the_best_one_is_taken() -> None:
+    assert _top(np.array([1.0, 2.0, 3.0]), [0.5, 0.6, -np.inf]) == 2.0
+    assert _top(np.array([1.0, 2.0, 3.0]), [-np.inf, -np.inf, 0.1]) == 3.0
+
+
+def test_a_turn_that_cannot_be_tried_loses_no_shift(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> Turn:
+        raise InputError("expected a common field, found little")
+
+    monkeypatch.setattr("myops.slice_registration.find_turn", refused)
+    (done,) = register_case(case_of(moved(contrast(), STACK))).registrations
+    assert done.moved and not done.turn

@@ -190,7 +190,7 @@ def suited_models(models: Models, sequences: Collection[str]) -> Models:
     """
     if models.pack is not None and not models.pack.suits(sequences):
         other = _load_other(str(models.device), models.pack.otherwise)
-        return replace(other, asked=models.pack)
+        return replace(suited_models(other, sequences), asked=models.pack)
     return models if models.prsn_cine is None else _with_one_prsn(models, "lge" in sequences)
 
 

@@ -41,5 +41,9 @@ def test_a_moved_t2_is_laid_back_and_told_everywhere(tmp_path: Path) -> None:
         rows = {(row["structure"], row["quantity"]): row["value"] for row in csv.DictReader(file)}
     assert float(rows["registration_t2", "mean_shift_mm"]) == told["mean_shift_mm"]
     # A later command sees the images that were segmented.
-    again = images_sha256(read_case(read_inputs(out)))
-    assert again == numbers["images_sha256"]
+    again = read_case(read_inputs(out))
+    assert images_sha256(again) == numbers["images_sha256"]
+    (moved,) = [one for one in again.registrations if one.sequence == "t2"]
+    kept = {key: value for key, value in told.items() if "mutual" not in key and key != "note"}
+    assert {**moved.to_dict(), "note": ""} == {**kept, "note": ""}
+    assert moved.note in again.warnings and moved.note.endswith("look whether it lies better")

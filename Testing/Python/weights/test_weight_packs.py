@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -240,6 +241,16 @@ def test_a_patient_whom_a_pack_does_not_suit_gets_the_networks_of_the_other() ->
     assert other.asked is public.pack and free.asked is None
     assert suited_models(public, ["bssfp", "lge", "t2"]).prsn is other.prsn  # loaded once
     assert suited_models(free, ["lge", "bssfp", "t2"]) is free
+
+
+def test_the_other_pack_s_networks_are_those_for_the_patient_s_sequences() -> None:
+    public = load_models("cpu", "public-hearts")
+    terms = replace(
+        public.pack, suited_to=frozenset([frozenset(["t2"])]), otherwise=public.pack.name
+    )
+    cine = suited_models(replace(public, pack=terms), ["bssfp"])
+    assert cine.asked is terms
+    assert cine.checksums["prsn"] == public.checksums["prsn_cine"] and cine.prsn_cine is None
 
 
 def test_networks_for_one_patient_are_loaded_from_the_pack_that_suits_him_alone(
