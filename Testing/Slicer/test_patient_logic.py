@@ -322,7 +322,7 @@ def test_an_alignment_keeps_the_transform_that_was_there(
     for _ in range(2):  # the second shift adds to the first
         moveInWorld(node, "t2", (3.0, -4.0, 0.0))
     assert np.array(imageFromVolume(node).GetOrigin()) - before == pytest.approx([6.0, -8.0, 0.0])
-    assert alignedByMm(node) == pytest.approx(10.0)
+    assert alignedByMm(node) == pytest.approx([6.0, -8.0, 0.0])
     assert removeAlignment(node)
     assert not removeAlignment(node)
     assert node.GetParentTransformNode() is turned
