@@ -14,7 +14,7 @@ help:
 	@echo "make web     install, make three phantom patients, segment and correct them in a browser"
 	@echo "make test    install with the test tools, then ruff, mypy, codespell and pytest"
 	@echo "make test-slow   the tests marked slow: whole commands and sessions, which .ci/run does too"
-	@echo "make test-scheduled   the tests marked scheduled: trainings and a browser, once a week"
+	@echo "make test-scheduled   the tests marked scheduled: trainings, more of the browser, once a week"
 	@echo "make test-stable-slicer   Testing/Slicer again, on the core of the stable Slicer 5.12"
 	@echo "make test-slicer-source SLICER_SOURCE=FOLDER   the panel's tests on Slicer's own base files"
 	@echo "make lint    ruff, mypy and codespell   make format  let ruff rewrite the layout"

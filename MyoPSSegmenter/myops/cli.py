@@ -1,4 +1,4 @@
-"""The command `myops`. Read `segment` from top to bottom: it is the way of the data.
+"""The command `myops`. What `segment` does with a patient is in `output.one_patient`.
 
 What a command needs is imported inside it, so that `myops --help` answers at once and only the
 commands that run a network import torch. The other commands are in `commands/`.
@@ -21,6 +21,7 @@ from myops.commands.options import (
     dicom_options,
     image_options,
     landmark_options,
+    pseudonyms_option,
     register_option,
 )
 from myops.commands.terminal import print_measurements, progress_bar, show_every_letter
@@ -28,8 +29,11 @@ from myops.errors import InputError
 from myops.io.readable import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from myops.patients.provenance import Inputs
     from myops.quantify.regional.orientation import Landmarks
+    from myops.weights.files import Models
 
 # The shell's exit codes: 2 for input that cannot be used, 128 + SIGINT after Ctrl-C.
 BAD_INPUT = 2
@@ -39,6 +43,16 @@ INTERRUPTED = 130
 # New objects between two collections of garbage. Imports make many objects and no garbage: with the
 # interpreter's 700 a tenth of the time of `myops info` goes into looking for some.
 OBJECTS_PER_COLLECTION = 50_000
+
+# What `segment` needs after the networks, in the order of need.
+NEEDED_LATER = (
+    "myops.cascade.register",
+    "myops.quantify.measure",
+    "myops.report.compose",
+    "myops.report.figures",
+    "myops.report.html",
+    "myops.report.pdf",
+)
 
 # Name of a command -> its module in `myops.commands`, its name there, and its first sentence; the
 # module is imported when the command is called, not when all of them are listed.
@@ -156,11 +170,7 @@ def cli() -> None:
 @click.option("--output", "-o", type=PATH, required=True, help="Folder for the results.")
 @click.option("--probabilities", is_flag=True, help="Write probability and uncertainty maps too.")
 @dicom_options
-@click.option(
-    "--pseudonyms",
-    type=PATH,
-    help="CSV table (patient, pseudonym), outside of the results: names the patient in them.",
-)
+@pseudonyms_option
 @click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
@@ -185,46 +195,34 @@ def segment(
     """
     from myops.commands.background_import import import_in_background
 
-    # It takes most of the start-up, and the images can be read meanwhile.
-    import_in_background("myops.cascade.segment")
-    from myops.case import images_sha256
-    from myops.output.earlier_results import check_no_corrections, check_same_images
-    from myops.output.results import check_sources, check_writable, write_results
-    from myops.patients.provenance import INPUTS_FILE, read_case
+    # They take most of the start-up: the images can be read meanwhile, and the networks run.
+    import_in_background("myops.cascade.segment", *NEEDED_LATER)
+    from myops.output.one_patient import segment_patient
     from myops.patients.pseudonyms import under_pseudonym
-    from myops.quantify.measure import measure
-
-    inputs = replace(inputs, register=register)
-    if pseudonyms is not None:
-        inputs = under_pseudonym(inputs, pseudonyms, output, keep_identity)
-    case = read_case(inputs)
-    check_writable(output)
-    check_sources(case, formats)
-    check_same_images(output, images_sha256(case))
-    check_no_corrections(output)
-    from myops.cascade.register import register_as_asked
-    from myops.cascade.segment import segment as run_cascade
-    from myops.weights.files import load_models
     from myops.weights.packs import instead_words
 
-    models = load_models(device, name=model)
-    case, inputs = register_as_asked(case, inputs, models)
+    inputs = replace(inputs, register=register).with_model(model)
+    if pseudonyms is not None:
+        inputs = under_pseudonym(inputs, pseudonyms, output, keep_identity)
+
+    def load(sequences: Collection[str]) -> Models:
+        from myops.weights.files import load_models
+
+        return load_models(device, name=model, sequences=sequences)
+
     with progress_bar("Segmenting") as progress:
-        segmentation = run_cascade(case, models, progress=progress)
-    measurements = measure(case, segmentation, landmarks=landmarks)
+        segmentation, measurements = segment_patient(
+            inputs,
+            output,
+            load,
+            probabilities=probabilities,
+            formats=formats,
+            keep_identity=keep_identity,
+            landmarks=landmarks,
+            progress=progress,
+        )
     if used := segmentation.pack:
         words = ("Weights: {name}. {terms}".format_map(used), instead_words(used))
         click.echo(" ".join(filter(None, words)), err=True)
-    notes = {INPUTS_FILE: inputs.with_model(model).to_dict()}
-    write_results(
-        output,
-        case,
-        segmentation,
-        measurements,
-        probabilities,
-        notes,
-        formats=formats,
-        keep_identity=keep_identity,
-    )
     print_measurements(measurements)
     click.echo(f"Report: {output / 'report.html'}")

@@ -88,6 +88,7 @@ class Pair:
         disc: bool, where the fixed image is compared.
         covered: bool, where the moving image is known.
         pixel_mm: size (y, x).
+        center_px: (y, x) of the disc's middle.
     """
 
     fixed: np.ndarray
@@ -95,12 +96,13 @@ class Pair:
     disc: np.ndarray
     covered: np.ndarray
     pixel_mm: tuple[float, float]
+    center_px: tuple[float, float]
 
     def slice(self, k: int) -> Pair:
         """One slice alone."""
         one = np.s_[k : k + 1]
         parts = (self.fixed[one], self.moving[one], self.disc[one], self.covered[one])
-        return Pair(*parts, self.pixel_mm)
+        return Pair(*parts, self.pixel_mm, self.center_px)
 
 
 def find_alignment(
@@ -188,13 +190,24 @@ def make_pair(
     near = bounding_box(disc, (0, *margins))
     fixed, moving = case.images[case.reference][near], case.images[sequence][near]
     disc, covered = disc[near], covered[near]
+    row, column = center_px(case, center)
     return Pair(
         _binned(_blurred(fixed, pixel_mm), disc),
         _binned(_blurred(moving, pixel_mm), disc & covered),
         disc,
         covered,
         pixel_mm,
+        (row - near[1].start, column - near[2].start),
     )
+
+
+def center_px(case: Case, center: tuple[float, float, float] | None) -> tuple[float, float]:
+    """Row and column of the heart, or of the middle of the image."""
+    _, rows, columns = case.geometry.array_shape
+    if center is None:
+        return (rows - 1) / 2, (columns - 1) / 2
+    column, row = case.geometry.index_xyz(np.array(center))[:2]
+    return float(row), float(column)
 
 
 def similarity_at(
@@ -229,9 +242,7 @@ def similarity_map(pair: Pair, start: np.ndarray, reach_mm: float) -> np.ndarray
 def _disc(case: Case, center: tuple[float, float, float] | None) -> np.ndarray:
     """Bool (z, y, x): within RADIUS_MM of the center, in the plane."""
     _, rows, columns = case.geometry.array_shape
-    column, row = (columns - 1) / 2, (rows - 1) / 2
-    if center is not None:
-        column, row = case.geometry.index_xyz(np.array(center))[:2]
+    row, column = center_px(case, center)
     width_mm, height_mm, _ = case.geometry.spacing_mm
     down = (np.arange(rows) - row)[:, None] * height_mm
     disc = np.hypot(down, (np.arange(columns) - column) * width_mm) <= RADIUS_MM

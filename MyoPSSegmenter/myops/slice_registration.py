@@ -1,18 +1,19 @@
-"""Sequences laid on the reference before they are segmented: the stack first, then each slice.
+"""Sequences laid on the reference before they are segmented: stack, turn, then each slice.
 
 `registration` finds the shift of a whole stack. Slices are taken in breath-holds of their own, so
 each may lie elsewhere again: what is left of a slice's shift is sought within 5 mm of the stack's,
 by the mutual information of that slice alone. A slice is moved by itself only where that is clearly
 better, and a sequence only where mutual information over all slices is; else it stays as it was.
 
-Only shifts in the slice plane are sought. Between slices 6 to 12 mm apart nothing tells a shift
-along the stack, and turns were lost by the gradient descent that was tried (Docs/results.md).
+Then the same is tried with the stack turned back (`turn_registration`), and kept where that is
+clearly better again. Motion along the stack is not sought: slices lie 6 to 12 mm apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -28,7 +29,10 @@ from myops.registration import (
     similarity_at,
     similarity_map,
 )
+from myops.turn_registration import Turn, find_turn
 
+NO_TURN = Turn()
+NO_TURNS: Mapping[str, Turn] = MappingProxyType({})
 # What is left of a slice's shift when the stack's is known; breath-holds differ by less.
 SLICE_REACH_MM = 5.0
 # LPS position in mm.
@@ -47,6 +51,7 @@ class Registration:
             that was not computed, see `compared`.
         similarity_after: the same for what is used; never smaller, unless a reader moved it.
         note: the outcome in words.
+        turn: by which the stack lay turned besides, and was turned back.
         by_hand: a reader moved it.
     """
 
@@ -55,6 +60,7 @@ class Registration:
     similarity_before: float | None
     similarity_after: float | None
     note: str
+    turn: Turn = NO_TURN
     by_hand: bool = False
 
     @property
@@ -65,7 +71,7 @@ class Registration:
     @property
     def moved(self) -> bool:
         """Whether anything was."""
-        return bool(self.lengths_mm.any())
+        return bool(self.lengths_mm.any() or self.turn)
 
     def to_dict(self) -> dict[str, float | bool | str]:
         """JSON values; what is not known is left out."""
@@ -77,6 +83,7 @@ class Registration:
             "moved": self.moved,
             "mean_shift_mm": round(float(self.lengths_mm.mean()), 3),
             "largest_shift_mm": round(float(self.lengths_mm.max()), 3),
+            "turn_deg": round(self.turn.degrees, 2),
             **{name: round(one, 4) for name, one in similarities.items() if one is not None},
             "note": self.note,
             **({"by": "hand"} if self.by_hand else {}),
@@ -104,42 +111,64 @@ def register_case(case: Case, center: Place | None = None) -> Case:
     return case
 
 
-def with_shifts(case: Case, shifts_mm: Mapping[str, np.ndarray]) -> Case:
+def with_shifts(
+    case: Case,
+    shifts_mm: Mapping[str, np.ndarray],
+    turns: Mapping[str, Turn] = MappingProxyType({}),
+) -> Case:
     """The case with sequences moved as an earlier registration has found; nothing is sought.
 
     Args:
         case: the images as their headers place them.
         shifts_mm: sequence to float (z, 2).
+        turns: sequence to its turn; those that were not turned may be missing.
     """
     for name, shifts in shifts_mm.items():
         if name in case.images and len(shifts) == case.geometry.array_shape[0]:
-            case = moved_case(case, name, shifts)
+            case = moved_case(case, name, shifts, turns.get(name, NO_TURN))
     return case
 
 
-def moved_case(case: Case, sequence: str, shifts_mm: np.ndarray) -> Case:
-    """The case with the slices of a sequence moved back by the shifts that they had.
+def moved_case(case: Case, sequence: str, shifts_mm: np.ndarray, turn: Turn = NO_TURN) -> Case:
+    """The case with the slices of a sequence moved back by the motion that they had.
 
     Args:
         case: the images.
         sequence: which one to move.
         shifts_mm: float (z, 2), along x and y; what comes in from outside is not covered.
+        turn: of the whole stack; the shifts are those that it has left.
     """
-    from scipy.ndimage import shift
-
     width_mm, height_mm, _ = case.geometry.spacing_mm
     image, covered = case.images[sequence].copy(), case.covered_by(sequence).copy()
-    for k, (x_mm, y_mm) in enumerate(shifts_mm):
-        back = (-y_mm / height_mm, -x_mm / width_mm)
-        if any(back):
-            image[k] = shift(image[k], back, order=1, mode="nearest")
-            covered[k] = shift(covered[k].astype(np.uint8), back, order=0, cval=0) > 0
+    for k, shift_mm in enumerate(shifts_mm):
+        if turn or any(shift_mm):
+            image[k], covered[k] = _laid_back(
+                image[k], covered[k], shift_mm, (height_mm, width_mm), turn
+            )
     image[~covered] = case.images[sequence].min()
     return replace(
         case,
         images={**case.images, sequence: image},
         covered={**case.covered, sequence: covered},
     )
+
+
+def _laid_back(
+    plane: np.ndarray,
+    covered: np.ndarray,
+    shift_mm: np.ndarray,
+    pixel_mm: tuple[float, float],
+    turn: Turn,
+) -> tuple[np.ndarray, np.ndarray]:
+    """A slice and its field of view without the motion."""
+    from scipy.ndimage import shift
+
+    seen = covered.astype(np.uint8)
+    if turn:
+        moved = turn.moved_plane(plane, shift_mm, pixel_mm, order=1)
+        return moved, turn.moved_plane(seen, shift_mm, pixel_mm, order=0) > 0
+    back = -shift_mm[::-1] / pixel_mm
+    return shift(plane, back, order=1, mode="nearest"), shift(seen, back, order=0, cval=0) > 0
 
 
 def moved_before(
@@ -163,7 +192,7 @@ def moved_before(
         "look whether it lies better"
     )
     shifts = (beside,) * case.geometry.array_shape[0]
-    return Registration(sequence, shifts, None, None, note, by_hand)
+    return Registration(sequence, shifts, None, None, note, by_hand=by_hand)
 
 
 def compared(case: Case) -> Case:
@@ -225,17 +254,25 @@ def _registered(case: Case, sequence: str, center: Place | None) -> Case:
     """The case with one sequence laid on the reference, if that is clearly better."""
     try:
         shifts, refused = find_shifts(case, sequence, center)
+        turned = _turned(case, sequence, center, shifts)
     except InputError as error:
         return replace(case, warnings=(*case.warnings, f"{sequence}: not moved: {error}"))
     before = similarity_at(case, sequence, center)
-    moved = moved_case(case, sequence, shifts) if shifts.any() else case
-    after = similarity_at(moved, sequence, center) if shifts.any() else before
-    if after - before < max(LEAST_GAIN_SHARE * before, LEAST_GAIN):
+    tried = [(NO_TURN, shifts), *turned] if shifts.any() else turned
+    best, chosen = before, (case, NO_TURN, shifts)
+    for turn, own in tried:
+        moved = moved_case(case, sequence, own, turn)
+        after = similarity_at(moved, sequence, center)
+        if after - best >= max(LEAST_GAIN_SHARE * best, LEAST_GAIN):
+            best, chosen = after, (moved, turn, own)
+    moved, turn, shifts = chosen
+    if moved is case:
         note = refused or f"{sequence}: no clearly better place than the present one was found"
         left = Registration(sequence, tuple((0.0, 0.0) for _ in shifts), before, before, note)
         return replace(case, registrations=(*case.registrations, left))
-    done = Registration(sequence, tuple((float(x), float(y)) for x, y in shifts), before, after, "")
-    done = replace(done, note=_words(done, before, after, case.reference))
+    pairs = tuple((float(x), float(y)) for x, y in shifts)
+    done = Registration(sequence, pairs, before, best, "", turn)
+    done = replace(done, note=_words(done, before, best, case.reference))
     return replace(
         moved,
         registrations=(*case.registrations, done),
@@ -243,9 +280,25 @@ def _registered(case: Case, sequence: str, center: Place | None) -> Case:
     )
 
 
+def _turned(
+    case: Case, sequence: str, center: Place | None, shifts: np.ndarray
+) -> list[tuple[Turn, np.ndarray]]:
+    """A turn and the shifts that it leaves, to be tried besides; none where there is no turn.
+
+    Raises:
+        InputError: see `find_alignment`.
+    """
+    turn = find_turn(case, sequence, center, np.median(shifts, axis=0))
+    if not turn:
+        return []
+    turned = moved_case(case, sequence, np.zeros_like(shifts), turn)
+    return [(turn, find_shifts(turned, sequence, center)[0])]
+
+
 def _words(done: Registration, before: float, after: float, reference: str) -> str:
+    turned = f", turned by {done.turn.degrees:.1f} degrees" if done.turn else ""
     return (
         f"{done.sequence}: moved onto {reference} by {done.lengths_mm.mean():.1f} mm on average, "
-        f"{done.lengths_mm.max():.1f} mm at most (mutual information {before:.2f} "
+        f"{done.lengths_mm.max():.1f} mm at most{turned} (mutual information {before:.2f} "
         f"before, {after:.2f} after): look whether it lies better"
     )

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 from aiohttp import WSMsgType, web
 
 from myops.errors import InputError
+from myops.io.readable import visible
 from myops.worklist.reader_ids import check_reader, check_session
 from myops_web.readings import Readings
+from myops_web.receive import receive_patient
 from myops_web.settings import Settings, is_loopback
 
 PAGE = Path(__file__).parent / "page"
@@ -47,6 +49,7 @@ def make_app(settings: Settings) -> web.Application:
             web.get("/", _index),
             web.get("/page/{name}", _page),
             web.get("/talk", _talk),
+            web.post("/patients/{reader}/{reading}", _add_patient),
             web.get("/results/{reader}/{reading}/{name}", _result),
         ]
     )
@@ -123,11 +126,30 @@ async def _result(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def _add_patient(request: web.Request) -> web.StreamResponse:
+    """Files of a new patient, from a reader who is here; their list is then read again."""
+    _check_origin(request)
+    asked, settings = request.match_info, request.app[SETTINGS]
+    reading = request.app[READINGS].get((asked["reader"], asked["reading"]))
+    if reading is None or not settings.uploads:
+        raise web.HTTPForbidden
+    try:
+        name, left_out = await receive_patient(request, settings)
+    except InputError as error:
+        return web.json_response({"refused": visible(str(error))}, status=400)
+    reading.tell({"do": "listAgain", "added": name})
+    return web.json_response({"added": name, "leftOut": left_out})
+
+
+def _check_origin(request: web.Request) -> None:
+    """Refuse a page elsewhere, in the same browser."""
+    if urlsplit(request.headers.get("Origin", "")).netloc != request.host:
+        raise web.HTTPForbidden
+
+
 async def _talk(request: web.Request) -> web.StreamResponse:
     """The conversation with a tab: its first message says who reads."""
-    origin = urlsplit(request.headers.get("Origin", "")).netloc
-    if origin != request.host:  # a page elsewhere, in the same browser
-        raise web.HTTPForbidden
+    _check_origin(request)
     socket = web.WebSocketResponse(max_msg_size=LARGEST_MESSAGE, heartbeat=30, compress=False)
     await socket.prepare(request)
     settings, readings = request.app[SETTINGS], request.app[READINGS]
@@ -142,7 +164,7 @@ async def _talk(request: web.Request) -> web.StreamResponse:
     except (TypeError, ValueError, KeyError, TimeoutError):
         await socket.close()
         return socket
-    await socket.send_str(json.dumps({"welcome": key}))
+    await socket.send_str(json.dumps({"welcome": key, "uploads": settings.uploads}))
     send = socket.send_str
     await reading.attach(send)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,13 +13,16 @@ import numpy as np
 from myops.errors import InputError
 from myops.report.bullseye import QUANTITIES, Quantity
 from myops_web import shown
+from myops_web.heart3d import Heart3D
 from myops_web.inside import check_inside, is_inside, source_paths
 from myops_web.scene import Scene
 from MyoPSSegmenterLib.ModuleLogic import MyoPSLogic
-from MyoPSSegmenterLib.Runtime.BackgroundWork import inWords
+from MyoPSSegmenterLib.Runtime.BackgroundWork import Task, inWords
 from MyoPSSegmenterLib.Scene.SceneBridge import worldFromVoxel
 
 EXPORTED = "export"
+# While something runs: how often its progress is shown. Its end is told at once.
+BUSY_S = 0.1
 
 
 class Desk:
@@ -43,15 +47,19 @@ class Desk:
         self._cache = tempfile.TemporaryDirectory(prefix="myops-web-")
         self._made = Scene(Path(self._cache.name))
         self.logic = MyoPSLogic(self._made.scene)
+        self._heart = Heart3D(self.logic)
         self._messages: list[dict[str, str]] = []
         self._told: dict[str, Any] = {}
         self._case: Any = None
         self._labels: Any = None
         self._proposal: Any = None
+        self._remote: Any = None
+        self._isRemoteShown = False
         self._isNewcomer = False
         self.logic.events.connect("message", self._say)
         self.logic.correction.setRefiner(device)
-        self.logic.study.openFolder(folder, reader, reading, results)
+        self._added: Path | None = None
+        self._search = self._openFolder()
         self._commands: dict[str, Callable[..., object]] = self._allCommands()
 
     @property
@@ -60,9 +68,23 @@ class Desk:
         logic = self.logic
         return logic.work.isBusy or logic.quantify.stale or logic.correction.pendingClicks > 0
 
+    @property
+    def wait_s(self) -> float | None:
+        """How long to sleep if nothing is heard; None for ever: nothing runs or is to be saved."""
+        busy = BUSY_S if self.is_busy else None
+        waits = [self.logic.study.saveWaitS, self._heart.wait_s, busy]
+        return min((one for one in waits if one is not None), default=None)
+
+    def when_ended(self, wake: Callable[[], object]) -> None:
+        """Call a function, in another thread, when the background has found something."""
+        self.logic.work.whenEnded(wake)
+
     def poll(self) -> None:
         """Take over what the background found; an error becomes a message."""
         self._guarded(self.logic.poll)
+        self._guarded(self._heart.follow)
+        if self._added is not None:
+            self._guarded(self._openAdded)
 
     def close(self) -> None:
         """Save everything and end."""
@@ -110,7 +132,14 @@ class Desk:
             "nextPlace": logic.correction.lookHereNext,
             "bullseye": self._showBullseye,
             "export": self._export,
+            "insertion": self._at(partial(logic.quantify.setLandmarkAt, "anterior")),
+            "inferior": self._at(partial(logic.quantify.setLandmarkAt, "inferior")),
+            "remote": self._at(logic.quantify.moveRemoteTo),
+            "automaticPlaces": self._automaticPlaces,
+            "showRemote": self._showRemote,
+            "heart3d": lambda watched: self._heart.watch(bool(watched)),
             "activity": lambda: None,
+            "listAgain": self._listAgain,
         }
 
     @property
@@ -120,7 +149,8 @@ class Desk:
     def _hello(self) -> None:
         """A tab was opened or loaded again: it knows nothing."""
         self._told, self._labels, self._proposal, self._case = {}, None, None, None
-        self._isNewcomer = True
+        self._isNewcomer, self._isRemoteShown = True, False
+        self._heart.watch(False)
 
     def _open(self, index: int) -> None:
         study = self.logic.study
@@ -130,6 +160,21 @@ class Desk:
             check_inside([files.folder, *paths], self._folder)
             check_inside([study.caseFolder(index)], self._results)
         study.open(index)
+
+    def _openFolder(self) -> Task | None:
+        return self.logic.study.openFolder(self._folder, *self._who, self._results)
+
+    def _listAgain(self, added: str) -> None:
+        """Look for patients again, and open the one that was added."""
+        self._search = self._openFolder()
+        self._added = self._folder / str(added)
+
+    def _openAdded(self) -> None:
+        study, added = self.logic.study, self._added
+        for index, patient in enumerate(study.patients):
+            if added is not None and added in (patient.folder, *patient.folder.parents):
+                self._added = None
+                self._open(index)
 
     def _run(self, sure: bool = False) -> None:
         question = self.logic.automatic.needsQuestion()
@@ -154,6 +199,21 @@ class Desk:
     def _move(self, id: str, slice: int, row: float, column: float) -> None:
         ras = worldFromVoxel(self._openCase(), int(slice), float(row), float(column))
         self.logic.correction.moveClick(str(id), ras)
+
+    def _at(self, function: Callable[[tuple[float, float, float]], object]) -> Callable[..., None]:
+        """A command that does something at a place of the case's grid."""
+
+        def act(slice: int, row: float, column: float) -> None:
+            function(worldFromVoxel(self._openCase(), int(slice), float(row), float(column)))
+
+        return act
+
+    def _automaticPlaces(self) -> None:
+        self.logic.quantify.clearRemote()
+        self.logic.quantify.clearLandmarks()
+
+    def _showRemote(self, shown: bool) -> None:
+        self._isRemoteShown, self._remote = bool(shown), None
 
     def _openCase(self) -> Any:
         if self.logic.correction.case is None:
@@ -193,7 +253,11 @@ class Desk:
         found += self._newImages()
         found += self._newLabels()
         found += self._newProposal()
-        for name, value in shown.state(self.logic).items():
+        found += self._heart.news()
+        found += self._newRemote()
+        state = shown.state(self.logic)
+        state["study"]["searching"] = self._search is not None and not self._search.isOver
+        for name, value in state.items():
             if self._told.get(name) != value:
                 self._told[name] = value
                 found.append({name: value})
@@ -234,6 +298,14 @@ class Desk:
         self._proposal = proposal
         structure = shown.proposed_structure(self.logic)
         return [{"proposed": shown.proposed(self.logic), "structure": structure}]
+
+    def _newRemote(self) -> list[dict[str, Any]]:
+        measured = self.logic.quantify.measurements
+        region = None if measured is None else measured.remote
+        if not self._isRemoteShown or region is self._remote:
+            return []
+        self._remote = region
+        return [{"remote": shown.remote(None if region is None else region.mask)}]
 
     def _say(self, text: str, level: str = "info") -> None:
         # Where the server keeps its files is nothing for the page.

@@ -8,12 +8,11 @@ import logging
 import os
 import signal
 import sys
-from multiprocessing.connection import Connection
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-# While something runs, and while nothing does: the second costs no measurable time.
-BUSY_S, IDLE_S = 0.02, 1.0
 END = b""
 logger = logging.getLogger(__name__)
 
@@ -26,14 +25,16 @@ def run_reading(place: dict[str, Any], pipe: Connection) -> None:
         pipe: JSON texts both ways; see `Desk.obey` and `Desk.news`.
     """
     _leave_terminal()
-    _limit_memory(place.pop("memory_gb"))
+    limit_memory(place.pop("memory_gb"))
     from myops_web.desk import Desk
 
     desk = Desk(Path(place.pop("folder")), Path(place.pop("results")), **place)
+    bell, ring = Pipe(duplex=False)
+    desk.when_ended(lambda: ring.send_bytes(b"."))
     try:
         with contextlib.suppress(EOFError, OSError):
             while True:
-                _turn(desk, pipe)
+                _turn(desk, pipe, bell)
     finally:
         desk.close()
 
@@ -46,8 +47,12 @@ def _leave_terminal() -> None:
             os.setsid()
 
 
-def _turn(desk: Any, pipe: Connection) -> None:
-    if pipe.poll(BUSY_S if desk.is_busy else IDLE_S):
+def _turn(desk: Any, pipe: Connection, bell: Connection) -> None:
+    """Sleep until there is something to do, without a timer where nothing is; do it, and tell."""
+    heard = wait([pipe, bell], desk.wait_s)
+    if bell in heard:
+        bell.recv_bytes()
+    if pipe in heard:
         message = pipe.recv_bytes()
         if message == END:
             raise EOFError
@@ -62,7 +67,8 @@ def _plain(value: Any) -> Any:
     return value.item()
 
 
-def _limit_memory(gigabytes: float) -> None:
+def limit_memory(gigabytes: float) -> None:
+    """Let this process allocate no more; on Linux only."""
     if sys.platform.startswith("linux"):
         import resource
 

@@ -27,7 +27,7 @@ TAKEN = "This reading was opened in another window. Reload this page to go on he
 
 def start_preloading() -> None:
     """Begin to import what every reading needs, in the process that they are forked from."""
-    context = _context()
+    context = process_context()
     if context.get_start_method() == "forkserver":
         from multiprocessing import forkserver
 
@@ -35,7 +35,8 @@ def start_preloading() -> None:
         forkserver.ensure_running()
 
 
-def _context() -> Any:
+def process_context() -> Any:
+    """How readers' processes are made: forked from one that has imported everything."""
     methods = multiprocessing.get_all_start_methods()
     return multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
 
@@ -73,7 +74,9 @@ class ReaderProcess:
             "device": settings.device,
             "memory_gb": settings.memory_gb,
         }
-        self._process = _context().Process(target=run_reading, args=(place, theirs), daemon=True)
+        self._process = process_context().Process(
+            target=run_reading, args=(place, theirs), daemon=True
+        )
         self._process.start()
         theirs.close()
         threading.Thread(target=self._listen, args=(self._pipe,), daemon=True).start()

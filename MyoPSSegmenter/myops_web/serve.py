@@ -68,5 +68,11 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.certificate, settings.key)
+    try:
+        context.load_cert_chain(settings.certificate, settings.key)
+    except OSError as error:  # ssl's own error is one, too
+        raise InputError(
+            f"expected a certificate and its key in PEM files, found none that can be used in "
+            f"{settings.certificate} ({error.strerror or error}); check --certificate and --key"
+        ) from None
     return context

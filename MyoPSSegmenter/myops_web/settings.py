@@ -28,6 +28,8 @@ class Settings:
         readers: processes at the same time.
         memory_gb: that one process may allocate.
         linger_s: how long a process waits for its reader to come back.
+        uploads: whether readers may add patients.
+        upload_gb: that a patient may have, as it is sent and as it is unpacked.
     """
 
     folder: Path
@@ -41,6 +43,8 @@ class Settings:
     readers: int = 4
     memory_gb: float = 8.0
     linger_s: float = 600.0
+    uploads: bool = True
+    upload_gb: float = 4.0
 
     @property
     def is_local(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from myops.quantify.thresholds.methods import rule_title
 from myops.refine.session import WallOffer
 from myops.report.bullseye import QUANTITIES, ramp_color, segment_place, segment_value
+from myops.report.colors import COLORS
 from myops.sequences import ASKED_SEQUENCES, SEQUENCE_TITLES
 from myops.structures import CORRECTED, LABEL_VALUES, MEASURED, STRUCTURES
 from MyoPSSegmenterLib.Scene.SceneBridge import voxelFromWorld
@@ -38,6 +39,7 @@ def constants() -> dict[str, Any]:
             {"name": n, "title": STRUCTURES[n].short, "color": STRUCTURES[n].color}
             for n in CORRECTED
         ],
+        "remoteColor": COLORS["remote"],
         "quantities": {name: row.title for name, row in QUANTITIES.items()},
     }
 
@@ -193,7 +195,28 @@ def _numbers(logic: MyoPSLogic) -> dict[str, Any]:
         "problem": quantify.problem,
         "warnings": list(quantify.qualityWarnings),
         "bullseye": _bullseye(logic),
+        "landmarks": _landmarks(logic),
+        "byHand": quantify.sector is not None or quantify.landmarks is not None,
     }
+
+
+def _landmarks(logic: MyoPSLogic) -> list[dict[str, Any]]:
+    """The insertions that the reader clicked, with the letter to draw."""
+    said = logic.quantify.landmarks
+    places = {} if said is None else {"A": said.anterior_insertion, "I": said.inferior_insertion}
+    return [
+        {"letter": letter, "slice": place.slice_index, "row": place.row, "column": place.column}
+        for letter, place in places.items()
+        if place is not None
+    ]
+
+
+def remote(mask: np.ndarray | None) -> Mapping[int, list[int]] | None:
+    """Slice to the remote region as runs of 0 and 1, of slices that hold some of it."""
+    if mask is None:
+        return None
+    found = np.flatnonzero(mask.any(axis=(1, 2)))
+    return {int(index): runs(mask[index].astype(np.uint8)) for index in found}
 
 
 def _mass(mass: TissueMass) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, rotate
 from scipy.ndimage import shift as shifted
 
 from myops.case import Case, case_from_images
@@ -19,6 +19,7 @@ from myops.slice_registration import (
     moved_case,
     register_case,
 )
+from myops.turn_registration import Turn
 
 PIXEL_MM = 1.5
 
@@ -128,6 +129,45 @@ def test_one_sequence_alone_has_nothing_to_be_laid_on() -> None:
     assert register_case(case) is case
 
 
+# Around the middle of the heart that `ring` draws, 50 pixels from the left and 45 from above.
+PIVOT_MM = (50 * PIXEL_MM, 45 * PIXEL_MM)
+
+
+def turned(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    """Slices turned around the heart by SciPy: from x to y, as rows go down."""
+    padded = np.pad(pixels, ((0, 0), (6, 0), (0, 4)), mode="edge")  # the heart in the middle
+    again = rotate(padded, -degrees, axes=(1, 2), reshape=False, order=1, mode="nearest")
+    return again[:, 6:, :96]
+
+
+@pytest.mark.parametrize("degrees", [-7.0, 5.0])
+def test_a_stack_that_lies_turned_is_turned_back(degrees: float) -> None:
+    wrong = moved(turned(contrast(), degrees), STACK)
+    case = register_case(case_of(wrong))
+    (done,) = case.registrations
+    assert done.turn.degrees == pytest.approx(degrees, abs=1.5)
+    assert f"turned by {done.turn.degrees:.1f} degrees" in case.warnings[-1]
+    assert done.to_dict()["turn_deg"] == round(done.turn.degrees, 2)
+    inner = np.s_[:, 20:-20, 20:-20]
+    left = np.abs(case.images["t2"] - contrast())[inner].mean()
+    shifted_back = moved(wrong, -STACK)
+    assert left < 0.6 * np.abs(shifted_back - contrast())[inner].mean()
+
+
+def test_what_lies_straight_is_not_turned() -> None:
+    (done,) = register_case(case_of(moved(contrast(), SLICES))).registrations
+    assert done.moved and not done.turn
+
+
+def test_a_turn_of_a_quarter_goes_from_x_to_y() -> None:
+    before = case_of(contrast())
+    after = moved_case(before, "t2", np.zeros((5, 2)), Turn(90.0, PIVOT_MM))
+    # What belongs 10 pixels to the right of the heart lay 10 pixels below it.
+    assert np.allclose(after.images["t2"][:, 45, 60], before.images["t2"][:, 55, 50], atol=1e-3)
+    # The grid is turned around a place beside its middle: what comes from outside is not known.
+    assert not after.covered["t2"].all() and after.covered["t2"][:, 45, 50].all()
+
+
 def test_a_move_by_hand_is_compared_with_the_place_before() -> None:
     beside = case_of(moved(contrast(), STACK))
     laid = moved_case(beside, "t2", STACK)
@@ -138,6 +178,7 @@ def test_a_move_by_hand_is_compared_with_the_place_before() -> None:
         "moved": True,
         "mean_shift_mm": 7.5,
         "largest_shift_mm": 7.5,
+        "turn_deg": 0.0,
         "note": one.note,
         "by": "hand",
     }

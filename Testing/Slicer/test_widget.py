@@ -886,7 +886,8 @@ def test_the_inferior_end_of_the_septum_is_clicked_after_the_anterior_one(segmen
     assert landmarks.anterior_insertion.row == pytest.approx(10.0)
     assert landmarks.inferior_insertion.row == pytest.approx(30.0)
     # The anterior point is dragged: the other one stays.
-    quantify._clicked._placed("anterior", worldFromVoxel(correction.case, middle, 11.0, 12.0))
+    dragged = worldFromVoxel(correction.case, middle, 11.0, 12.0)
+    quantify.setLandmarkAt("anterior", dragged)
     assert quantify.landmarks.inferior_insertion == landmarks.inferior_insertion
     segmented.ui.landmarksAutomaticButton.click()
     assert quantify.landmarks is None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
+import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,23 @@ NEEDED = {
     "aiohttp": 'pip install "myops-segmenter[web]"',
     "slicer": 'pip install "myops-segmenter[web]"',
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 SIZE = {"width": 1366, "height": 768}
+
+
+@cache
+def find_browser() -> str | None:
+    """A Chromium that starts; some distributions have a script of its name that does not."""
+    for path in filter(None, map(shutil.which, BROWSERS)):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            command = [path, "--version"]
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
+            return path
+    return None
 
 
 def lacking(browser: bool) -> str | None:
@@ -33,8 +47,8 @@ def lacking(browser: bool) -> str | None:
         return None
     if importlib.util.find_spec("playwright") is None:
         return 'playwright is not installed: pip install "myops-segmenter[web-test]"'
-    if not any(map(shutil.which, BROWSERS)):
-        return "there is no Chromium: apt-get install chromium"
+    if find_browser() is None:
+        return "there is no Chromium that starts: apt-get install chromium"
     return None
 
 
@@ -70,14 +84,13 @@ def server(patients: Path) -> Iterator[Server]:
     made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Give a headless Chromium."""
+    """Give a headless Chromium; it ends with the file, as its event loop hinders other tests."""
     from playwright.sync_api import sync_playwright
 
-    found = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        made = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         yield made
         made.close()
 

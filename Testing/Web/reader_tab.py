@@ -35,7 +35,12 @@ class Tab:
     def segment(self) -> None:
         """Run the networks to their end."""
         self.page.click("#run")
+        self.awaitSegmentation()
+
+    def awaitSegmentation(self) -> None:
+        """Wait for its end, and for the first numbers."""
         self.page.wait_for_selector("#positive:not([disabled])", timeout=LONG_MS)
+        self.page.wait_for_selector("#scar small", timeout=LONG_MS)
 
     def run(self, script: str, argument: Any = None) -> Any:
         """Evaluate a script that may use the page's own `scene`."""
@@ -54,6 +59,26 @@ class Tab:
             "return scene.labels === null ? null : scene.labels.map((p) => p.reduce("
             "(sum, v, k) => (sum * 31 + v * (k % 97)) % 1000003, 7))"
         )
+
+    @property
+    def remote(self) -> list[list[int]]:
+        """The pixels (slice, row, column) of the remote region that is shown."""
+        return self.run("""
+            const columns = scene.shape[2], found = [];
+            for (const [k, plane] of scene.remote ?? [])
+              plane.forEach((v, p) => v && found.push([k, Math.floor(p / columns), p % columns]));
+            return found;""")
+
+    def acrossFromRemote(self) -> tuple[float, float]:
+        """A place on the other side of the ventricle than the remote region."""
+        pool = self.run("""
+            const columns = scene.shape[2], found = [];
+            scene.labels[scene.slice].forEach(
+              (v, p) => v === 500 && found.push([Math.floor(p / columns), p % columns]));
+            return found;""")
+        center = [sum(values) / len(pool) for values in zip(*pool)]
+        there = [sum(values) / len(self.remote) for values in zip(*self.remote)][1:]
+        return 2 * center[0] - there[0], 2 * center[1] - there[1]
 
     def at(self, row: float, column: float) -> tuple[float, float]:
         """Where a place of the slice is on the screen, in the large view."""
@@ -78,6 +103,29 @@ class Tab:
         self.page.mouse.click(*self.at(row, column))
         self.page.wait_for_selector("body[data-click-ms]", timeout=LONG_MS)
         return float(self.page.get_attribute("body", "data-click-ms"))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag the mouse between two places of the slice, and wait for the new mask."""
+        self.page.evaluate("delete document.body.dataset.clickMs")
+        self.page.mouse.move(*self.at(*start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.at(*end), steps=3)
+        self.page.mouse.up()
+        self.page.wait_for_selector("body[data-click-ms]", timeout=LONG_MS)
+
+    def extentOf(self, values: list[int]) -> tuple[int, int, int, int]:
+        """First row, first column, last row and last column of these labels in the slice."""
+        script = """
+            const [, rows, columns] = scene.shape, plane = scene.labels[scene.slice];
+            let [r0, c0, r1, c1] = [rows, columns, -1, -1];
+            for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) {
+              if (!argument.includes(plane[r * columns + c])) continue;
+              [r0, c0] = [Math.min(r0, r), Math.min(c0, c)];
+              [r1, c1] = [Math.max(r1, r), Math.max(c1, c)];
+            }
+            return [r0, c0, r1, c1];"""
+        r0, c0, r1, c1 = self.run(script, values)
+        return r0, c0, r1, c1
 
     def placeOf(self, values: list[int], outside: bool = False) -> tuple[int, int]:
         """The pixel of the shown slice farthest inside these labels."""

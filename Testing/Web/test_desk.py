@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from web_server import waitUntil
 from myops.structures import STRUCTURES
 from myops_web import shown
 from myops_web.desk import Desk
+from MyoPSSegmenterLib.Runtime.BackgroundWork import BackgroundWork
+from MyoPSSegmenterLib.Steps import Autosave
+from MyoPSSegmenterLib.Steps.CaseStore import CaseRecord
 
 
 @pytest.fixture
@@ -74,6 +78,50 @@ def test_a_patient_is_told_as_pictures_on_one_grid(desk):
         assert np.array_equal(np.argsort(pixels)[-1:], [int(image.argmax())])
     # All of it is JSON.
     assert json.dumps(images)
+
+
+@pytest.mark.slow
+def test_nothing_wakes_it_while_nothing_is_to_be_done(desk):
+    listed(desk)
+    desk.obey({"do": "open", "index": 0})
+    heard(desk, "images")
+    waitUntil(lambda: desk.poll() or (not desk.news() and not desk.is_busy))
+    assert desk.wait_s is None
+    desk.logic.events.emit("history")  # something is to be saved: a timer until it is
+    assert 0 < desk.wait_s <= 0.3
+    waitUntil(lambda: desk.poll() or desk.wait_s is None)
+    assert desk.logic.study.lastSaved is not None
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_said_once_and_everything_is_saved_when_there_is_room(desk, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    listed(desk)
+    desk.obey({"do": "open", "index": 0})
+    heard(desk, "images")
+    monkeypatch.setattr(Autosave, "RETRY_S", 0.1)
+    with monkeypatch.context() as disk:
+        disk.setattr(CaseRecord, "write", full)
+        desk.logic.events.emit("history")
+        assert "No space left on device" in heard(desk, "message")["message"]
+        assert desk.logic.study.lastSaved is None
+        assert desk.wait_s is not None  # it is tried again
+    waitUntil(lambda: desk.poll() or desk.logic.study.lastSaved)
+    assert desk.wait_s is None and not [news for news in desk.news() if "message" in news]
+
+
+def test_the_background_rings_when_it_has_found_something():
+    work, rung = BackgroundWork(), threading.Event()
+    work.whenEnded(rung.set)
+    try:
+        task = work.submit("Adding", lambda progress, cancelled: 1 + 1)
+        assert rung.wait(10) and task.result is None
+        work.poll()
+        assert task.result == 2
+    finally:
+        work.close()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,17 +80,17 @@ class Server:
 
 
 def make_patients(folder: Path) -> None:
-    """Write two synthetic patients with all sequences, each of the middle slices alone.
+    """Write a synthetic patient with all sequences, of the middle slices alone, under two names.
 
-    The networks are quick on them, which they are not on whole hearts.
+    The networks are quick on it, which they are not on whole hearts.
     """
     from myops.phantom.files import write_patient
     from myops.phantom.patient import PhantomConfig, generate_patient
 
     config = PhantomConfig(dropout=False, upright=True, normal_share=0.0)
-    for name, seed in (("first", 7), ("second", 11)):
-        write_patient(generate_patient(seed, config), folder / name, name)
-        _keep_middle(folder / name)
+    write_patient(generate_patient(7, config), folder / "first", "first")
+    _keep_middle(folder / "first")
+    shutil.copytree(folder / "first", folder / "second")
 
 
 def _keep_middle(folder: Path, slices: int = SLICES) -> None:

@@ -187,6 +187,13 @@ class BackgroundWork:
 
         return disconnect
 
+    def whenEnded(self, callback: Callable[[], object]) -> None:
+        """Call a function, in the other thread, when a task has ended and waits for `poll`.
+
+        For a front end without a timer, which sleeps until then.
+        """
+        self._queue.whenEnded = callback
+
     def poll(self, giveMs: float = 0) -> None:
         """Take over what is finished; called by a timer.
 
@@ -346,6 +353,7 @@ class _Queue:
         self._current: Task | None = None
         self._ended: deque[tuple[Task, Any, Exception | None]] = deque()
         self._closed = False
+        self.whenEnded: Callable[[], object] | None = None
 
     @property
     def current(self) -> Task | None:
@@ -404,6 +412,8 @@ class _Queue:
             self._current = None
             self._ended.append((task, result, error))
             self._changed.notify_all()
+        if self.whenEnded is not None:
+            self.whenEnded()
 
     def takeEnded(self) -> tuple[Task, Any, Exception | None] | None:
         """The task that ended first, with its result or error; None if all are taken over."""

@@ -24,10 +24,15 @@ class Autosave:
     @property
     def isDue(self) -> bool:
         """Whether changes wait and the moment has come."""
+        return self.waitS == 0
+
+    @property
+    def waitS(self) -> float | None:
+        """Seconds until it is due, 0 if it is; None where nothing is to be saved."""
         if self._changedAt is None or self._unsavedSince is None:
-            return False
-        now = time.monotonic()
-        return now - self._changedAt > QUIET_S or now - self._unsavedSince > LATEST_S
+            return None
+        due = min(self._changedAt + QUIET_S, self._unsavedSince + LATEST_S)
+        return max(0.0, due - time.monotonic())
 
     def changed(self) -> None:
         """Something is to be saved."""

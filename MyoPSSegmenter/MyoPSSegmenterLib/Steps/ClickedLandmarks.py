@@ -62,7 +62,7 @@ class ClickedLandmarks:
         self._correction, self._current, self._changed = correction, current, changed
         self._tell = tell
         self.points = {
-            name: LandmarkPoint(scene, partial(self._placed, name), ended, (role, title))
+            name: LandmarkPoint(scene, partial(self.put, name), ended, (role, title))
             for name, (role, title, _field) in LANDMARKS.items()
         }
 
@@ -98,7 +98,13 @@ class ClickedLandmarks:
         known = self._current()
         return known is not None and known.anterior_insertion is not None
 
-    def _placed(self, which: str, ras: Sequence[float]) -> None:
+    def put(self, which: str, ras: Sequence[float]) -> None:
+        """A landmark lies here; an inferior insertion counts only beside an anterior one.
+
+        Args:
+            which: one of `LANDMARKS`.
+            ras: mm.
+        """
         from myops.quantify.regional.orientation import Landmark, Landmarks
 
         session = self._correction.session

@@ -91,7 +91,7 @@ class QuantifyLogic:
         """Begin without numbers; listens to "labels" and "clear" until `close`."""
         self._scene, self._events, self._work = scene, events, work
         self._patient, self._correction = patient, correction
-        self._handle = RemoteHandle(scene, self._onHandleMoved)
+        self._handle = RemoteHandle(scene, self.moveRemoteTo)
         self._clicked = ClickedLandmarks(
             scene,
             correction,
@@ -252,6 +252,20 @@ class QuantifyLogic:
         """Let the next click in a view place a landmark, or give the mouse back for None."""
         self._clicked.place(which)
         self._events.emit("prompts")
+
+    def setLandmarkAt(self, which: str, ras: Sequence[float]) -> None:
+        """One of `ClickedLandmarks.LANDMARKS` lies here: RAS, mm, of a click or of a script."""
+        self._clicked.put(which, ras)
+
+    def moveRemoteTo(self, ras: Sequence[float]) -> None:
+        """Take the remote region in the direction of a place, seen from the ventricle's middle."""
+        session = self._correction.session
+        if session is None:
+            return
+        angle = sectorAngle(session.case, session.labels, ras)
+        if angle is not None:
+            width = self.sector.width_deg if self.sector is not None else float(SECTOR_WIDTH_DEG)
+            self.setRemoteSector(angle, width)
 
     def clearLandmarks(self) -> None:
         """Find the heart's orientation automatically again."""
@@ -422,15 +436,6 @@ class QuantifyLogic:
         place = handlePlace(session.case, session.labels, remote, depth)
         if place is not None:
             self._handle.show(place)
-
-    def _onHandleMoved(self, ras: Sequence[float]) -> None:
-        session = self._correction.session
-        if session is None:
-            return
-        angle = sectorAngle(session.case, session.labels, ras)
-        if angle is not None:
-            width = self.sector.width_deg if self.sector is not None else float(SECTOR_WIDTH_DEG)
-            self.setRemoteSector(angle, width)
 
 
 def _channels(color: str) -> tuple[float, float, float]:

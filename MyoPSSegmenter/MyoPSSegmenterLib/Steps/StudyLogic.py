@@ -228,6 +228,11 @@ class StudyLogic:
         if self.clock is not None:
             self.clock.start("review")
 
+    @property
+    def saveWaitS(self) -> float | None:
+        """Seconds until a change is to be saved by a `poll`; None where nothing waits."""
+        return self._autosave.waitS
+
     def activity(self) -> None:
         """The reader did something; front ends call this for every click and key."""
         if self.clock is not None:

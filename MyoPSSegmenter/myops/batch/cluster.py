@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 from myops.batch.jobs import Job
 from myops.batch.local import Work
-from myops.batch.patient import FAILED, KILLED, Outcome
+from myops.batch.patient import KILLED, Outcome, failed
 from myops.errors import InputError
 
 CONNECT_S = 30
@@ -37,7 +38,9 @@ def run_on_cluster(
     with _client(address) as client:
         from distributed import as_completed
 
-        keys = [f"myops-{number}-{job.place}" for number, job in enumerate(jobs)]
+        # Another cohort on the same scheduler would get the answers of equal keys.
+        cohort = uuid4().hex
+        keys = [f"myops-{cohort}-{number}" for number in range(len(jobs))]
         futures = {
             client.submit(work, job, device, key=key, pure=False): job
             for key, job in zip(keys, jobs, strict=True)
@@ -81,7 +84,7 @@ def _outcome(future: Any, job: Job) -> Outcome:
     raised = future.exception()
     if isinstance(raised, KilledWorker):
         return Outcome(job.name, KILLED, f"{job.name}: {_words(raised)}")
-    return Outcome(job.name, FAILED, f"unexpected {type(raised).__name__}: {raised}")
+    return failed(job, f"unexpected {type(raised).__name__}: {raised}")
 
 
 def _words(error: Any) -> str:

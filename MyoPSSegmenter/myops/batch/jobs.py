@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ class Job:
         frame: frame of a 4D file or phase of a cine, from 0.
         spacing_mm: true spacing (x, y, z) where the header holds none.
         problem: why the patient cannot be segmented, known before anything is read.
+        found: sequence to its file or series as the search of the folder saw them.
+        anonymous: whether nothing that is written may say where the images are.
+        known_as: `name` before it became a pseudonym, for the terminal.
     """
 
     name: str
@@ -40,6 +44,9 @@ class Job:
     frame: int | None = None
     spacing_mm: tuple[float, float, float] | None = None
     problem: str = ""
+    found: Mapping[str, Source] = field(default_factory=dict)
+    anonymous: bool = False
+    known_as: str = ""
 
     @property
     def place(self) -> str:
@@ -56,7 +63,13 @@ class Job:
             raise InputError(self.problem)
         known = inputs_of(self.sources) if self.sources else None
         found = known or find_inputs(self.folder, self.named)
-        return replace(found, name=self.title, frame=self.frame, spacing_mm=self.spacing_mm)
+        return replace(
+            found,
+            name=self.title,
+            frame=self.frame,
+            spacing_mm=self.spacing_mm,
+            places_noted=not self.anonymous,
+        )
 
 
 def jobs_of_folder(folder: Path, say: Callable[[str], None] | None = None) -> list[Job]:
@@ -118,7 +131,7 @@ def _job(patient: PatientFiles, places: Sequence[Path]) -> Job:
     """By its folder, where `myops segment FOLDER` would find this patient alone in it."""
     inside = [one for one in places if one == patient.folder or patient.folder in one.parents]
     if len(inside) == 1:
-        return Job(patient.name, patient.folder)
+        return Job(patient.name, patient.folder, found=dict(patient.sequences))
     if patient.sequences:
         return Job(patient.name, sources=dict(patient.sequences))
     return Job(patient.name, problem=" ".join(patient.problems) or _nothing(patient.folder))
@@ -157,7 +170,9 @@ def _files(job: Job) -> list[Path]:
     if job.problem:
         return []
     named = [*job.named.values(), *(one for one in job.sources.values() if isinstance(one, Path))]
-    inside = [] if job.folder is None else list(job.folder.iterdir())
+    inside: list[Path] = []
+    with suppress(OSError):  # said when its turn comes: the others are done
+        inside = [] if job.folder is None else list(job.folder.iterdir())
     from myops.patients.folders import is_image_file
 
     return [path for path in (*named, *inside) if path.is_file() and is_image_file(path)]

@@ -14,6 +14,8 @@ from myops.batch.jobs import Job
 from myops.batch.rows import row_of_results
 from myops.errors import InputError
 from myops.io.text_files import read_json
+from myops.output.one_patient import segment_patient
+from myops.output.results import FORMATS, USUAL_FORMATS
 from myops.patients.provenance import INPUTS_FILE, Inputs
 
 if TYPE_CHECKING:
@@ -26,6 +28,12 @@ PATIENTS = "patients"
 # A patient's results are up to 20 MB; when so little is left, the next ones would fail one by one.
 LEAST_FREE_BYTES = 50_000_000
 THUMBNAIL_PX = 480
+NO_MEMORY = (
+    "expected memory enough for this patient, found none left; run it again with fewer --workers, "
+    "or crop its images around the heart"
+)
+# In results that name nobody: a message may hold the path of an image.
+NOT_WRITTEN = "no results; the reason was told on the terminal, as it may name the patient"
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,17 @@ class BatchOptions:
         model: the cascade's weights, as `load_models` knows them.
         register: "auto" or "off", see `Inputs.register`.
         probabilities: also write probability and uncertainty maps.
+        dicom: also write a DICOM segmentation and report.
+        keep_identity: whether these carry the patient's name and numbers.
+        pseudonyms: whether patients go by pseudonyms, see `batch.pseudonymous`.
     """
 
     model: str = "default"
     register: str = "off"
     probabilities: bool = False
+    dicom: bool = False
+    keep_identity: bool = False
+    pseudonyms: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,11 +65,12 @@ class Outcome:
         name: of the job.
         status: DONE; FAILED, this patient alone; KILLED, with the process that worked on it, or out
             of memory; STOPPED, something that every patient would meet; WAITING.
-        message: what is the matter; "" for DONE.
+        message: what is the matter; "" for DONE. It is written into the results.
         row: column to number or text of the results' table.
         thumbnail: JPEG of its slices; empty where there are no results.
         details: the traceback of an error that nobody expected.
         resumed: the results were there already.
+        told: `message` for the terminal alone, where it may name the patient; "" = the same.
     """
 
     name: str
@@ -65,6 +80,7 @@ class Outcome:
     thumbnail: bytes = b""
     details: str = ""
     resumed: bool = False
+    told: str = ""
 
 
 def run_job(job: Job, output: Path, options: BatchOptions, device: str) -> Outcome:
@@ -80,17 +96,23 @@ def run_job(job: Job, output: Path, options: BatchOptions, device: str) -> Outco
     if stop := reason_to_stop(output):
         return Outcome(job.name, STOPPED, stop)
     try:
-        inputs = replace(job.inputs(), register=options.register)
-        resumed = is_finished(folder, inputs, options)
+        inputs = replace(job.inputs(), register=options.register).with_model(options.model)
+        resumed = is_finished(folder, inputs)
         if not resumed:
-            _segment(inputs, folder, options, device)
-        return Outcome(
-            job.name, DONE, "", row_of_results(folder), _thumbnail(folder), resumed=resumed
-        )
+            segment_patient(
+                inputs,
+                folder,
+                lambda _: _models(device, options.model),
+                probabilities=options.probabilities,
+                formats=FORMATS if options.dicom else USUAL_FORMATS,
+                keep_identity=options.keep_identity,
+            )
+        row, picture = row_of_results(folder), _thumbnail(folder)
+        return Outcome(job.name, DONE, row=row, thumbnail=picture, resumed=resumed)
     except InputError as error:
         return _failure(job, output, str(error))
     except MemoryError:
-        return Outcome(job.name, KILLED, "the memory of this machine was not enough")
+        return Outcome(job.name, KILLED, NO_MEMORY)
     # A cohort goes on whatever a library does with one patient's file.
     except Exception as error:
         words = f"unexpected {type(error).__name__}: {error}"
@@ -116,8 +138,8 @@ def reason_to_stop(output: Path) -> str:
     )
 
 
-def is_finished(folder: Path, inputs: Inputs, options: BatchOptions) -> bool:
-    """Whether a folder holds complete results of these images with these options.
+def is_finished(folder: Path, inputs: Inputs) -> bool:
+    """Whether a folder holds complete results of these images by these weights.
 
     Results appear all at once, so a file of them means that the others are there.
 
@@ -129,40 +151,14 @@ def is_finished(folder: Path, inputs: Inputs, options: BatchOptions) -> bool:
         read_json(folder / "measurements.json")
     except (OSError, InputError):
         return False
-    wanted = inputs.with_model(options.model).to_dict()
-    return bool(_without_paths(noted) == _without_paths(wanted))
+    return bool(_without_paths(noted) == _without_paths(inputs.to_dict()))
 
 
 def _without_paths(noted: dict[str, Any]) -> dict[str, Any]:
     """What was asked for, wherever it is: a cohort's folder may be moved."""
     images = {key: one.get("sha256") for key, one in noted.get("images", {}).items()}
-    # The shifts follow from the images and the option.
-    return {**noted, "images": images, "shifts_mm": None}
-
-
-def _segment(inputs: Inputs, folder: Path, options: BatchOptions, device: str) -> None:
-    """What `cli.segment` does, without a screen.
-
-    Raises:
-        InputError: as there.
-    """
-    from myops.cascade.register import register_as_asked
-    from myops.cascade.segment import segment
-    from myops.case import images_sha256
-    from myops.output.earlier_results import check_no_corrections, check_same_images
-    from myops.output.results import write_results
-    from myops.patients.provenance import read_case
-    from myops.quantify.measure import measure
-
-    case = read_case(inputs)
-    check_same_images(folder, images_sha256(case))
-    check_no_corrections(folder)
-    models = _models(device, options.model)
-    case, inputs = register_as_asked(case, inputs, models)
-    segmentation = segment(case, models)
-    measurements = measure(case, segmentation)
-    notes = {INPUTS_FILE: inputs.with_model(options.model).to_dict()}
-    write_results(folder, case, segmentation, measurements, options.probabilities, notes)
+    # Shifts and turns follow from the images and the option.
+    return {**noted, "images": images, "shifts_mm": None, "turns": None}
 
 
 @lru_cache(maxsize=1)
@@ -173,11 +169,19 @@ def _models(device: str, name: str) -> Models:
     return load_models(device, name=name)
 
 
+def failed(job: Job, message: str, details: str = "") -> Outcome:
+    """What came of a patient without results; only the terminal may say who it is."""
+    if not job.anonymous:
+        return Outcome(job.name, FAILED, message, details=details)
+    told = f"({job.known_as}) {message}\n{details}".rstrip()
+    return Outcome(job.name, FAILED, NOT_WRITTEN, told=told)
+
+
 def _failure(job: Job, output: Path, message: str, details: str = "") -> Outcome:
     """The patient's own failure, or what every other patient would meet as well."""
-    stop = reason_to_stop(output)
-    status = STOPPED if stop else FAILED
-    return Outcome(job.name, status, stop or message, details="" if stop else details)
+    if stop := reason_to_stop(output):
+        return Outcome(job.name, STOPPED, stop)
+    return failed(job, message, details)
 
 
 def _thumbnail(folder: Path) -> bytes:

@@ -12,6 +12,7 @@ from myops.io.text_files import read_json
 
 MASSES = {"volume_ml": "ml", "mass_g": "g", "percent_of_lv_mass": "percent_of_lv"}
 TEXTS = ("patient", "status", "problem")
+MOTION = ("mean_shift_mm", "largest_shift_mm", "turn_deg")
 # Joins sentences in a cell.
 BETWEEN = " | "
 
@@ -107,7 +108,7 @@ def _quality(found: Mapping[str, Any]) -> dict[str, Any]:
     quality = found["image_quality"] or {}
     row = {name: value for name, value in quality.items() if name != "reasons"}
     for sequence, one in found.get("registration", {}).items():
-        row |= {f"{sequence}_{name}": one[name] for name in ("mean_shift_mm", "largest_shift_mm")}
+        row |= {f"{sequence}_{name}": one.get(name) for name in MOTION}
     return {**row, "mean_uncertainty": found["mean_uncertainty_in_myocardium"]}
 
 

@@ -94,24 +94,28 @@ def start_cohort(source: Path, output: Path, options: BatchOptions) -> None:
         raise InputError(
             f"expected results outside of the images, found {output} in {source}; {OTHER_OUTPUT}"
         )
-    noted = {"notice": NOTICE, "options": asdict(options)}
     if (output / MARK).exists():
-        earlier = read_json(output / MARK)
-        if earlier.get("options") != noted["options"]:
+        # Options that came later were not given then.
+        earlier = asdict(BatchOptions()) | read_json(output / MARK).get("options", {})
+        if earlier != asdict(options):
             raise InputError(
                 f"{output}: expected a cohort that was begun with the same options, found "
-                f"{_listed(earlier.get('options', {}))} in place of {_listed(asdict(options))}; "
+                f"{_listed(earlier)} in place of {_listed(asdict(options))}; "
                 "use those, or name another --output"
             )
     else:
         refuse_foreign(output, [".*"], OTHER_OUTPUT)
     remove_unfinished(output)
-    write_json(output / MARK, noted)
+    notice = NOTICE_OF_PSEUDONYMS if options.pseudonyms else NOTICE
+    write_json(output / MARK, {"notice": notice, "options": asdict(options)})
 
 
 NOTICE = (
     "A cohort of myops batch. Names of folders and rows of the tables are those of the source: "
     "take care that they name no patient before you pass them on."
+)
+NOTICE_OF_PSEUDONYMS = (
+    "A cohort of myops batch. Patients go by pseudonyms, whose table lies elsewhere."
 )
 
 
@@ -151,7 +155,7 @@ def run_cohort(
                 stopped = outcome.message
                 break
             if outcome.status != DONE:
-                say(f"{outcome.name}: {outcome.message}")
+                say(f"{outcome.name}: {outcome.told or outcome.message}")
             progress(_share_done(found, len(jobs)), _standing(found, len(jobs)))
     except InputError as error:
         stopped = str(error)

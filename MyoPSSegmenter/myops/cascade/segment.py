@@ -142,7 +142,7 @@ def segment(
     """
     voxels = math.prod(case.geometry.array_shape)
     check_memory(BYTES_PER_VOXEL * voxels, f"segment {voxels / 1e6:.1f} million voxels")
-    asked, models = models, suited_models(models, case.sequences)
+    models = suited_models(models, case.sequences)
     config = config or CascadeConfig.of(models)
     run = _Run(models, config, progress or (lambda *_: None), cancelled or (lambda: False))
     clock = [time.perf_counter()]
@@ -192,7 +192,7 @@ def segment(
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
         },
-        pack=_terms(models, asked, case.sequences),
+        pack=_terms(models, case.sequences),
     )
 
 
@@ -203,14 +203,14 @@ def _sizes(case: Case, config: CascadeConfig) -> CascadeConfig:
     return replace(config, smallest_scar_ml=0.0, least_scar_ml=0.0, smallest_mvo_ml=0.0)
 
 
-def _terms(used: Models, asked: Models, sequences: tuple[str, ...]) -> dict[str, str]:
+def _terms(used: Models, sequences: tuple[str, ...]) -> dict[str, str]:
     """Of the weights that were used, which ones were asked for if those are others, what is known.
 
     "reached" says what these weights reach on patients with these sequences.
     """
     terms = used.pack.to_dict() if used.pack is not None else {}
-    if asked.pack is not None and used.pack is not asked.pack:
-        terms["instead_of"] = asked.pack.name
+    if used.asked is not None:
+        terms["instead_of"] = used.asked.name
     if used.pack is not None and (reached := used.pack.reached_on(sequences)):
         terms["reached"] = reached
     return terms
@@ -222,7 +222,8 @@ def locate_heart(case: Case, models: Models) -> SquareBox:
     Raises:
         InputError: there is no heart in the images.
     """
-    run = _Run(models, CascadeConfig(flips=False), lambda *_: None, lambda: False)
+    suited = suited_models(models, case.sequences)
+    run = _Run(suited, CascadeConfig(flips=False), lambda *_: None, lambda: False)
     return _find_heart(case, run)[0]
 
 

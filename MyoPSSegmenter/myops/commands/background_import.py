@@ -7,18 +7,19 @@ import threading
 from importlib import import_module
 
 
-def import_in_background(name: str) -> threading.Thread:
-    """Begin to import a module in a thread of its own.
+def import_in_background(*names: str) -> threading.Thread:
+    """Begin to import modules, one after the other, in a thread of its own.
 
-    A later `import` of it waits for the rest, and raises what the thread could not: its own errors
+    A later `import` of one waits for the rest, and raises what the thread could not: its own errors
     are not shown. The interpreter waits for the thread before it ends, since to end while a library
     in C is being loaded can crash it.
     """
 
     def load() -> None:
-        with contextlib.suppress(Exception):
-            import_module(name)
+        for name in names:
+            with contextlib.suppress(Exception):
+                import_module(name)
 
-    thread = threading.Thread(target=load, name=f"import {name}")
+    thread = threading.Thread(target=load, name=f"import {names[0]}")
     thread.start()
     return thread

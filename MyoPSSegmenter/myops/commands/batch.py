@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from myops.commands.options import PATH, device_option, register_option
+from myops.commands.options import (
+    PATH,
+    device_option,
+    dicom_options,
+    pseudonyms_option,
+    register_option,
+)
 from myops.commands.terminal import progress_bar
 
 if TYPE_CHECKING:
@@ -28,6 +34,8 @@ INCOMPLETE, STOPPED = 1, 2
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; as cores and memory allow.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, or its scheduler file.")
 @click.option("--probabilities", is_flag=True, help="Write probability and uncertainty maps too.")
+@dicom_options
+@pseudonyms_option
 @click.option(
     "--model", default="default", show_default=True, help="Weights: a pack's name, or a folder."
 )
@@ -41,6 +49,9 @@ def batch(
     workers: int | None,
     scheduler: str | None,
     probabilities: bool,
+    formats: tuple[str, ...],
+    keep_identity: bool,
+    pseudonyms: Path | None,
     model: str,
     register: str,
     device: str,
@@ -53,12 +64,20 @@ def batch(
     2: it could not go on; 130: Ctrl-C. Docs/how-to/cohorts.md shows a run.
     """
     from myops.batch.patient import BatchOptions
+    from myops.batch.pseudonymous import check_pseudonyms, under_pseudonyms
     from myops.batch.run import find_jobs, run_cohort, start_cohort
 
-    options = BatchOptions(model, register, probabilities)
+    options = BatchOptions(
+        model, register, probabilities, "dicom" in formats, keep_identity, pseudonyms is not None
+    )
+    if pseudonyms is not None:
+        check_pseudonyms(source, output, pseudonyms, keep_identity)
     start_cohort(source, output, options)
     with progress_bar("Searching") as progress:
-        jobs = find_jobs(source, output, lambda name: progress(0.0, name))
+        say = partial(progress, 0.0)
+        jobs = find_jobs(source, output, say)
+        if pseudonyms is not None:
+            jobs = under_pseudonyms(jobs, pseudonyms, output, say)
     work = partial(_run, output=output.absolute(), options=options)
     if scheduler is None:
         devices = _devices(device, workers, len(jobs))

@@ -54,7 +54,4 @@ def nnunet(
     from myops.datasets import find_cases
     from myops.reproduce.nnunet.files import export_raw
 
-    names = [one.name for one in find_cases(folder, convention)]
-    trained = [one for one in names if one not in tested]
-    cases = find_cases(folder, convention)
-    click.echo(export_raw(cases, trained, tested, output, number, name))
+    click.echo(export_raw(find_cases(folder, convention), None, tested, output, number, name))

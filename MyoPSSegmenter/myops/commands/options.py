@@ -29,6 +29,11 @@ register_option = click.option(
     show_default=True,
     help="auto: lay bSSFP and T2 on the LGE, slice by slice, where that is clearly better.",
 )
+pseudonyms_option = click.option(
+    "--pseudonyms",
+    type=PATH,
+    help="CSV table (patient, pseudonym), outside of the results: names the patient in them.",
+)
 
 
 class ConventionName(click.Choice):

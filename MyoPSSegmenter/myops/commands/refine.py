@@ -117,7 +117,7 @@ def replay_on(
     case = read_case(inputs)
     labels = read_labels(out_dir, case)
     refiner = Refiner(load_refiner(device, refiner_beside(inputs.model, model)))
-    models = load_models(device, name=inputs.model)
+    models = load_models(device, name=inputs.model, sequences=case.sequences)
     with progress_bar("Segmenting") as progress:
         automatic = run_cascade(case, models, progress=progress)
     with progress_bar("Refining") as progress:

@@ -2,8 +2,9 @@
 
 45 patients with infarcts; each sequence has labels of its own, drawn on its own grid, so every
 sequence is a case of its own. Values are those of MyoPS (200 wall, 500 and 600 blood), and scar is
-not told apart from the wall: a network that learns scar must not learn from these LGE images. T2
-alone gives no grid and is left out.
+not told apart from the wall: PRSN learns nothing about scar from these LGE images
+(`training.stages.untold`), other networks of tissue refuse them. T2 alone gives no grid and is left
+out.
 """
 
 from __future__ import annotations

@@ -124,16 +124,16 @@ def evaluate_patient(
         for corrector in correctors.values():
             corrector.set_case(case, segmentation)
     except InputError as error:
-        patient = _patient(case, truth, wall, drawn, config, None)
+        patient = compared_patient(case, truth, wall, drawn, config, None)
         words = "; ".join(filter(None, (str(error), warning)))
         return found(correct_patient(patient, config, dict.fromkeys(correctors)), words)
-    patient = _patient(case, truth, wall, drawn, config, segmentation)
+    patient = compared_patient(case, truth, wall, drawn, config, segmentation)
     return found(
         correct_patient(patient, config, correctors), warning, _weights(segmentation, correctors)
     )
 
 
-def _patient(
+def compared_patient(
     case: Case,
     truth: np.ndarray,
     wall: np.ndarray,
@@ -141,6 +141,16 @@ def _patient(
     config: EvaluationConfig,
     segmentation: Segmentation | None,
 ) -> EvaluatedPatient:
+    """What all runs of a patient share; without a segmentation (no heart) nothing is labeled.
+
+    Args:
+        case: the images.
+        truth: bool (z, y, x), the structure.
+        wall: bool (z, y, x), the true myocardium.
+        labeled: bool (z,), slices that the expert has drawn in.
+        config: what is evaluated.
+        segmentation: the automatic result.
+    """
     return EvaluatedPatient(
         name=case.name,
         truth=truth,

@@ -262,7 +262,7 @@ def _click_slice(
         seconds = None
         if corrector is not None and point is not None:
             prompts = Prompts(config.structure, index, (*points, point))
-            seconds, offered = _correct(corrector, prompts, labels, config, patient)
+            seconds, offered = answer_click(corrector, prompts, labels, config, patient)
             offers += offered
             # A refused click (too far from the heart) is told to no one again.
             points += [point] if seconds is not None else []
@@ -272,14 +272,21 @@ def _click_slice(
     return SliceRun(index, int(np.count_nonzero(truth)), tuple(steps)), planes
 
 
-def _correct(
+def answer_click(
     corrector: Corrector,
     prompts: Prompts,
     labels: np.ndarray,
     config: EvaluationConfig,
     patient: EvaluatedPatient,
 ) -> tuple[float | None, bool]:
-    """Put the answer into the label map.
+    """Put the answer to the newest click into the label map, in place.
+
+    Args:
+        corrector: at this patient, the slice encoded.
+        prompts: all clicks in the slice.
+        labels: uint16 (z, y, x), the present label map.
+        config: whose rules and structure count.
+        patient: whose truth the reader sees when a wall is offered.
 
     Returns:
         The time in s, None if the click was refused, and whether a wall was offered.

@@ -55,6 +55,7 @@ class Inputs:
         model: the cascade's weights, the name of a pack or an absolute folder.
         register: "auto" where the other sequences were laid on the reference, else "off".
         shifts_mm: what was found then: sequence to (x, y) of each slice, see `Registration`.
+        turns: and sequence to degrees and pivot (x, y) in mm of those that were turned, see `Turn`.
         sha256: sequence name to the checksum of its file or files; not verified where missing.
         warnings: what is doubtful about the choice of images, a sentence each without names.
         notes: what was chosen and left out with the reasons, for the terminal: it may hold names.
@@ -68,6 +69,7 @@ class Inputs:
     model: str = "default"
     register: str = "off"
     shifts_mm: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    turns: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -83,9 +85,14 @@ class Inputs:
         return replace(self, model=name if name in shipped_packs() else str(Path(name).absolute()))
 
     def with_registrations(self, case: Case) -> Inputs:
-        """The same with the shifts by which a case's sequences were moved."""
+        """The same with the shifts and turns by which a case's sequences were moved."""
         moved = {one.sequence: one.shifts_mm for one in case.registrations if one.moved}
-        return replace(self, shifts_mm=moved)
+        turns = {
+            one.sequence: (one.turn.degrees, *one.turn.pivot_mm)
+            for one in case.registrations
+            if one.turn
+        }
+        return replace(self, shifts_mm=moved, turns=turns)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, with the checksum of every file.
@@ -108,6 +115,7 @@ class Inputs:
             "model": self.model,
             "register": self.register,
             "shifts_mm": {key: [list(one) for one in s] for key, s in self.shifts_mm.items()},
+            "turns": {key: list(one) for key, one in self.turns.items()},
         }
 
 
@@ -214,8 +222,11 @@ def read_case(inputs: Inputs) -> Case:
         import numpy as np
 
         from myops.slice_registration import with_shifts
+        from myops.turn_registration import Turn
 
-        case = with_shifts(case, {key: np.array(one) for key, one in inputs.shifts_mm.items()})
+        shifts = {key: np.array(one) for key, one in inputs.shifts_mm.items()}
+        turns = {key: Turn(degrees, (x, y)) for key, (degrees, x, y) in inputs.turns.items()}
+        case = with_shifts(case, shifts, turns)
     return replace(
         case,
         warnings=(*inputs.warnings, *case.warnings),
@@ -325,6 +336,10 @@ def read_inputs(out_dir: Path) -> Inputs:
             {
                 key: tuple((float(x), float(y)) for x, y in shifts)
                 for key, shifts in values.get("shifts_mm", {}).items()
+            },
+            {
+                key: (float(degrees), float(x), float(y))
+                for key, (degrees, x, y) in values.get("turns", {}).items()
             },
             {sequence: str(image["sha256"]) for sequence, image in images.items()},
             places_noted=all(image["path"] is not None for image in images.values()),

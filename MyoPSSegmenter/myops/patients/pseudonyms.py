@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from errno import ENOENT
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ COLUMNS = ("patient", "pseudonym")
 PREFIX, DIGITS = "P", 4
 # Several processes of a batch may ask at once; each holds the table for milliseconds.
 LOCK_SUFFIX = ".lock"
-LONGEST_WAIT_S, WAIT_S = 20.0, 0.05
+LONGEST_WAIT_S = 20.0
 
 
 def under_pseudonym(
@@ -70,11 +70,7 @@ def pseudonym(table: Path, files: Mapping[str, Source], results: Path) -> str:
         InputError: the table lies with the results, cannot be read or written, or contradicts
             itself about this patient.
     """
-    if lies_in(table, results) or table.resolve().is_relative_to(results.resolve()):
-        raise InputError(
-            f"expected the table of pseudonyms outside of the results, found {table} in {results}: "
-            "whoever gets them would get the key; name a table elsewhere"
-        )
+    refuse_in_results(table, results)
     names = identities(files)
     with _locked(table):
         rows = _read(table)
@@ -90,6 +86,19 @@ def pseudonym(table: Path, files: Mapping[str, Source], results: Path) -> str:
         rows[names[0]] = _next(rows.values())
         _write(table, rows)
     return rows[names[0]]
+
+
+def refuse_in_results(table: Path, results: Path) -> None:
+    """Refuse a table that would be passed on with the results.
+
+    Raises:
+        InputError: it lies in their folder.
+    """
+    if lies_in(table, results) or table.resolve().is_relative_to(results.resolve()):
+        raise InputError(
+            f"expected the table of pseudonyms outside of the results, found {table} in {results}: "
+            "whoever gets them would get the key; name a table elsewhere"
+        )
 
 
 def identities(files: Mapping[str, Source]) -> tuple[str, ...]:
@@ -158,30 +167,29 @@ def _write(table: Path, rows: Mapping[str, str]) -> None:
 
 @contextmanager
 def _locked(table: Path) -> Iterator[None]:
-    """Keep other processes out of the table.
+    """Keep other processes out of the table; the system ends the lock of a process that is killed.
 
     Raises:
         InputError: another one holds it for too long, or the folder cannot be written.
     """
-    lock = table.with_name(table.name + LOCK_SUFFIX)
-    end = time.monotonic() + LONGEST_WAIT_S
-    while True:
-        try:
-            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
-            break
-        except FileExistsError:
-            if time.monotonic() > end:
-                raise InputError(
-                    f"{table}: expected a table that no other program holds, found {lock.name} "
-                    f"for {LONGEST_WAIT_S:.0f} s; if no other one runs, delete that file"
-                ) from None
-            time.sleep(WAIT_S)
-        except OSError as error:
-            raise InputError(
-                f"expected a table of pseudonyms that can be written, found {table} "
-                f"({error.strerror}); name a file in a folder that exists and can be written"
-            ) from None
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(table.with_name(table.name + LOCK_SUFFIX), timeout=LONGEST_WAIT_S)
+    try:
+        if not table.parent.is_dir():  # filelock would make it, wherever a typo points to
+            raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{table}: expected a table that no other program holds, found one that holds it for "
+            f"{LONGEST_WAIT_S:.0f} s; wait until the other one has ended"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"expected a table of pseudonyms that can be written, found {table} "
+            f"({error.strerror}); name a file in a folder that exists and can be written"
+        ) from None
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        lock.release()

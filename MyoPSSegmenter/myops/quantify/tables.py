@@ -26,6 +26,7 @@ MASS_UNITS = {"volume_ml": "mL", "mass_g": "g", "percent_of_lv_mass": "%"}
 REGISTRATION_UNITS = {
     "mean_shift_mm": "mm",
     "largest_shift_mm": "mm",
+    "turn_deg": "degrees",
     "mutual_information_before": "nats",
     "mutual_information_after": "nats",
 }

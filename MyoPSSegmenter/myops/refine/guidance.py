@@ -34,7 +34,8 @@ NO_DOUBT = 1e-6
 LEAST_DOUBT = 0.2
 # Around a click the reader has seen what there is.
 SETTLED_MM = 8.0
-# In the rest of a slice with clicks errors are half as likely: it was looked at.
+# In the rest of a slice errors are half as likely after every click: it was looked at. Without that
+# the same slices are named again and again, see Docs/results.md.
 SEEN_DISCOUNT = 0.5
 
 
@@ -92,31 +93,39 @@ def look_here_next(
     if "scar" not in segmentation.assessed:
         return Guidance((), np.zeros(labels.shape, np.float32))
     spacing_mm = segmentation.geometry.spacing_mm
-    doubt = _doubt(segmentation, labels, list(prompts))
+    prompts = list(prompts)
+    unsettled = _doubt(segmentation, labels, prompts)
+    likelier = _unseen(prompts, len(labels))
     voxel_g = segmentation.geometry.voxel_volume_ml * MYOCARDIAL_DENSITY_G_PER_ML
     known_g = voxel_g if spacing_known else None
     found = [
-        (math.fsum(plane[region].tolist()), index, region, positive)
-        for index, plane in enumerate(doubt)
+        (math.fsum(plane[region].tolist()) * float(likelier[index]), index, region, positive)
+        for index, plane in enumerate(unsettled)
         for region, positive in _regions(plane, regions.scar(labels[index]))
     ]
     # Finding a place within a region is slow, so only the best regions get one.
     best = sorted(found, key=lambda one: -one[0])[:count]
     suggestions = (
-        _suggestion(doubt[index], region, index, positive, expected, spacing_mm, known_g)
+        _suggestion(unsettled[index], region, index, positive, expected, spacing_mm, known_g)
         for expected, index, region, positive in best
     )
-    return Guidance(tuple(suggestions), doubt)
+    return Guidance(tuple(suggestions), unsettled * likelier[:, None, None])
+
+
+def _unseen(prompts: list[Prompts], slices: int) -> np.ndarray:
+    """Share of errors that the clicks have left in each slice, as assumed: float32 (z,)."""
+    share = np.ones(slices, np.float32)
+    for one in prompts:
+        share[one.slice_index] *= SEEN_DISCOUNT ** max(len(one.points), 1)
+    return share
 
 
 def _doubt(segmentation: Segmentation, labels: np.ndarray, prompts: list[Prompts]) -> np.ndarray:
-    """Probability that the present scar label is wrong, float32 (z, y, x)."""
+    """Probability that the scar label is wrong, float32 (z, y, x); 0 where it is settled."""
     scar = regions.scar(labels)
     chance = segmentation.probabilities["scar"]
     doubt = soften(np.where(scar, 1 - chance, chance))
     doubt[scar != regions.scar(segmentation.labels)] = 0
-    for index in {one.slice_index for one in prompts}:
-        doubt[index] *= SEEN_DISCOUNT
     for one in prompts:
         for point in one.points:
             far = _distance_mm(labels.shape, point.row, point.column, segmentation) > SETTLED_MM

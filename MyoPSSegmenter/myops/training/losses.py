@@ -26,7 +26,8 @@ def dice_loss(probability: Tensor, target: Tensor, weight: Tensor | None = None)
     Args:
         probability: float (B, C, H, W) in 0..1.
         target: float (B, C, H, W) in 0..1.
-        weight: float, broadcastable to (B, 1, H, W): 0 leaves a slice or a pixel out.
+        weight: float, broadcastable to (B, C, H, W): 0 leaves a slice or a pixel out, of all
+            classes or of one.
 
     Returns:
         Scalar in 0..1; 0 for a perfect prediction.
@@ -146,6 +147,7 @@ def composite_loss(
     soft: Tensor | None,
     weights: tuple[float, float, float],
     where: Tensor,
+    classes: Tensor | None = None,
 ) -> Loss:
     """Dice + cross-entropy + KL against soft labels, for classes that exclude each other.
 
@@ -158,6 +160,7 @@ def composite_loss(
         weights: of Dice, cross-entropy and KL; 0.6, 0.2 and 0.2 in the authors' tools.
         where: float, (B, 1, H, W) or broadcastable to it, 0 leaves a voxel out. Cross-entropy and
             KL are averaged over these voxels.
+        classes: float (B, C - 1, H, W), in place of `where` for the Dice terms of the classes.
 
     Returns:
         Scalar, and its parts before weighting: "dice", "entropy" and, with soft labels, "kl".
@@ -166,7 +169,7 @@ def composite_loss(
     probability = torch.softmax(logits, dim=1)
     entropy = -(target * functional.log_softmax(logits, dim=1)).sum(1, keepdim=True)
     parts = {
-        "dice": dice_loss(probability[:, 1:], target[:, 1:], where),
+        "dice": dice_loss(probability[:, 1:], target[:, 1:], where if classes is None else classes),
         "entropy": _mean_where(entropy, where),
     }
     if soft is not None:

@@ -105,6 +105,7 @@ class Models:
         learned: checksums of the images that they have learned from (`myops.weights.learned`).
         pack: the shipped pack that they are of; None for a folder without stated terms.
         decision: fields of `CascadeConfig` that these weights were measured with.
+        asked: the pack that was asked for, where these networks are used in its place.
     """
 
     heartfinder: nn.Module
@@ -118,10 +119,14 @@ class Models:
     pack: Pack | None = None
     decision: Mapping[str, float] = field(default_factory=dict)
     prsn_cine: nn.Module | None = None
+    asked: Pack | None = None
 
 
 def load_models(
-    device: str | torch.device = "auto", name: str = "default", folder: Path | None = None
+    device: str | torch.device = "auto",
+    name: str = "default",
+    folder: Path | None = None,
+    sequences: Collection[str] | None = None,
 ) -> Models:
     """Load the networks of the cascade, ready to run; nothing is downloaded.
 
@@ -132,6 +137,8 @@ def load_models(
         name: "default" for the pack in use (`weights.packs.default_pack`), the name of a shipped
             pack, or the path of a folder with a manifest.
         folder: where "default" is; the pack in use if None.
+        sequences: those of the only patient that the networks are for: a pack that leaves such
+            patients to another one is not loaded before it.
 
     Raises:
         InputError: unknown model or device; missing or damaged weights; weights of another
@@ -142,6 +149,9 @@ def load_models(
     """
     target = resolve_device(str(device))
     root = model_folder(name, folder)
+    pack = pack_of(root)
+    if sequences is not None and pack is not None and not pack.suits(sequences):
+        return replace(load_models(target, pack.otherwise), asked=pack)
     manifest = read_manifest(root)
     networks: dict[str, nn.Module | None] = {}
     for network in CASCADE:
@@ -163,7 +173,7 @@ def load_models(
         checksums=checksums,
         sizes=sizes,
         learned=learned_from(found),
-        pack=pack_of(root),
+        pack=pack,
         decision=decision_of(root),
     )
 
@@ -179,7 +189,8 @@ def suited_models(models: Models, sequences: Collection[str]) -> Models:
         InputError: the other pack cannot be loaded.
     """
     if models.pack is not None and not models.pack.suits(sequences):
-        return _load_other(str(models.device), models.pack.otherwise)
+        other = _load_other(str(models.device), models.pack.otherwise)
+        return replace(other, asked=models.pack)
     return models if models.prsn_cine is None else _with_one_prsn(models, "lge" in sequences)
 
 

@@ -4,9 +4,11 @@
 import { Link } from "/page/link.js";
 import { drawBullseye } from "/page/bullseye.js";
 import { amount, duration, percent } from "/page/words.js";
+import { Heart } from "/page/heart.js";
 import { KEYS, listen } from "/page/keys.js";
-import { scene, showHeart, showWhole, takeImages, takeLabels, takeProposal } from "/page/scene.js";
-import { View } from "/page/view.js";
+import { scene, showHeart, showWhole, takeImages, takeLabels, takeProposal, takeRemote } from "/page/scene.js";
+import { Upload } from "/page/upload.js";
+import { MEASURING, View } from "/page/view.js";
 
 const $ = (id) => document.getElementById(id);
 const SIGNS = { new: "○", automatic: "◔", corrected: "◑", approved: "●" };
@@ -19,11 +21,16 @@ const HINTS = {
   positive: "Click where the structure is missing. Drag a click to move it.",
   negative: "Click where it is too much. Drag a click to move it.",
   box: "Drag a box around the structure.",
+  insertion: "Click where the front wall of the right ventricle meets the left one: segments are counted from there.",
+  inferior: "Click the other end of the septum.",
+  remote: "Click on the side of the heart whose healthy muscle is the remote region.",
 };
 const MESSAGE_MS = 7000;
 let state_ = 0;
 const state = { study: { entries: [], index: null }, automatic: {}, correction: { reasons: {} }, numbers: { masses: [], fwhm: [] } };
-let views = [], lead = null, fading = 0, drawing = false, clickedAt = null, looked = null;
+const heart = new Heart();
+let isHeartShown = localStorage.getItem("heart") === "1", isHeartLarge = false, isWatched = false;
+let views = [], lead = null, fading = 0, drawing = false, clickedAt = null, looked = null, proposedFor = null;
 
 // What is told
 
@@ -34,13 +41,15 @@ const link = new Link(hear, (what) => {
 });
 
 function hear(news) {
-  if ("welcome" in news) welcomed(news.welcome);
+  if ("welcome" in news) welcomed(news);
   else if ("refused" in news) refuse(news.refused);
   else if ("ended" in news) { document.body.dataset.link = "ended"; say(news.ended, "error", true); }
   else if ("constants" in news) { scene.constants = news.constants; makeStructures(); makeQuantities(); }
   else if ("images" in news) { takeImages(news.images); makeViews(); }
   else if ("labels" in news) labelsCame(news);
   else if ("proposed" in news) takeProposal(news.proposed, news.structure);
+  else if ("remote" in news) takeRemote(news.remote);
+  else if ("surfaces" in news) heart.take(news.surfaces, news.all);
   else if ("exported" in news) showFiles(news.exported);
   else if ("message" in news) say(news.message, news.level);
   else if ("question" in news) ask(news.question, () => tell(news.then, { sure: true }));
@@ -52,7 +61,7 @@ function take(news) {
   Object.assign(state, news);
   if ("study" in news) showStudy();
   if ("automatic" in news) showAutomatic();
-  if ("correction" in news) showCorrection();
+  if ("correction" in news) { showCorrection(); showAutomatic(); }
   if ("numbers" in news) showNumbers();
 }
 
@@ -87,12 +96,14 @@ function ask(text, then) {
 
 // Who reads
 
-function welcomed([reader, reading]) {
-  state.isBack = false;
+function welcomed({ welcome: [reader, reading], uploads }) {
+  $("add").hidden = !uploads;
+  state.isBack = isWatched = false;
   localStorage.setItem("reader", JSON.stringify({ reader, reading }));
   $("who").textContent = `${reader} · reading ${reading}`;
   Object.assign(state, { who: { reader, reading } });
   if ($("welcome").open) $("welcome").close();
+  watchHeart();
 }
 
 function refuse(words) {
@@ -134,6 +145,7 @@ function showStudy() {
     if (k === index) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   });
+  if ($("nothing") !== null) $("nothing").textContent = whatToOpen();
   const open = index !== null;
   if (open) sessionStorage.setItem("case", entries[index][0]);
   else if (entries.length > 0) comeBack(entries);
@@ -172,11 +184,14 @@ const openCase = (k) => { state.isBack = true; layDown(); tell("open", { index: 
 const next = () => { if (!$("next").disabled) { layDown(); tell("next"); } };
 const previous = () => { if (!$("previous").disabled) { layDown(); tell("previous"); } };
 
+const upload = new Upload(() => state.who, (words) => say(words));
+const add = () => { if (!$("add").hidden) upload.open(); };
+
 // 1 Segment
 
 function showAutomatic() {
   const { ready, running, fraction, stage, remaining } = state.automatic;
-  $("run").replaceChildren(running ? "Cancel" : "Segment automatically", " ", key("S"));
+  $("run").replaceChildren(running ? "Cancel" : state.correction.open ? "Segment again" : "Segment automatically", " ", key("S"));
   $("run").disabled = !running && ready !== null;
   $("run").title = ready ?? "";
   $("progressBox").hidden = !running;
@@ -214,6 +229,8 @@ function showCorrection() {
   if (now.pending === 0 && now.status) scene.pending = [];
   if (now.suggestion !== null && looked !== JSON.stringify(now.suggestion)) goTo(now.suggestion.slice);
   looked = JSON.stringify(now.suggestion);
+  if (now.proposal !== null && proposedFor !== JSON.stringify(now.proposal)) lookAtProposal(now.proposal);
+  proposedFor = JSON.stringify(now.proposal);
   for (const button of $("structures").children) {
     const reason = now.reasons[button.dataset.name];
     button.setAttribute("aria-checked", String(button.dataset.name === now.structure));
@@ -221,17 +238,27 @@ function showCorrection() {
     button.title = reason ?? "";
   }
   for (const name of ["positive", "negative", "box", "carry", "nextPlace"]) $(name).disabled = !now.open || now.refiner === "missing";
+  for (const name of MEASURING) $(name).disabled = !now.open || (name === "inferior" && scene.landmarks.length === 0);
   $("undo").disabled = now.undo === null; $("undo").title = now.undo ?? "Nothing to undo yet";
   $("redo").disabled = now.redo === null; $("redo").title = now.redo ?? "Nothing to redo";
   $("proposal").hidden = now.proposal === null;
   $("export").disabled = !now.open;
+  // The next step is the one that stands out.
+  $("run").classList.toggle("main", !now.open);
+  $("export").classList.toggle("main", now.open);
   if (!now.open) layDown();
   showTool();
   showStudy();
 }
 
+// What is proposed is to be seen before it is taken.
+function lookAtProposal(slices) {
+  const far = (slice) => Math.abs(slice - scene.slice);
+  if (!slices.includes(scene.slice)) goTo([...slices].sort((a, b) => far(a) - far(b))[0]);
+}
+
 function showTool() {
-  for (const name of ["positive", "negative", "box"]) $(name).setAttribute("aria-pressed", String(scene.tool === name));
+  for (const name of ["positive", "negative", "box", ...MEASURING]) $(name).setAttribute("aria-pressed", String(scene.tool === name));
   const now = state.correction;
   let hint = HINTS[scene.tool ?? "none"];
   if (!now.open) hint = "Clicks correct a segmentation: segment first.";
@@ -252,6 +279,7 @@ function chooseStructure(k) {
 function useTool(name) {
   if ($(name).disabled) return;
   scene.tool = scene.tool === name ? null : name;
+  if (name === "remote") tell("showRemote", { shown: scene.tool === "remote" });
   scene.corner = null;
   showTool();
   redraw();
@@ -273,6 +301,12 @@ function place(command, values) {
   redraw();
 }
 
+// A click with the tool in hand, by the mouse or at the keyboard's cursor.
+function point({ row, column }) {
+  if (MEASURING.includes(scene.tool)) tell(scene.tool, { slice: scene.slice, row, column });
+  else place("click", { row, column, positive: scene.tool === "positive" });
+}
+
 const offered = (name, command) => () => { if (!$(name).disabled && !$(name).hidden) tell(command); };
 const undo = offered("undo", "undo"), redo = offered("redo", "redo");
 const carry = offered("carry", "carry"), nextPlace = offered("nextPlace", "nextPlace");
@@ -292,7 +326,7 @@ function refuseOrLayDown() {
 function act() {
   if (scene.cursor === null) return;
   const { row, column } = scene.cursor;
-  if (scene.tool !== "box") place("click", { row, column, positive: scene.tool === "positive" });
+  if (scene.tool !== "box") point({ row, column });
   else if (!scene.corner) scene.corner = { row, column };
   else {
     place("box", { corners: [scene.corner.row, scene.corner.column, row, column] });
@@ -325,18 +359,24 @@ function deleteClick() {
 // 3 Measure
 
 function showNumbers() {
-  const { masses, fwhm, fwhmReason, stale, problem, warnings } = state.numbers;
+  const { masses, fwhm, fwhmReason, stale, problem, warnings, landmarks, byHand } = state.numbers;
+  scene.landmarks = landmarks ?? [];
+  $("inferior").disabled = scene.landmarks.length === 0;
+  $("byHand").disabled = !byHand;
   const scar = masses.find((one) => one.name === "scar");
   big($("scar"), scar, false);
   big($("fwhm"), fwhm[0], stale);
   $("fwhmName").textContent = fwhm[0]?.title.split(",")[0] ?? "FWHM";
+  const why = fwhm.length === 0 ? fwhmReason : fwhm[0].g === null ? fwhm[0].reason : null;
+  $("noFwhm").hidden = !why;
+  $("fwhmWhy").textContent = why ?? "";
   $("fwhmName").title = fwhm[0]?.title ?? fwhmReason ?? "";
   const shown = masses.filter((one) => one.name !== "scar" && one.name !== "mvo");
   $("masses").replaceChildren(...shown.map((one) => line(one.title, one)));
   $("rules").hidden = fwhm.length < 2;
   $("otherRules").replaceChildren(...fwhm.slice(1).map((one) => line(one.title, one, stale)));
   $("bullseye").className = stale ? "stale" : "";
-  drawBullseye($("bullseye"), state.numbers.bullseye);
+  drawBullseye($("bullseye"), state.numbers.bullseye, stale);
   if (problem) say(problem, "warning");
   $("masses").title = warnings?.join("\n") ?? "";
 }
@@ -395,18 +435,53 @@ function makeViews() {
   document.body.dataset.images = scene.shape === null ? "none" : "there";
   lead = scene.sequences.some((one) => one.name === lead) ? lead : scene.sequences[0]?.name ?? null;
   const order = [...scene.sequences].sort((a, b) => (b.name === lead) - (a.name === lead));
-  views = order.map((one) => new View(one, { redraw, scroll, place, lead: (name) => { lead = name; makeViews(); } }));
-  $("views").className = ["", "one", "two"][views.length] ?? "three";
+  views = order.map((one) => new View(one, { redraw, scroll, place, point, lead: (name) => { lead = name; isHeartLarge = false; makeViews(); } }));
   if (views.length === 0) {
     const words = document.createElement("p");
     words.className = "empty";
-    words.textContent = "Open a patient of the list on the left.";
+    words.id = "nothing";
+    words.textContent = whatToOpen();
     $("views").replaceChildren(words);
-  } else $("views").replaceChildren(...views.map((view) => view.element));
+  } else arrange();
   $("slice").max = scene.shape?.[0] ?? 1;
   $("slice").disabled = scene.shape === null;
   redraw();
 }
+
+function whatToOpen() {
+  const { entries, searching } = state.study;
+  if (entries.length > 0) return "Open a patient of the list on the left.";
+  if (searching !== false) return "";
+  const add = $("add").hidden ? "put a folder for each into the server’s folder, then reload this page" : "press “Add a patient” on the left";
+  return `There are no patients yet: ${add}.`;
+}
+
+// The 3D view stands last, or first where it is shown large.
+function arrange() {
+  const elements = views.map((view) => view.element);
+  if (isHeartShown) elements.splice(isHeartLarge ? 0 : elements.length, 0, heart.element);
+  $("views").className = ["", "one", "two", "three", "four"][elements.length];
+  $("views").replaceChildren(...elements);
+  heart.draw();
+}
+
+// The server computes surfaces only while somebody looks.
+function watchHeart() {
+  const watched = isHeartShown && heart.works && document.visibilityState === "visible";
+  $("heart").setAttribute("aria-pressed", String(isHeartShown));
+  if (watched !== isWatched) link.tell("heart3d", { watched });
+  isWatched = watched;
+}
+
+function toggleHeart() {
+  isHeartShown = !isHeartShown;
+  localStorage.setItem("heart", isHeartShown ? "1" : "");
+  watchHeart();
+  makeViews();
+}
+
+heart.title.onclick = () => { isHeartLarge = !isHeartLarge; makeViews(); };
+document.addEventListener("visibilitychange", watchHeart);
 
 function redraw() {
   if (drawing) return;
@@ -471,16 +546,17 @@ function key(name) {
 
 const actions = {
   structure: chooseStructure, tool: useTool, undo, redo, carry, accept, refuse: refuseOrLayDown, nextPlace, run, arrow, act,
-  scroll, next, previous, deleteClick, swap, fit,
+  scroll, next, previous, deleteClick, swap, fit, heart: toggleHeart, add,
   fill: () => toggle("filled", "fill"), hide: () => toggle("hidden", "hide"),
   approve: () => $("approve").click(), write: () => { if (!$("export").disabled) tell("export"); }, help: () => $("keys").showModal(),
   zoom: (factor) => { scene.span /= factor; redraw(); },
 };
 for (const [id, action] of Object.entries({
   run, undo, redo, carry, nextPlace, next, previous, fit, accept, refuse: refuseOrLayDown, fill: actions.fill, hide: actions.hide,
-  keysButton: actions.help, export: actions.write,
+  heart: toggleHeart, add, keysButton: actions.help, export: actions.write,
 })) $(id).onclick = () => action();
-for (const name of ["positive", "negative", "box"]) $(name).onclick = () => useTool(name);
+for (const name of ["positive", "negative", "box", ...MEASURING]) $(name).onclick = () => useTool(name);
+$("byHand").onclick = () => tell("automaticPlaces");
 $("approve").onclick = () => { if (!$("approve").disabled) tell("approve"); };
 $("keyTable").tBodies[0].replaceChildren(...KEYS.map(([keys, what]) => {
   const row = document.createElement("tr"), name = document.createElement("td"), words = document.createElement("td");
@@ -489,6 +565,6 @@ $("keyTable").tBodies[0].replaceChildren(...KEYS.map(([keys, what]) => {
   return row;
 }));
 listen(actions);
-new ResizeObserver(redraw).observe($("views"));
+new ResizeObserver(() => { redraw(); heart.draw(); }).observe($("views"));
 makeViews();
 begin();

@@ -2,11 +2,11 @@
 
 const SPACE = "http://www.w3.org/2000/svg", R = 98;
 
-export function drawBullseye(box, told) {
+export function drawBullseye(box, told, isBeingMeasured) {
   if (!told || told.segments.length === 0) {
     const words = document.createElement("p");
     words.className = "quiet";
-    words.textContent = told?.reason ?? "After the segmentation.";
+    words.textContent = told?.reason ?? (isBeingMeasured ? "Being measured…" : "After the segmentation.");
     box.replaceChildren(words);
     return;
   }

@@ -9,15 +9,15 @@ export const KEYS = [
   ["Esc", "Refuse the proposal, or lay the tool down"],
   ["Z", "Undo"], ["Y", "Redo"], ["C", "Carry to neighboring slices"], ["N", "Next slice to check"],
   ["PgUp PgDn", "Slices"], ["H", "Hide or show the colors"], ["F", "Fill, or outlines"],
-  ["V", "Another sequence large"], ["0", "Whole image, or the heart"], ["+ −", "Zoom"],
-  ["S", "Segment, or cancel"], ["P", "Approve"], ["E", "Write the report"],
+  ["V", "Another sequence large"], ["D", "3D view: drag it, or Tab to it and arrows"], ["0", "Whole image, or the heart"], ["+ −", "Zoom"],
+  ["S", "Segment, or cancel"], ["I", "RV insertion"], ["J", "Inferior end of the septum"], ["M", "Remote region"], ["P", "Approve"], ["U", "Add a patient"], ["E", "Write the report"],
   ["wheel", "Slices; with Ctrl: zoom"], ["drag", "Move the image; right button: window and level"],
 ];
 
 export function listen(does) {
   const plain = {
     a: () => does.tool("positive"), r: () => does.tool("negative"), b: () => does.tool("box"), z: does.undo, y: does.redo,
-    c: does.carry, n: does.nextPlace, h: does.hide, f: does.fill, v: does.swap, s: does.run, p: does.approve, e: does.write,
+    c: does.carry, n: does.nextPlace, h: does.hide, f: does.fill, v: does.swap, d: does.heart, s: does.run, p: does.approve, e: does.write, u: does.add, i: () => does.tool("insertion"), j: () => does.tool("inferior"), m: () => does.tool("remote"),
     0: does.fit, "+": () => does.zoom(1.15), "-": () => does.zoom(1 / 1.15), "?": does.help,
     Enter: does.accept, Escape: does.refuse, Delete: does.deleteClick, Backspace: does.deleteClick,
     PageUp: () => does.scroll(-1), PageDown: () => does.scroll(1),

@@ -2,7 +2,7 @@
 
 export const scene = {
   shape: null, spacing: [1, 1, 1], sequences: [], constants: { labels: [], structures: [], quantities: {} },
-  labels: null, proposed: null, proposedStructure: null, clicks: [], pending: [], box: null, suggestion: null,
+  labels: null, proposed: null, proposedStructure: null, clicks: [], pending: [], box: null, suggestion: null, landmarks: [], remote: null,
   slice: 0, center: [0, 0], span: 100, filled: false, hidden: false, tool: null, cursor: null, hover: null,
 };
 
@@ -12,7 +12,7 @@ export function takeImages(images) {
   scene.shape = images.shape;
   scene.spacing = images.spacing ?? [1, 1, 1];
   scene.sequences = images.sequences.map((one) => ({ ...one, pixels: decoded(one.pixels), window: [...one.window] }));
-  scene.labels = scene.proposed = scene.cursor = scene.box = null;
+  scene.labels = scene.proposed = scene.cursor = scene.box = scene.remote = null;
   scene.clicks = []; scene.pending = [];
   if (scene.shape !== null) {
     scene.slice = Math.floor(scene.shape[0] / 2);
@@ -47,6 +47,11 @@ export function takeProposal(slices, structure) {
   scene.proposedStructure = structure;
   const size = scene.shape === null ? 0 : scene.shape[1] * scene.shape[2];
   scene.proposed = slices === null ? null : new Map(Object.entries(slices).map(([k, runs]) => [Number(k), unrolled(runs, size)]));
+}
+
+export function takeRemote(slices) {
+  const size = scene.shape === null ? 0 : scene.shape[1] * scene.shape[2];
+  scene.remote = slices === null ? null : new Map(Object.entries(slices).map(([k, runs]) => [Number(k), unrolled(runs, size)]));
 }
 
 export function showWhole() {

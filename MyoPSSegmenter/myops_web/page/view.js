@@ -4,6 +4,8 @@ import { outline } from "/page/outline.js";
 import { scene } from "/page/scene.js";
 
 const NEAR_PX = 9;
+// Tools of the measurement: a click with them is no prompt.
+export const MEASURING = ["insertion", "inferior", "remote"];
 const PROPOSAL = "#ffffff";
 
 export class View {
@@ -62,6 +64,7 @@ export class View {
     paper.drawImage(this.picture, this.x(-0.5), this.y(-0.5), columns * this.sx, rows * this.sy);
     if (!scene.hidden) this.drawLabels(paper);
     this.drawPrompts(paper);
+    if (scene.landmarks.length > 0) this.drawLandmarks(paper);
     const count = scene.shape[0];
     this.place.textContent = `${scene.slice + 1} / ${count}`;
     this.canvas.setAttribute("aria-label", `${this.sequence.title}, slice ${scene.slice + 1} of ${count}`);
@@ -90,11 +93,29 @@ export class View {
     const plane = scene.labels[scene.slice];
     if (scene.filled) this.fill(paper, plane);
     for (const one of scene.constants.labels) this.trace(paper, plane, one.values, one.color, []);
+    const remote = scene.tool === "remote" ? scene.remote?.get(scene.slice) : undefined;
+    if (remote !== undefined) this.trace(paper, remote, [1], scene.constants.remoteColor, []);
     const proposed = scene.proposed?.get(scene.slice);
     if (proposed !== undefined) {
       const structure = scene.proposedStructure ?? "scar";
       const values = scene.constants.labels.find((one) => one.name === structure)?.values ?? [2221, 2222];
       this.trace(paper, proposed, values, PROPOSAL, [6 * this.ratio, 4 * this.ratio]);
+    }
+  }
+
+  drawLandmarks(paper) {
+    const u = this.ratio;
+    for (const one of scene.landmarks.filter((place) => place.slice === scene.slice)) {
+      const x = this.x(one.column), y = this.y(one.row);
+      paper.fillStyle = "#000";
+      paper.fillRect(x - 8 * u, y - 8 * u, 16 * u, 16 * u);
+      paper.strokeStyle = paper.fillStyle = "#7cc6ff";
+      paper.lineWidth = 1.5 * u;
+      paper.strokeRect(x - 8 * u, y - 8 * u, 16 * u, 16 * u);
+      paper.font = `${12 * u}px sans-serif`;
+      paper.textAlign = "center";
+      paper.textBaseline = "middle";
+      paper.fillText(one.letter, x, y);
     }
   }
 
@@ -214,7 +235,7 @@ export class View {
     this.canvas.setPointerCapture(event.pointerId);
     const from = this.at(event);
     scene.cursor = null;
-    const click = event.button === 0 ? this.near(from) : undefined;
+    const click = event.button === 0 && !MEASURING.includes(scene.tool) ? this.near(from) : undefined;
     let kind = "pan";
     if (event.button === 2) kind = "window";
     else if (event.button === 0 && click !== undefined) kind = "click";
@@ -223,7 +244,7 @@ export class View {
     this.drag = { kind, from, to: from, click, x: event.clientX, y: event.clientY, center: [...scene.center], window: [...this.sequence.window] };
     if (kind === "point") {
       this.drag = null;
-      this.desk.place("click", { ...from, positive: scene.tool === "positive" });
+      this.desk.point(from);
     }
   }
 

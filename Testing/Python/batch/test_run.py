@@ -145,29 +145,40 @@ def test_no_error_of_a_patient_gets_out(
     assert ("ZeroDivisionError" in found.details) == isinstance(error, ZeroDivisionError)
 
 
-def test_results_count_as_done_only_for_the_same_images_and_options(
+def test_results_count_as_done_only_for_the_same_images_and_weights(
     patient_folder: Path, tmp_path: Path
 ) -> None:
-    inputs, options = find_inputs(patient_folder, {}), BatchOptions("synthetic")
+    inputs = find_inputs(patient_folder, {}).with_model("synthetic")
     results = tmp_path / "results"
-    assert not is_finished(results, inputs, options)
+    assert not is_finished(results, inputs)
     results.mkdir()
-    noted = inputs.with_model("synthetic").to_dict()
+    noted = inputs.to_dict()
     noted["images"]["lge"]["path"] = "/elsewhere/before/the/move.nii.gz"
     (results / "inputs.json").write_text(json.dumps(noted), "utf-8")
-    assert not is_finished(results, inputs, options)  # without numbers
+    assert not is_finished(results, inputs)  # without numbers
     (results / "measurements.json").write_text("{}", "utf-8")
-    assert is_finished(results, inputs, options)
-    assert not is_finished(results, inputs, BatchOptions("public-hearts"))
+    assert is_finished(results, inputs)
+    assert not is_finished(results, inputs.with_model("public-hearts"))
     noted["images"]["lge"]["sha256"] = "0" * 64
     (results / "inputs.json").write_text(json.dumps(noted), "utf-8")
-    assert not is_finished(results, inputs, options)
+    assert not is_finished(results, inputs)
 
 
 def test_a_cohort_keeps_its_options(output: Path, tmp_path: Path) -> None:
     start_cohort(tmp_path / "images", output, BatchOptions())
     with pytest.raises(InputError, match="begun with the same options, found model default, reg"):
         start_cohort(tmp_path / "images", output, BatchOptions(register="auto"))
+
+
+def test_a_cohort_begun_before_an_option_existed_goes_on_without_it(
+    output: Path, tmp_path: Path
+) -> None:
+    noted = json.loads((output / MARK).read_text("utf-8"))
+    noted["options"] = {"model": "default", "register": "off", "probabilities": False}  # of 0.3
+    (output / MARK).write_text(json.dumps(noted), "utf-8")
+    start_cohort(tmp_path / "images", output, BatchOptions())
+    with pytest.raises(InputError, match="begun with the same options"):
+        start_cohort(tmp_path / "images", output, BatchOptions(dicom=True))
 
 
 def test_foreign_files_and_the_images_own_folder_are_refused(tmp_path: Path) -> None:
@@ -192,6 +203,22 @@ def test_a_source_that_is_nothing_is_refused(output: Path, tmp_path: Path) -> No
     for source in (tmp_path / "nothing", tmp_path / "images"):
         with pytest.raises(InputError, match="expected .* found none"):
             find_jobs(source, output)
+
+
+def test_rows_whose_files_or_folders_are_missing_do_not_stop_the_others(
+    output: Path, tmp_path: Path, patient_folder: Path
+) -> None:
+    table = tmp_path / "cohort.csv"
+    image = f"{patient_folder}/nothing_DE.nii.gz"
+    rows = [f"good,{patient_folder},", f"moved,{tmp_path}/nobody,", f"file,,{image}"]
+    table.write_text("\n".join(["patient,folder,lge", *rows]), "utf-8")
+    good, moved, file = find_jobs(table, output)
+    assert set(good.inputs().files) == {"bssfp", "lge", "t2"}
+    with pytest.raises(InputError, match="nobody: expected a folder of images, found none"):
+        moved.inputs()
+    outcomes = [run_job(one, output, BatchOptions(), "cpu") for one in (moved, file)]
+    assert [one.status for one in outcomes] == [FAILED, FAILED]
+    assert "nothing_DE.nii.gz" in outcomes[1].message
 
 
 def test_an_archive_that_is_refused_is_a_patient_with_a_problem(

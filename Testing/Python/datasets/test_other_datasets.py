@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,13 +102,21 @@ def test_what_is_written_for_nnunet_is_read_again(tmp_path: Path) -> None:
     assert {"scar", "edema", "blood_pool", "myocardium"} <= again.structures
 
 
-def test_tissue_is_not_taught_by_labels_without_its_disease(tmp_path: Path) -> None:
+def test_labels_without_their_disease_teach_prsn_the_rest_and_are_refused_by_others(
+    tmp_path: Path,
+) -> None:
     cases = pytest.importorskip("myops.training.data.cases")
-    from myops.training.config import PrsnConfig
-    from myops.training.stages.prsn import prepare
+    from myops.training.config import make_config
+    from myops.training.loop import STAGES
 
     write(noise(), tmp_path / "patient3_LGE.nii.gz")
     write(heart(), tmp_path / "patient3_LGE_manual.nii.gz")
     (case,) = find_cases(tmp_path)
-    with pytest.raises(InputError, match="expected labels that tell scar, which its images show"):
-        prepare(cases.case_patient(case), np.random.default_rng(0), PrsnConfig())
+    # As large as a heart: the square of 16 x 16 pixels is not.
+    patient = replace(cases.case_patient(case), spacing_mm=(4.0, 4.0, 10.0))
+    rng = np.random.default_rng(0)
+    made = STAGES["prsn"].prepare(patient, rng, make_config("prsn", {"size": "48"}))
+    assert set(map(tuple, made["untold"].tolist())) == {(1.0, 0.0)}  # scar, edema
+    for stage in ("dssnet", "unet"):
+        with pytest.raises(InputError, match="expected labels that tell scar, which its images"):
+            STAGES[stage].prepare(patient, rng, make_config(stage, {"size": "48"}))

@@ -125,7 +125,7 @@ def test_labels_on_another_grid_are_refused(noted, patient_folder, tmp_path):
         read_labels(tmp_path, read_case(Inputs(noted.files)))
 
 
-def test_shifts_that_were_found_are_made_again(noted, tmp_path):
+def test_shifts_and_turns_that_were_found_are_made_again(noted, tmp_path):
     path = tmp_path / "out" / "inputs.json"
     values = json.loads(path.read_text("utf-8"))
     assert (values["register"], values["shifts_mm"]) == ("off", {})
@@ -139,7 +139,13 @@ def test_shifts_that_were_found_are_made_again(noted, tmp_path):
     moved = [np.array_equal(a, b) for a, b in zip(again.images["t2"], before.images["t2"])]
     assert moved == [True, False, True, True, True, True]
     assert np.allclose(again.images["t2"][1, :, :-1], before.images["t2"][1, :, 1:], rtol=1e-6)
-    del values["register"], values["shifts_mm"]  # as version 0.2.0 noted it
+    # A quarter of a turn from x to y, around the middle of pixel (2, 2).
+    values |= {"shifts_mm": {"t2": [[0.0, 0.0]] * 6}, "turns": {"t2": [90.0, 2.8, 2.8]}}
+    path.write_text(json.dumps(values), "utf-8")
+    turned = read_case(read_inputs(tmp_path / "out")).images["t2"]
+    # What belongs one pixel to the right lies one below.
+    assert np.allclose(turned[:, 2, 3], before.images["t2"][:, 3, 2], rtol=1e-6)
+    del values["register"], values["shifts_mm"], values["turns"]  # as version 0.2.0 noted it
     path.write_text(json.dumps(values), "utf-8")
     older = read_inputs(tmp_path / "out")
     assert (older.register, older.shifts_mm) == ("off", {})

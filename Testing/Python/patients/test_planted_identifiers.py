@@ -19,7 +19,7 @@ from planted_words import files_with, words_in
 
 from myops.cli import cli
 
-FOLDER = "Zaunkoenig_Berta_1939"
+FOLDER = "Zaunkoenig_Berta_geb1939"
 IN_HEADERS = [word for text in PLANTED.values() for word in text.split("^")]
 IN_FOLDERS = ["Zaunkoenig", "Berta"]
 PROMPTS = '{"steps": [{"structure": "scar", "slice_index": 2, "points": [[64, 48, true]]}]}'

@@ -97,6 +97,17 @@ def test_a_click_settles_its_surroundings_and_halves_the_rest_of_its_slice() -> 
     np.testing.assert_allclose(guidance.doubt[TOP_SCAR], 0.4, rtol=1e-4)
 
 
+def test_with_every_click_in_a_slice_the_rest_of_it_counts_half_as_much() -> None:
+    clicks = (Point(47, 63), Point(46, 62), Point(48, 62))
+    far = (2, slice(46, 49), slice(29, 34))
+    segmentation = doubtful((far, 0.45), (TOP_SCAR, 0.4))
+    first, second = look_here_next(
+        segmentation, circle_labels(), [Prompts("scar", 2, clicks)]
+    ).suggestions
+    assert first.slice_index == TOP_SCAR[0] and second.slice_index == 2
+    assert second.expected_voxels == pytest.approx(15 * 0.45 / 8, rel=1e-4)
+
+
 def test_a_box_alone_says_that_the_slice_was_looked_at() -> None:
     drawn = Prompts("scar", 2, (), Box(40, 40, 50, 70))
     doubt = look_here_next(doubtful((RIGHT_WALL, 0.4)), circle_labels(), [drawn]).doubt

@@ -20,8 +20,10 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from click.testing import CliRunner
 from oblique import OBLIQUE
 
+from myops.cli import cli
 from myops.datasets import LabeledCase, find_cases
 from myops.errors import InputError
 from myops.evaluation.metrics import compare
@@ -358,6 +360,34 @@ def test_another_split_does_not_go_into_the_same_folder(tmp_path: Path, cohort: 
     export_raw(cohort(), NAMES[:2], NAMES[2:], tmp_path)
     with pytest.raises(InputError, match="holds another export"):
         export_raw(cohort(), NAMES[:1], NAMES[2:], tmp_path)
+
+
+def test_a_whole_data_set_is_read_once_and_trains_on_what_is_not_tested(
+    tmp_path: Path, cohort: Cases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def once(folder: Path, convention: str) -> Iterator[LabeledCase]:
+        for one in cohort():
+            read.append(one.name)
+            yield one
+
+    monkeypatch.setattr("myops.datasets.find_cases", once)
+    command = ["dataset", "nnunet", str(tmp_path), "-o", str(tmp_path / "a"), "--test", NAMES[2]]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 0, done.output
+    assert read == NAMES
+    named = export_raw(cohort(), NAMES[:2], NAMES[2:], tmp_path / "b")
+    made = Path(done.stdout.strip())
+    names = [sorted(p.relative_to(root) for p in root.rglob("*")) for root in (made, named)]
+    assert names[0] == names[1]
+    assert files.read_description(made) == files.read_description(named)
+    # The same again goes on; a data set that has grown is another export, and nothing is added.
+    assert CliRunner().invoke(cli, command).exit_code == 0
+    with pytest.raises(InputError, match="holds another export"):
+        export_raw(cohort(), None, NAMES[1:], tmp_path / "a")
+    with pytest.raises(InputError, match="named heart_1"):
+        export_raw(list(cohort())[1:], None, NAMES[2:], tmp_path / "a")
 
 
 def test_commands_get_nnunets_variables_and_options(

@@ -137,6 +137,7 @@ def prsn_batch(present: tuple[int, int, int] = (1, 1, 1)) -> dict[str, torch.Ten
         "labels": LABELS,
         "present": torch.tensor([present]).float(),
         "acute": torch.ones(1),
+        "untold": torch.zeros(1, 2),
         "region": torch.ones(1, 1, 1, 4),
     }
 

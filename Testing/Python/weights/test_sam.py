@@ -342,7 +342,8 @@ def test_another_architecture_than_the_expected_one_is_refused(tmp_path):
         load_sam_refiner(save_tiny(tmp_path / "sam.pth"), "vit_b")
 
 
-@pytest.mark.slow
+# A tiny network in the same format is compared with every change.
+@pytest.mark.scheduled
 @torch.no_grad()
 def test_a_vit_b_file_in_the_published_format_answers_as_the_package_does(
     tmp_path, published_builders, monkeypatch

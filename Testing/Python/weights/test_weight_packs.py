@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from circle_heart import circle_case
 from click.testing import CliRunner
 
@@ -19,7 +20,13 @@ from myops.errors import InputError
 from myops.patients.provenance import Inputs
 from myops.phantom.patient import PhantomConfig, generate_patient
 from myops.report.wording import reached_words, weights_words
-from myops.weights.files import load_models, model_folder, read_manifest, suited_models
+from myops.weights.files import (
+    load_models,
+    load_network,
+    model_folder,
+    read_manifest,
+    suited_models,
+)
 from myops.weights.packs import (
     FREE_PACK,
     LICENSE_FILE,
@@ -230,8 +237,28 @@ def test_a_patient_whom_a_pack_does_not_suit_gets_the_networks_of_the_other() ->
     assert alone.prsn is public.prsn and alone.pack is public.pack
     other = suited_models(public, ["lge", "bssfp", "t2"])
     assert other.checksums == free.checksums and other.decision == free.decision
-    assert suited_models(public, ["bssfp", "lge", "t2"]) is other  # loaded once
+    assert other.asked is public.pack and free.asked is None
+    assert suited_models(public, ["bssfp", "lge", "t2"]).prsn is other.prsn  # loaded once
     assert suited_models(free, ["lge", "bssfp", "t2"]) is free
+
+
+def test_networks_for_one_patient_are_loaded_from_the_pack_that_suits_him_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded: list[str] = []
+
+    def noted(name: str, path: Path, *more: object) -> torch.nn.Module:
+        loaded.append(path.parent.name)
+        return load_network(name, path, *more)
+
+    monkeypatch.setattr("myops.weights.files.load_network", noted)
+    several = load_models("cpu", "public-hearts", sequences=["lge", "t2"])
+    assert several.asked.name == "public-hearts" and several.pack.name == FREE_PACK
+    assert set(loaded) == {model_folder(FREE_PACK, None).name}
+    assert suited_models(several, ["lge", "t2"]) is several
+    loaded.clear()
+    alone = load_models("cpu", "public-hearts", sequences=["lge"])
+    assert alone.asked is None and set(loaded) == {"public-hearts"}
 
 
 def test_an_adapted_copy_is_for_the_same_patients(pack, tmp_path) -> None:

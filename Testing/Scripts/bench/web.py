@@ -1,6 +1,6 @@
 """Time the browser front end by a real browser: first page, clicks, scrolling, and an idle server.
 
-    python Testing/Scripts/bench/web.py [--clicks 20] [--patients FOLDER]
+    python Testing/Scripts/bench/web.py [--clicks 20] [--idle 60] [--heart] [--patients FOLDER]
 
 Needs the extra `web-test` and Chromium. Prints milliseconds, and how many times longer a click takes
 to the screen than the logic alone took for the same click. Two small synthetic patients if no folder
@@ -24,12 +24,11 @@ import psutil
 ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT / "MyoPSSegmenter"), str(ROOT / "Testing" / "Web")]
 
-from conftest import BROWSERS, FLAGS, SIZE  # noqa: E402
+from conftest import FLAGS, SIZE, find_browser  # noqa: E402
 from reader_tab import Tab  # noqa: E402
 from web_server import Server, make_patients  # noqa: E402
 
 HEALTHY = [200]
-IDLE_S = 10.0
 SCROLL = """
   const wait = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   const canvas = document.querySelector('.view canvas'), found = [];
@@ -46,6 +45,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clicks", type=int, default=20)
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds to watch an idle server")
+    parser.add_argument("--heart", action="store_true", help="with the 3D view shown")
     parser.add_argument("--patients", type=Path)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -58,17 +59,16 @@ def main() -> None:
         server = Server(patients)
         server.start()
         try:
-            _measure(server, chosen.clicks)
+            _measure(server, chosen)
         finally:
             server.stop()
 
 
-def _measure(server: Server, clicks: int) -> None:
+def _measure(server: Server, chosen: argparse.Namespace) -> None:
     from playwright.sync_api import sync_playwright
 
-    found = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         context = browser.new_context(viewport=SIZE)
         context.set_default_timeout(900_000)
         page = context.new_page()
@@ -84,9 +84,12 @@ def _measure(server: Server, clicks: int) -> None:
             tab.segment()
         page.wait_for_selector("#positive:not([disabled])")
         page.wait_for_selector("#fwhm:not(.waiting)")
-        _clicks(tab, server, clicks)
+        if chosen.heart:
+            page.keyboard.press("d")
+            page.wait_for_selector(".heart[data-drawn]")
+        _clicks(tab, server, chosen.clicks)
         _show("scroll step to the screen", tab.run(SCROLL))
-        _idle(server)
+        _idle(server, chosen.idle)
         browser.close()
 
 
@@ -104,13 +107,16 @@ def _clicks(tab: Tab, server: Server, clicks: int) -> None:
     _show("times the logic", list(np.array(shown) / np.array(logic)), "")
 
 
-def _idle(server: Server) -> None:
+def _idle(server: Server, idle_s: float) -> None:
     processes = [psutil.Process(server.process.pid)]
     processes += processes[0].children(recursive=True)
     before = _seconds(processes)
-    time.sleep(IDLE_S)
-    share = 100 * (_seconds(processes) - before) / IDLE_S
-    print(f"idle server: {share:.1f} % of one core; memory (PSS), MB:", end=" ")
+    time.sleep(idle_s)
+    used = 1000 * (_seconds(processes) - before)
+    print(
+        f"idle server, a case open: {used:.0f} ms of CPU in {idle_s:.0f} s; memory (PSS), MB:",
+        end=" ",
+    )
     print(", ".join(f"{one.memory_full_info().pss / 2**20:.0f}" for one in processes))
 
 

@@ -1,4 +1,4 @@
-"""Draw the pictures of Docs/how-to/web.md: a reader's way in a real browser, on a synthetic patient.
+"""Draw the pictures of Docs/how-to/web.md: a reader's way in a real browser, on what `make web` shows.
 
     python Testing/Scripts/draw/web_guide.py [--output Resources/Screenshots] [--patients FOLDER]
 
@@ -16,9 +16,13 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 sys.path[:0] = [str(ROOT / "MyoPSSegmenter"), str(ROOT / "Testing" / "Web")]
 
-from conftest import BROWSERS, FLAGS, SIZE  # noqa: E402
+from conftest import FLAGS, SIZE, find_browser  # noqa: E402
 from reader_tab import Tab  # noqa: E402
-from web_server import Server, make_patients  # noqa: E402
+from web_server import Server  # noqa: E402
+
+from myops.commands.web import OWN_PATIENTS, OWN_SEED  # noqa: E402
+from myops.phantom.files import write_cohort  # noqa: E402
+from myops.phantom.patient import SAMPLE  # noqa: E402
 
 HEALTHY = [200]
 
@@ -28,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=ROOT / "Resources" / "Screenshots")
     parser.add_argument(
-        "--patients", type=Path, help="a copy of it is used; two small ones if not given"
+        "--patients", type=Path, help="a copy of it is used; those of `make web` if not given"
     )
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
@@ -46,20 +50,17 @@ def _copy(patients: Path | None, place: Path) -> Path:
     import shutil
 
     if patients is None:
-        make_patients(place)
+        write_cohort(OWN_SEED, OWN_PATIENTS, place, SAMPLE)
     else:
         shutil.copytree(patients, place, ignore=shutil.ignore_patterns("myops-study"))
     return place
 
 
 def _play(address: str, output: Path) -> None:
-    import shutil
-
     from playwright.sync_api import sync_playwright
 
-    found = next(filter(None, map(shutil.which, BROWSERS)))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(FLAGS))
         context = browser.new_context(viewport=SIZE)
         context.set_default_timeout(900_000)
         page = context.new_page()
@@ -75,7 +76,10 @@ def _play(address: str, output: Path) -> None:
         page.keyboard.press("a")
         tab.click(*tab.placeOf(HEALTHY))
         page.wait_for_selector("#fwhm:not(.waiting)")
+        page.keyboard.press("d")
+        page.wait_for_selector(".heart[data-drawn]")
         _keep(page, output, "corrected")
+        page.keyboard.press("d")
         page.keyboard.press("c")
         page.wait_for_selector("#proposal:not([hidden])", timeout=60_000)
         _keep(page, output, "proposal")
@@ -84,6 +88,14 @@ def _play(address: str, output: Path) -> None:
         page.wait_for_selector("#report a")
         page.wait_for_selector("#message", state="hidden")
         _keep(page, output, "report")
+        page.keyboard.press("d")
+        page.click(".heart .title")
+        page.focus(".heart canvas")
+        for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowDown", "+"):
+            page.keyboard.press(key)
+        _keep(page, output, "3d")
+        page.keyboard.press("u")
+        _keep(page, output, "add")
         browser.close()
 
 

@@ -39,7 +39,7 @@ BoxOf = Callable[[Case], SquareBox | None]
 
 def export_raw(
     cases: Iterable[LabeledCase],
-    names_train: Sequence[str],
+    names_train: Sequence[str] | None,
     names_test: Sequence[str],
     folder: Path,
     dataset_id: int = 701,
@@ -50,7 +50,7 @@ def export_raw(
 
     Args:
         cases: labeled patients; read one by one, those of other names are left out.
-        names_train: patients to train on.
+        names_train: patients to train on; None = all that are not to predict.
         names_test: patients to predict.
         folder: gets nnUNet_raw/Dataset<id>_<name>/; complete patients in it are not written again.
         dataset_id: 1 to 999.
@@ -67,22 +67,24 @@ def export_raw(
     """
     _check_names(names_train, names_test)
     target = Path(folder) / RAW / f"Dataset{dataset_id:03d}_{name}"
-    _claim(target, _description(names_train, names_test, size_mm))
+    trained = _claim(target, _description(names_train, names_test, size_mm))
     box_of = _heart_box() if size_mm is not None else None
-    kinds = {**dict.fromkeys(names_train, "Tr"), **dict.fromkeys(names_test, "Ts")}
-    missing = set(kinds)
+    found: list[str] = []
     for labeled in cases:
-        if labeled.name not in kinds:
+        kind = "Ts" if labeled.name in names_test else "Tr"
+        if kind == "Tr" and trained is not None and labeled.name not in trained:
+            if names_train is None:
+                raise _another_export(target)
             continue
-        if labeled.name not in missing:
+        if labeled.name in found:
             raise InputError(f"expected every patient once, found {labeled.name} twice")
-        missing.remove(labeled.name)
-        _export(labeled, target, kinds[labeled.name], size_mm, box_of)
-    if missing:
-        raise InputError(
-            f"expected labeled patients named {', '.join(sorted(missing))}, found none of them; "
-            "give the folder of the whole data set"
-        )
+        found.append(labeled.name)
+        _export(labeled, target, kind, size_mm, box_of)
+    _check_found(found, [*(trained or ()), *names_test])
+    if trained is None:  # they are known only now
+        trained = [one for one in found if one not in names_test]
+        _check_names(trained, names_test)
+        write_json(target / DESCRIPTION, _description(trained, names_test, size_mm))
     return target
 
 
@@ -127,7 +129,18 @@ def read_description(target: Path) -> dict[str, Any]:
         ) from error
 
 
-def _check_names(names_train: Sequence[str], names_test: Sequence[str]) -> None:
+def _check_found(found: Sequence[str], wanted: Sequence[str]) -> None:
+    missing = sorted(set(wanted) - set(found))
+    if missing:
+        raise InputError(
+            f"expected labeled patients named {', '.join(missing)}, found none of them; "
+            "give the folder of the whole data set"
+        )
+
+
+def _check_names(names_train: Sequence[str] | None, names_test: Sequence[str]) -> None:
+    if names_train is None:
+        return
     both = sorted(set(names_train) & set(names_test))
     if both:
         raise InputError(
@@ -139,37 +152,56 @@ def _check_names(names_train: Sequence[str], names_test: Sequence[str]) -> None:
 
 
 def _description(
-    names_train: Sequence[str], names_test: Sequence[str], size_mm: float | None
+    names_train: Sequence[str] | None, names_test: Sequence[str], size_mm: float | None
 ) -> dict[str, Any]:
     """dataset.json, with a note of ours that nnU-Net does not read."""
+    trained = None if names_train is None else sorted(set(names_train))
     return {
         "channel_names": {str(number): name for number, name in enumerate(NETWORK_SEQUENCES)},
         "labels": LABELS,
-        "numTraining": len(set(names_train)),
+        "numTraining": len(trained or ()),
         "file_ending": SUFFIX,
         "myops": {
-            "train": sorted(set(names_train)),
+            "train": trained,
             "test": sorted(set(names_test)),
             "size_mm": size_mm,
         },
     }
 
 
-def _claim(target: Path, description: dict[str, Any]) -> None:
-    """Make the folders and dataset.json, and refuse to mix two exports."""
+def _claim(target: Path, description: dict[str, Any]) -> Sequence[str] | None:
+    """Make the folders and dataset.json, and refuse to mix two exports.
+
+    Returns:
+        Names of the patients to train on; None where no export has found out yet.
+    """
+    note = description["myops"]
+    trained: list[str] | None = note["train"]
     if (target / DESCRIPTION).exists():
-        if read_description(target) != description:
-            raise InputError(
-                f"{target} holds another export; expected the same patients and size_mm, or choose "
-                "another folder"
-            )
+        earlier = read_description(target)
+        if trained is None:
+            trained = earlier.get("myops", {}).get("train")
+            description = description | {
+                "numTraining": len(trained or ()),
+                "myops": {**note, "train": trained},
+            }
+        if earlier != description:
+            raise _another_export(target)
         # nnU-Net would take the unfinished files of a killed export for patients.
         for unfinished in target.glob(f"*/.*{SUFFIX}"):
             unfinished.unlink()
-        return
+        return trained
     for name in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
         (target / name).mkdir(parents=True, exist_ok=True)
     write_json(target / DESCRIPTION, description)
+    return trained
+
+
+def _another_export(target: Path) -> InputError:
+    return InputError(
+        f"{target} holds another export; expected the same patients and size_mm, or choose "
+        "another folder"
+    )
 
 
 def _heart_box() -> BoxOf:

@@ -179,5 +179,5 @@ def refuse_untold(patient: object) -> None:
         raise InputError(
             f"{getattr(patient, 'name', 'patient')}: expected labels that tell "
             f"{' and '.join(sorted(untold))}, which its images show, found a data set that does "
-            "not; leave its cases out of this training, or train the ASSN with them"
+            "not; leave its cases out of this training, or train the ASSN or PRSN with them"
         )

@@ -37,10 +37,10 @@ from myops.training.data.crops import (
     crop_patient,
     jittered_tissue_box,
     perturb_region,
-    refuse_untold,
 )
 from myops.training.losses import composite_loss, dice_loss, soft_classes
 from myops.training.stages.stage import Batch, Loss, Slices, Stage, dice
+from myops.training.stages.untold import told, untold_rows
 
 if TYPE_CHECKING:
     from myops.training.stages.stage import Patient
@@ -73,7 +73,6 @@ def build(config: TrainingConfig) -> nn.Module:
 
 def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) -> Slices:
     """Crop, make a region as the ASSN would find it, normalize inside it; slices with a region."""
-    refuse_untold(patient)
     assert isinstance(config, PrsnConfig)
     box, found = region_to_see(patient, rng, config)
     crops, labels, present = crop_patient(patient, box, config.size)
@@ -95,6 +94,7 @@ def prepare(patient: Patient, rng: np.random.Generator, config: TrainingConfig) 
         "labels": to_classes(labels, config.margin > 0)[kept, None],
         "present": present[kept],
         "acute": np.full(count, patient.acute, np.float32)[kept],
+        "untold": untold_rows(patient, count)[kept],
     }
     if config.mvo:
         obstruction = crop_stack(patient.mvo.astype(np.uint16), box, config.size)
@@ -149,6 +149,7 @@ def augment(batch: Batch, generator: torch.Generator, config: TrainingConfig) ->
         **labels,
         "present": drop_sequences(batch["present"], config.dropout, generator),
         "acute": batch["acute"],
+        "untold": batch["untold"],
     }
 
 
@@ -210,22 +211,30 @@ def prsn_loss(logits: dict[str, Tensor], batch: Batch, config: PrsnConfig) -> Lo
     """L_main + 0.3 L_bSSFP + 0.5 L_LGE + 0.5 L_T2, each a Dice loss over its tissue classes.
 
     "Other" (blood; without a margin also outside) is what is left of the softmax and has no term of
-    its own. A branch whose sequence is absent from a slice gives no loss there.
+    its own. A branch whose sequence is absent from a slice gives no loss there, and a class that
+    the slice's labels do not tell none either (`stages.untold`).
     """
     labels, present = batch["labels"], batch["present"]
+    known = told(labels, present, batch["untold"])
     target = main_target(labels, present, batch["acute"])
     branches = branch_targets(labels)
     inside = (own_region(batch) > 0).float()
     bssfp, lge, t2 = (inside * present[:, k, None, None, None] for k in (BSSFP, LGE, T2))
     scar_free = (labels != SCAR).float()
+    # With a margin a last class, what is outside: always known.
+    outside = torch.ones_like(inside).expand(-1, logits["main"].shape[1] - OUTSIDE, -1, -1)
     main, found = class_loss(
-        logits["main"], one_hot(target, logits["main"].shape[1]), inside, config
+        logits["main"],
+        one_hot(target, logits["main"].shape[1]),
+        inside * known.pixels,
+        config,
+        inside * torch.cat((known.main, outside), dim=1),
     )
     parts = {
         "main": found.pop("dice"),
         "bssfp": dice_loss(torch.sigmoid(logits["bssfp"]), branches["bssfp"], bssfp),
-        "lge": tissue_dice(logits["lge"], branches["lge"], lge),
-        "t2": tissue_dice(logits["t2"], branches["t2"], t2 * scar_free),
+        "lge": tissue_dice(logits["lge"], branches["lge"], lge * known.lge),
+        "t2": tissue_dice(logits["t2"], branches["t2"], t2 * scar_free * known.t2),
         **found,
     }
     total = main
@@ -253,7 +262,13 @@ def mvo_loss(logits: Tensor, batch: Batch, inside: Tensor) -> Tensor:
     return dice_loss(torch.sigmoid(logits), target, seen) + mean
 
 
-def class_loss(logits: Tensor, target: Tensor, inside: Tensor, config: PrsnConfig) -> Loss:
+def class_loss(
+    logits: Tensor,
+    target: Tensor,
+    inside: Tensor,
+    config: PrsnConfig,
+    classes: Tensor | None = None,
+) -> Loss:
     """Dice of all classes but the first, with cross-entropy and KL where they have a weight.
 
     Args:
@@ -262,10 +277,11 @@ def class_loss(logits: Tensor, target: Tensor, inside: Tensor, config: PrsnConfi
         inside: float (B, 1, H, W); cross-entropy and KL are averaged over these pixels: the rest of
             the square is empty and easy.
         config: the three weights.
+        classes: float (B, C - 1, H, W), where each class has a Dice loss; `inside` if None.
     """
     soft = soft_classes(target, SOFT_SIGMA_PX) if config.kl_weight else None
     weights = (config.dice_weight, config.cross_entropy_weight, config.kl_weight)
-    total, parts = composite_loss(logits, target, soft, weights, inside)
+    total, parts = composite_loss(logits, target, soft, weights, inside, classes)
     if not config.cross_entropy_weight:
         del parts["entropy"]  # it counts nothing, so no curve shows it
     return total, parts
