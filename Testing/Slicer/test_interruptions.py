@@ -283,3 +283,15 @@ def test_place_mode_of_another_module_is_left_alone_by_everything_here(logic: An
         assert selection.GetActivePlaceNodeID() == theirs.GetID()
         assert ourActiveList(scene) is None
     assert theirs.GetNumberOfControlPoints() == 0
+
+
+def test_images_that_make_no_case_give_their_name_to_no_numbers(logic: Any, tmp_path: Path) -> None:
+    begin(logic)
+    logic.patient.rename("A")
+    folder = tmp_path / "B"
+    folder.mkdir()
+    sitk.WriteImage(sitk_image(circle_case().images["t2"]), str(folder / "heart_T2.nii.gz"))
+    logic.patient.loadFolder(folder)
+    logic.poll()
+    assert (logic.patient.caseName, logic.patient.case) == ("B", None)
+    assert logic.quantify.snapshot().case.name == logic.correction.case.name != "B"
