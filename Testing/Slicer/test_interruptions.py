@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from circle_heart import circle_case, circle_segmentation, sitk_image
-from circle_patient import begin, listeningLogic, load, paint
+from circle_patient import begin, listeningLogic, load, paint, segment
 from made_scene import ourActiveList
 
 from myops.refine.state_file import read_state
@@ -295,3 +295,52 @@ def test_images_that_make_no_case_give_their_name_to_no_numbers(logic: Any, tmp_
     logic.poll()
     assert (logic.patient.caseName, logic.patient.case) == ("B", None)
     assert logic.quantify.snapshot().case.name == logic.correction.case.name != "B"
+
+
+def openCaseList(logic: Any, folder: Path) -> None:
+    """Open the first patient of a folder, with its T2 moved, segmented and corrected."""
+    files(folder)
+    logic.work.waitFor(logic.study.openFolder(folder, "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    logic.patient.shift("t2", 3.0, 0.0)
+    segment(logic)
+    paint(logic)
+    logic.correction.adoptNodeEdits()
+
+
+def test_corrections_open_again_after_a_reopening_without_the_moved_t2(
+    logic: Any, tmp_path: Path
+) -> None:
+    openCaseList(logic, tmp_path / "patients")
+    painted = logic.correction.labels.copy()
+    logic.study.clear()
+    t2 = tmp_path / "patients" / "patient" / "heart_T2.nii.gz"
+    shutil.move(t2, tmp_path / "elsewhere.nii.gz")
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "patients", "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    assert logic.correction.session is None
+    logic.study.clear()
+    shutil.move(tmp_path / "elsewhere.nii.gz", t2)
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "patients", "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    assert np.array_equal(logic.correction.labels, painted)
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+
+
+def test_corrections_open_again_after_another_patient_was_loaded_beside_the_list(
+    logic: Any, tmp_path: Path
+) -> None:
+    openCaseList(logic, tmp_path / "patients")
+    painted = logic.correction.labels.copy()
+    logic.work.waitFor(logic.study.save(), TIMEOUT_S)
+    other = files(tmp_path, "other")
+    turned = sitk_image(circle_case().images["lge"][:, ::-1])
+    sitk.WriteImage(turned, str(other / "heart_DE.nii.gz"))
+    logic.patient.loadFolder(other)
+    logic.poll()
+    assert logic.correction.session is None
+    logic.study.clear()
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "patients", "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    assert np.array_equal(logic.correction.labels, painted)
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)

@@ -309,6 +309,7 @@ class StudyLogic:
         self._removeNodes()
         self._file, self._kept, self._returnTo = kept, None, None
         self._hadWork = state is not None and kept.status in ("corrected", "approved")
+        self._hasState = state is not None
         self.lastSaved, self._autosave = None, Autosave()
         self.clock = StageClock.from_dict(kept.clock)
         self._include(clock)
@@ -416,6 +417,9 @@ class StudyLogic:
         self._autosave = Autosave()
         self._openMark = None
         self._hadWork = False  # whether the state on disk holds work of the reader
+        # Whether there is a state on disk: it opens only on images that lie as they did then, so
+        # what is open without it changes neither how they are noted to lie nor the clicks.
+        self._hasState = False
         self._lastProblem = ""
         self._nodes = []  # segmentations of the open case
 
@@ -485,18 +489,20 @@ class StudyLogic:
         assert self._file is not None and self.clock is not None and self.studyFolder is not None
         session = self._correction.session
         fresh = None if self._quantify.stale else self._quantify.measurements
-        changed = replace(
-            self._file,
-            clock=self.clock.to_dict(),
-            clicks=tuple(replace(click) for click in self._correction.clickTimings),
-            alignments=self._patient.alignments(),
-            segmented_alignments={} if session is None else self._segmentedAlignments,
-        )
+        changed = replace(self._file, clock=self.clock.to_dict())
+        if session is not None or not self._hasState:
+            changed = replace(
+                changed,
+                clicks=tuple(replace(click) for click in self._correction.clickTimings),
+                alignments=self._patient.alignments(),
+                segmented_alignments={} if session is None else self._segmentedAlignments,
+            )
         self._file = withNumbers(changed, session, self._quantify.masses)
         # A new session where one with the reader's work was: that one is kept beside it.
         supersedes = session is not None and self._kept is not session and self._hadWork
         if session is not None:
             self._kept, self._hadWork = session, self._correction.hasManualWork
+            self._hasState = True
         return CaseRecord(
             self.studyFolder,
             self._file,
