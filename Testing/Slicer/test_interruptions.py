@@ -344,3 +344,22 @@ def test_corrections_open_again_after_another_patient_was_loaded_beside_the_list
     logic.study.open(0)
     assert np.array_equal(logic.correction.labels, painted)
     assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+
+
+def test_another_case_list_does_not_open_over_a_case_that_cannot_be_saved(
+    logic: Any, tmp_path: Path
+) -> None:
+    openCaseList(logic, tmp_path / "patients")
+    study, labels = logic.study.studyFolder, logic.correction.labels
+    logic.work.waitFor(logic.study.save(), TIMEOUT_S)
+    shutil.move(study, tmp_path / "gone")  # a disk that was pulled out
+    study.write_bytes(b"")  # nothing can be made there
+    files(tmp_path / "others", "other")
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "others", "ab"), TIMEOUT_S)
+    assert (logic.study.index, logic.study.studyFolder) == (0, study)
+    assert logic.correction.labels is labels
+    assert "stays open" in logic.said[-1][1]
+    study.unlink()
+    shutil.move(tmp_path / "gone", study)
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "others", "ab"), TIMEOUT_S)
+    assert [name for name, _ in logic.study.entries] == ["other"]

@@ -265,9 +265,7 @@ class StudyLogic:
     def clear(self) -> None:
         """Save the open case, and forget the list."""
         self._leave()
-        self._closeMark()
-        self._forget()
-        self._events.emit("study")
+        self._leaveList()
 
     def close(self) -> None:
         """Save the open case and end: nothing listens any more."""
@@ -281,7 +279,10 @@ class StudyLogic:
 
     def _opened(self, place: Path, reader: str, session: str, found: Any) -> None:
         patients, statuses, problems = found
-        self.clear()
+        if not self._leave():
+            self._stay()
+            return
+        self._leaveList()
         self.patients, self.reader, self.session = list(patients), reader, session
         self.studyFolder = place
         self.entries = [(p.name, status) for p, status in zip(patients, statuses, strict=True)]
@@ -380,6 +381,12 @@ class StudyLogic:
         if task is not None:
             self._work.waitFor(task)
         return task is None or task.state != "failed"
+
+    def _leaveList(self) -> None:
+        """Forget the list; the open case is saved, or is given up."""
+        self._closeMark()
+        self._forget()
+        self._events.emit("study")
 
     def _markOpen(self) -> None:
         if self._openMark is None or self.index is None:
