@@ -161,6 +161,25 @@ def test_a_shift_of_nothing_leaves_no_transform(logic: Any) -> None:
     assert logic.patient.case.registrations == ()
 
 
+def test_a_reader_may_hold_the_header_against_the_search(logic: Any) -> None:
+    load(logic)
+    header = logic.patient.case.images["t2"]
+    laidBySearch(logic, 3.0)
+    logic.patient.shift("t2", 0.0, 0.0)
+    assert logic.patient.case.images["t2"] == pytest.approx(header, rel=1e-4)
+    assert logic.patient.align("t2") is None  # nor does a search move it again
+    assert "moved by hand: undo that first" in logic.said[-1][1]
+    saved = logic.patient.alignments()
+    (check,) = [one for one in logic.patient.imageChecks() if one.undoable]
+    assert check.kind == "moved"
+    logic.patient.revert(check)  # back to what the search found
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+    assert not logic.patient.shiftOf("t2").byHand
+    logic.patient.restoreAlignments(saved)
+    assert logic.patient.shiftOf("t2").isNone
+    assert logic.patient.shiftOf("t2").byHand
+
+
 @pytest.mark.parametrize("far", [51.0, math.nan, math.inf])
 def test_a_shift_beyond_any_breath_is_refused(logic: Any, far: float) -> None:
     load(logic)

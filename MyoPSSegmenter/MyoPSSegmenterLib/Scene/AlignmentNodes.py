@@ -58,6 +58,12 @@ def noteAsFound(alignment: slicer.vtkMRMLLinearTransformNode) -> None:
     alignment.SetAttribute(FOUND_ATTRIBUTE, _asText(_matrixOf(alignment)))
 
 
+def isFound(node: slicer.vtkMRMLTransformableNode) -> bool:
+    """Whether the search has laid a volume somewhere, wherever a reader has moved it since."""
+    alignment = alignmentOf(node)
+    return alignment is not None and bool(alignment.GetAttribute(FOUND_ATTRIBUTE))
+
+
 def isByHand(node: slicer.vtkMRMLTransformableNode) -> bool:
     """Whether a reader has moved a volume from where the search, if any, has laid it."""
     alignment = alignmentOf(node)
