@@ -94,5 +94,5 @@ def erode_scar(labels: np.ndarray) -> np.ndarray:
 
 
 def no_patient() -> SimpleNamespace:
-    """In the place of a `PatientLogic` that nothing is asked of."""
-    return SimpleNamespace(caseName="infarct")
+    """In the place of a `PatientLogic` that nothing is asked of; it has some case."""
+    return SimpleNamespace(caseName="infarct", case=object())

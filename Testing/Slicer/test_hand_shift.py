@@ -161,6 +161,25 @@ def test_a_shift_of_nothing_leaves_no_transform(logic: Any) -> None:
     assert logic.patient.case.registrations == ()
 
 
+def test_a_reader_may_hold_the_header_against_the_search(logic: Any) -> None:
+    load(logic)
+    header = logic.patient.case.images["t2"]
+    laidBySearch(logic, 3.0)
+    logic.patient.shift("t2", 0.0, 0.0)
+    assert logic.patient.case.images["t2"] == pytest.approx(header, rel=1e-4)
+    assert logic.patient.align("t2") is None  # nor does a search move it again
+    assert "moved by hand: undo that first" in logic.said[-1][1]
+    saved = logic.patient.alignments()
+    (check,) = [one for one in logic.patient.imageChecks() if one.undoable]
+    assert check.kind == "moved"
+    logic.patient.revert(check)  # back to what the search found
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+    assert not logic.patient.shiftOf("t2").byHand
+    logic.patient.restoreAlignments(saved)
+    assert logic.patient.shiftOf("t2").isNone
+    assert logic.patient.shiftOf("t2").byHand
+
+
 @pytest.mark.parametrize("far", [51.0, math.nan, math.inf])
 def test_a_shift_beyond_any_breath_is_refused(logic: Any, far: float) -> None:
     load(logic)
@@ -254,3 +273,41 @@ def test_a_shift_alone_is_saved_in_the_case_list(logic: Any, tmp_path: Path) -> 
     logic.study.open(1)
     logic.study.open(0)
     assert logic.patient.shiftOf("t2").rightMm == pytest.approx(2.0)
+
+
+def test_the_case_list_brings_back_the_shift_of_a_copy_on_the_references_grid(
+    logic: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    for key, kind in {"lge": "DE", "t2": "T2"}.items():
+        image = sitk_image(circle_case().images[key])
+        sitk.WriteImage(image, str(tmp_path / "a" / f"heart_{kind}.nii.gz"))
+    logic.work.waitFor(logic.study.openFolder(tmp_path, "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    logic.patient.shift("t2", 3.2, -1.7)
+    logic.patient.resample("t2")
+    segment(logic)
+    painted, shown = paint(logic), images_sha256(logic.patient.case)
+    logic.correction.adoptNodeEdits()
+    logic.study.open(0)
+    assert images_sha256(logic.patient.case) == shown
+    assert np.array_equal(logic.correction.labels, painted)
+    logic.patient.resample("t2")
+    logic.patient.shift("t2", 1.0, 0.5)  # the copy, further
+    logic.study.open(0)
+    assert np.array_equal(logic.correction.labels, painted)
+    shift = logic.patient.shiftOf("t2")
+    assert (shift.rightMm, shift.downMm) == (pytest.approx(4.2), pytest.approx(-1.2))
+
+
+def test_a_copy_that_the_search_moved_further_is_saved_as_the_searchs(logic: Any) -> None:
+    load(logic)
+    laidBySearch(logic, 4.0)
+    logic.patient.resample("t2")
+    laidBySearch(logic, 2.0)
+    saved = logic.patient.alignments()
+    assert saved["t2"]["found"] == saved["t2"]["matrix"]
+    logic.patient.unresample("t2")
+    logic.patient.restoreAlignments(saved)
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(6.0)
+    assert not logic.patient.shiftOf("t2").byHand

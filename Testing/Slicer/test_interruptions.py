@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from circle_heart import circle_case, circle_segmentation, sitk_image
-from circle_patient import begin, listeningLogic, load, paint
+from circle_patient import begin, listeningLogic, load, paint, segment
 from made_scene import ourActiveList
 
 from myops.refine.state_file import read_state
@@ -283,3 +283,83 @@ def test_place_mode_of_another_module_is_left_alone_by_everything_here(logic: An
         assert selection.GetActivePlaceNodeID() == theirs.GetID()
         assert ourActiveList(scene) is None
     assert theirs.GetNumberOfControlPoints() == 0
+
+
+def test_images_that_make_no_case_give_their_name_to_no_numbers(logic: Any, tmp_path: Path) -> None:
+    begin(logic)
+    logic.patient.rename("A")
+    folder = tmp_path / "B"
+    folder.mkdir()
+    sitk.WriteImage(sitk_image(circle_case().images["t2"]), str(folder / "heart_T2.nii.gz"))
+    logic.patient.loadFolder(folder)
+    logic.poll()
+    assert (logic.patient.caseName, logic.patient.case) == ("B", None)
+    assert logic.quantify.snapshot().case.name == logic.correction.case.name != "B"
+
+
+def openCaseList(logic: Any, folder: Path) -> None:
+    """Open the first patient of a folder, with its T2 moved, segmented and corrected."""
+    files(folder)
+    logic.work.waitFor(logic.study.openFolder(folder, "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    logic.patient.shift("t2", 3.0, 0.0)
+    segment(logic)
+    paint(logic)
+    logic.correction.adoptNodeEdits()
+
+
+def test_corrections_open_again_after_a_reopening_without_the_moved_t2(
+    logic: Any, tmp_path: Path
+) -> None:
+    openCaseList(logic, tmp_path / "patients")
+    painted = logic.correction.labels.copy()
+    logic.study.clear()
+    t2 = tmp_path / "patients" / "patient" / "heart_T2.nii.gz"
+    shutil.move(t2, tmp_path / "elsewhere.nii.gz")
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "patients", "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    assert logic.correction.session is None
+    logic.study.clear()
+    shutil.move(tmp_path / "elsewhere.nii.gz", t2)
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "patients", "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    assert np.array_equal(logic.correction.labels, painted)
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+
+
+def test_corrections_open_again_after_another_patient_was_loaded_beside_the_list(
+    logic: Any, tmp_path: Path
+) -> None:
+    openCaseList(logic, tmp_path / "patients")
+    painted = logic.correction.labels.copy()
+    logic.work.waitFor(logic.study.save(), TIMEOUT_S)
+    other = files(tmp_path, "other")
+    turned = sitk_image(circle_case().images["lge"][:, ::-1])
+    sitk.WriteImage(turned, str(other / "heart_DE.nii.gz"))
+    logic.patient.loadFolder(other)
+    logic.poll()
+    assert logic.correction.session is None
+    logic.study.clear()
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "patients", "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    assert np.array_equal(logic.correction.labels, painted)
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+
+
+def test_another_case_list_does_not_open_over_a_case_that_cannot_be_saved(
+    logic: Any, tmp_path: Path
+) -> None:
+    openCaseList(logic, tmp_path / "patients")
+    study, labels = logic.study.studyFolder, logic.correction.labels
+    logic.work.waitFor(logic.study.save(), TIMEOUT_S)
+    shutil.move(study, tmp_path / "gone")  # a disk that was pulled out
+    study.write_bytes(b"")  # nothing can be made there
+    files(tmp_path / "others", "other")
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "others", "ab"), TIMEOUT_S)
+    assert (logic.study.index, logic.study.studyFolder) == (0, study)
+    assert logic.correction.labels is labels
+    assert "stays open" in logic.said[-1][1]
+    study.unlink()
+    shutil.move(tmp_path / "gone", study)
+    logic.work.waitFor(logic.study.openFolder(tmp_path / "others", "ab"), TIMEOUT_S)
+    assert [name for name, _ in logic.study.entries] == ["other"]

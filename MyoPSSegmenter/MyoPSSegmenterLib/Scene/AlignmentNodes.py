@@ -7,6 +7,7 @@ the volume, here or in the Transforms module, and no search may replace that.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 import slicer
@@ -57,6 +58,12 @@ def noteAsFound(alignment: slicer.vtkMRMLLinearTransformNode) -> None:
     alignment.SetAttribute(FOUND_ATTRIBUTE, _asText(_matrixOf(alignment)))
 
 
+def isFound(node: slicer.vtkMRMLTransformableNode) -> bool:
+    """Whether the search has laid a volume somewhere, wherever a reader has moved it since."""
+    alignment = alignmentOf(node)
+    return alignment is not None and bool(alignment.GetAttribute(FOUND_ATTRIBUTE))
+
+
 def isByHand(node: slicer.vtkMRMLTransformableNode) -> bool:
     """Whether a reader has moved a volume from where the search, if any, has laid it."""
     alignment = alignmentOf(node)
@@ -82,13 +89,23 @@ def backToFound(node: slicer.vtkMRMLTransformableNode) -> bool:
     return True
 
 
-def savedAlignment(node: slicer.vtkMRMLTransformableNode) -> dict[str, str]:
-    """A volume's alignment as texts for a file, exact to the last bit; empty without one."""
-    alignment = alignmentOf(node)
-    if alignment is None:
+def savedAlignment(
+    node: slicer.vtkMRMLTransformableNode, copied: slicer.vtkMRMLTransformableNode | None = None
+) -> dict[str, str]:
+    """A volume's alignment as texts for a file, exact to the last bit; empty without one.
+
+    Args:
+        node: the volume.
+        copied: that it is a copy of, made where its alignment placed it; None if it is none.
+            The texts then say how that one has to be moved to lie where the copy lies.
+    """
+    both = [alignmentOf(one) for one in (node, copied) if one is not None]
+    moves = [one for one in both if one is not None]
+    if not moves:
         return {}
-    found = alignment.GetAttribute(FOUND_ATTRIBUTE)
-    return {"matrix": _asText(_matrixOf(alignment)), **({"found": found} if found else {})}
+    texts = [text for one in moves if (text := one.GetAttribute(FOUND_ATTRIBUTE))]
+    found = {"found": _asText(reduce(np.matmul, map(_fromText, texts)))} if texts else {}
+    return {"matrix": _asText(reduce(np.matmul, map(_matrixOf, moves))), **found}
 
 
 def restoreAlignment(

@@ -14,9 +14,10 @@ from MyoPSSegmenterLib.Runtime.Translation import tr as _
 from MyoPSSegmenterLib.Scene.AlignmentNodes import (
     SAME_MM,
     alignedByMm,
-    backToFound,
     isByHand,
+    isFound,
     moveInWorld,
+    removeAlignment,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ def shiftTo(
 ) -> None:
     """Move a volume by hand to this shift from where its header places it.
 
+    Where the search has found another place, a shift of nothing stays too, as the reader's word
+    that the header is right; else it takes the alignment away.
+
     Raises:
         InputError: further than `MOST_MM`.
     """
@@ -76,8 +80,8 @@ def shiftTo(
         )
     now, (right, down) = shiftOf(node, case), case.geometry.axes[:2]
     moveInWorld(node, sequence, (rightMm - now.rightMm) * right + (downMm - now.downMm) * down)
-    if shiftOf(node, case).isNone and isByHand(node):
-        backToFound(node)  # nowhere else than its header or the search says
+    if shiftOf(node, case).isNone and not isFound(node):
+        removeAlignment(node)
 
 
 def noteOnCopy(copy: slicer.vtkMRMLScalarVolumeNode, shift: Shift) -> None:

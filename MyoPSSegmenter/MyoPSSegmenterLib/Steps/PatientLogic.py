@@ -321,8 +321,13 @@ class PatientLogic:
             self._changed()
 
     def alignments(self) -> dict[str, dict[str, str]]:
-        """How each sequence was moved, as texts for a file; those that were not are left out."""
-        saved = {key: savedAlignment(node) for key, node in self.volumes.items()}
+        """How each sequence was moved, as texts for a file; those that were not are left out.
+
+        Of a copy on the reference's grid, how the volume that was copied comes to lie there.
+        """
+        saved = {
+            key: savedAlignment(node, self._original(key)) for key, node in self.volumes.items()
+        }
         return {key: one for key, one in saved.items() if one}
 
     def restoreAlignments(self, saved: Mapping[str, Mapping[str, str]]) -> None:

@@ -149,9 +149,11 @@ class QuantifyLogic:
             return None
         segmentation = session.segmentation()
         seen = assessed_or_labeled(segmentation.assessed, segmentation.labels)
+        # Under the name that is shown now; the images are those that were segmented. Volumes that
+        # make no case end no session, and their name may be another patient's.
+        own = self._patient.case is None
         return MeasurementRequest(
-            # Under the name that is shown now; the images are those that were segmented.
-            replace(session.case, name=self._patient.caseName),
+            replace(session.case, name=session.case.name if own else self._patient.caseName),
             replace(segmentation, assessed=seen),
             self.settings,
             self.sector,

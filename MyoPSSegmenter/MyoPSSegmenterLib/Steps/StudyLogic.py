@@ -265,9 +265,7 @@ class StudyLogic:
     def clear(self) -> None:
         """Save the open case, and forget the list."""
         self._leave()
-        self._closeMark()
-        self._forget()
-        self._events.emit("study")
+        self._leaveList()
 
     def close(self) -> None:
         """Save the open case and end: nothing listens any more."""
@@ -281,7 +279,10 @@ class StudyLogic:
 
     def _opened(self, place: Path, reader: str, session: str, found: Any) -> None:
         patients, statuses, problems = found
-        self.clear()
+        if not self._leave():
+            self._stay()
+            return
+        self._leaveList()
         self.patients, self.reader, self.session = list(patients), reader, session
         self.studyFolder = place
         self.entries = [(p.name, status) for p, status in zip(patients, statuses, strict=True)]
@@ -309,6 +310,7 @@ class StudyLogic:
         self._removeNodes()
         self._file, self._kept, self._returnTo = kept, None, None
         self._hadWork = state is not None and kept.status in ("corrected", "approved")
+        self._hasState = state is not None
         self.lastSaved, self._autosave = None, Autosave()
         self.clock = StageClock.from_dict(kept.clock)
         self._include(clock)
@@ -380,6 +382,12 @@ class StudyLogic:
             self._work.waitFor(task)
         return task is None or task.state != "failed"
 
+    def _leaveList(self) -> None:
+        """Forget the list; the open case is saved, or is given up."""
+        self._closeMark()
+        self._forget()
+        self._events.emit("study")
+
     def _markOpen(self) -> None:
         if self._openMark is None or self.index is None:
             return
@@ -416,6 +424,9 @@ class StudyLogic:
         self._autosave = Autosave()
         self._openMark = None
         self._hadWork = False  # whether the state on disk holds work of the reader
+        # Whether there is a state on disk: it opens only on images that lie as they did then, so
+        # what is open without it changes neither how they are noted to lie nor the clicks.
+        self._hasState = False
         self._lastProblem = ""
         self._nodes = []  # segmentations of the open case
 
@@ -485,18 +496,20 @@ class StudyLogic:
         assert self._file is not None and self.clock is not None and self.studyFolder is not None
         session = self._correction.session
         fresh = None if self._quantify.stale else self._quantify.measurements
-        changed = replace(
-            self._file,
-            clock=self.clock.to_dict(),
-            clicks=tuple(replace(click) for click in self._correction.clickTimings),
-            alignments=self._patient.alignments(),
-            segmented_alignments={} if session is None else self._segmentedAlignments,
-        )
+        changed = replace(self._file, clock=self.clock.to_dict())
+        if session is not None or not self._hasState:
+            changed = replace(
+                changed,
+                clicks=tuple(replace(click) for click in self._correction.clickTimings),
+                alignments=self._patient.alignments(),
+                segmented_alignments={} if session is None else self._segmentedAlignments,
+            )
         self._file = withNumbers(changed, session, self._quantify.masses)
         # A new session where one with the reader's work was: that one is kept beside it.
         supersedes = session is not None and self._kept is not session and self._hadWork
         if session is not None:
             self._kept, self._hadWork = session, self._correction.hasManualWork
+            self._hasState = True
         return CaseRecord(
             self.studyFolder,
             self._file,
