@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from typing import TYPE_CHECKING
 
 from aiohttp import BodyPartReader, web
@@ -43,6 +42,7 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
         stage = uploads.new_stage(settings.folder, limit)
         name = await _store(request, stage)
         place = uploads.free_name(name, settings.folder, settings.results)
+        stage.rename(place.name)
         loop = asyncio.get_running_loop()
         left_out = await loop.run_in_executor(
             None, uploads.checked, stage, settings.memory_gb, process_context()
@@ -54,7 +54,7 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
     finally:
         if stage is not None:
             with contextlib.suppress(OSError):
-                shutil.rmtree(stage.folder, ignore_errors=True)
+                stage.remove()
 
 
 async def _store(request: web.Request, stage: uploads.UploadStage) -> str:

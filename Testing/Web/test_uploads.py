@@ -22,8 +22,10 @@ from aiohttp import FormData, MultipartWriter
 from aiohttp.test_utils import TestClient, TestServer
 
 from myops.errors import InputError
+from myops.patients.find import find_patients
 from myops_web import uploads
 from myops_web.app import READINGS, make_app
+from myops_web.one_patient import lay_flat
 from myops_web.settings import Settings
 
 TOKEN = "a-token-for-tests-alone"  # noqa: S105
@@ -131,7 +133,7 @@ def test_images_whose_sequence_nobody_knows_are_refused_with_what_to_do(tmp_path
 
 def packed(folder: Path, members: dict[str, bytes]) -> Path:
     """Write a .zip in an otherwise empty folder."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "patient.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
@@ -140,9 +142,74 @@ def packed(folder: Path, members: dict[str, bytes]) -> Path:
 
 def test_an_archive_is_unpacked_and_not_kept(came, tmp_path):
     content = (came / "p_LGE.nii.gz").read_bytes()
-    folder = packed(tmp_path / "zip", {"scan/p_LGE.nii.gz": content, "scan/.DS_Store": b"x"})
+    packed_files = {"scan/p_LGE.nii.gz": content, "scan/.DS_Store": b"x"}
+    folder = packed(tmp_path / "stage/new", packed_files)
     assert uploads.check_upload(folder, MB) == 1
-    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["p_LGE.nii.gz"]
+    assert list(folder.rglob("*")) == [folder / "p_LGE.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("archives", "kept"),
+    [
+        ([["LGE", "T2"]], ["LGE", "T2"]),
+        ([["images/LGE", "images/T2"]], ["LGE", "T2"]),
+        ([["p_LGE"], ["p_T2"]], ["p_LGE", "p_T2"]),
+        ([["exam/LGE/image", "exam/T2/image"]], ["LGE/image", "T2/image"]),
+    ],
+)
+def test_what_lies_in_archives_is_one_patient_with_the_name_that_was_typed(
+    came, tmp_path, archives, kept
+):
+    content = (came / "p_LGE.nii.gz").read_bytes()
+    patients = tmp_path / "patients"
+    patients.mkdir()
+    for patient in ("new", "newer"):
+        folder = packed(tmp_path / patient / patient, {})
+        for number, names in enumerate(archives):
+            files = {f"{name}.nii.gz": content for name in names}
+            other = packed(tmp_path / f"{patient}{number}", files)
+            (other / "patient.zip").rename(folder / f"{number}.zip")
+        uploads.check_upload(folder, MB)
+        folder.rename(patients / patient)
+    found = find_patients(patients)
+    assert [patient.name for patient in found] == ["new", "newer"]
+    for patient in found:
+        files = [p for p in patient.folder.rglob("*") if p.is_file()]
+        names = sorted(p.relative_to(patient.folder).as_posix() for p in files)
+        assert names == [f"{name}.nii.gz" for name in kept]
+        assert sorted(patient.sequences) == ["lge", "t2"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["LGE.nii.gz", "b/LGE.nii.gz"],
+        ["a/LGE.nii.gz", "b/LGE.nii.gz"],
+        ["7_DE.nii.gz", "7_T2.nii.gz", "8_DE.nii.gz"],
+    ],
+)
+def test_images_of_several_patients_are_refused(came, tmp_path, names):
+    content = (came / "p_LGE.nii.gz").read_bytes()
+    folder = packed(tmp_path / "stage/new", dict.fromkeys(names, content))
+    with pytest.raises(InputError, match=r"images of one patient, found those of 2; add each"):
+        uploads.check_upload(folder, MB)
+
+
+def test_no_image_of_an_archive_takes_the_place_of_another_one(tmp_path):
+    for number, name in enumerate(("2-LGE.nii", "a/LGE.nii", "b/LGE.nii")):
+        place = tmp_path / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(bytes([number]))
+    lay_flat(tmp_path)
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert found == {"2-LGE.nii": b"\0", "LGE.nii": b"\1", "3-LGE.nii": b"\2"}
+
+
+def test_a_name_that_would_be_taken_for_a_sequence_is_refused(tmp_path):
+    folder = tmp_path / "stage/LGE study"
+    image(folder / "p_LGE.nii.gz")
+    with pytest.raises(InputError, match="found LGE study, which reads as .* choose another name"):
+        uploads.check_upload(folder, MB)
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "C:\\evil", "a/../../evil"])
@@ -296,8 +363,8 @@ def test_a_patient_that_is_sent_is_there_and_listed(tmp_path, came):
 
     reader = sent(folder, talk)
     assert reader.told == [{"do": "listAgain", "added": "%2E.%2FNew one"}]
-    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    assert files == ["%2E.%2FNew one/p_LGE.nii.gz"]
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    assert found == ["%2E.%2FNew one", "%2E.%2FNew one/p_LGE.nii.gz"]
 
 
 @pytest.mark.slow
