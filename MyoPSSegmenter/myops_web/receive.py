@@ -47,6 +47,7 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
         left_out = await loop.run_in_executor(
             None, uploads.checked, stage, settings.memory_gb, process_context()
         )
+        _check_waiting(request)
         uploads.finish(stage, place)
         return place.name, left_out
     except OSError as error:
@@ -55,6 +56,15 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
         if stage is not None:
             with contextlib.suppress(OSError):
                 stage.remove()
+
+
+def _check_waiting(request: web.Request) -> None:
+    """Refuse what was canceled while it was checked: the server's work does not end with it."""
+    if request.transport is None or request.transport.is_closing():
+        raise InputError(
+            "expected a page that waits for its patient, found that the upload was canceled; "
+            "nothing was kept: send the images again if they are meant"
+        )
 
 
 async def _store(request: web.Request, stage: uploads.UploadStage) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import threading
 import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 pytest.importorskip("aiohttp", reason='pip install "myops-segmenter[web]"')
 
 import SimpleITK as sitk
-from aiohttp import FormData, MultipartWriter
+from aiohttp import FormData, MultipartWriter, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from myops.errors import InputError
@@ -307,6 +308,13 @@ class Reader:
     wait = close
 
 
+class Served(TestServer):
+    """As `myops web` serves: a test server would end the work for a page that has left."""
+
+    async def _make_runner(self, **kwargs: Any) -> web.AppRunner:
+        return web.AppRunner(self.app, **{**kwargs, "handler_cancellation": False})
+
+
 def sent(folder: Path, talk: Callable[[TestClient], Awaitable[None]], **options: Any) -> Reader:
     """Run a conversation of a reader who is there; returns what their process was told."""
     reader = Reader()
@@ -316,7 +324,7 @@ def sent(folder: Path, talk: Callable[[TestClient], Awaitable[None]], **options:
         settings = Settings(folder, folder / "myops-study", token=TOKEN, **options)
         app = make_app(settings)
         app[READINGS]._open["AB", "1"] = reader  # type: ignore[assignment]
-        async with TestClient(TestServer(app)) as client:
+        async with TestClient(Served(app)) as client:
             await client.get(f"/?token={TOKEN}")
             await talk(client)
 
@@ -449,6 +457,28 @@ def test_a_connection_that_breaks_leaves_nothing(tmp_path):
 
     assert sent(tmp_path / "patients", talk).told == []
     assert list((tmp_path / "patients").iterdir()) == []
+
+
+def test_an_upload_that_is_canceled_while_it_is_checked_leaves_nothing(tmp_path, came, monkeypatch):
+    begun, left = threading.Event(), threading.Event()
+
+    def check(*_: Any) -> int:
+        begun.set()
+        left.wait(5)
+        return 0
+
+    async def talk(client: TestClient) -> None:
+        sending = asyncio.ensure_future(post(client, form("new", came / "p_LGE.nii.gz")))
+        await asyncio.get_running_loop().run_in_executor(None, begun.wait, 5)
+        assert len(list((tmp_path / "patients").iterdir())) == 1  # it waits in its hidden folder
+        sending.cancel()
+        await asyncio.sleep(0.2)
+        left.set()
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(uploads, "checked", check)
+    assert sent(tmp_path / "patients", talk).told == []
+    assert begun.is_set() and list((tmp_path / "patients").iterdir()) == []
 
 
 def test_only_a_reader_who_is_here_adds_patients_and_only_where_it_is_allowed(tmp_path, came):
