@@ -34,7 +34,7 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
     Raises:
         InputError: what is refused, or no room for it; nothing of it is kept.
     """
-    limit = int(settings.upload_gb * 2**30)
+    limit = settings.upload_bytes
     if (request.content_length or 0) > limit + LONGEST_NAME:
         raise uploads.too_large(limit)
     stage = None

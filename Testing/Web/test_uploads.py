@@ -296,11 +296,17 @@ def test_of_two_uploads_of_one_name_the_second_does_not_replace_the_first(tmp_pa
 class Reader:
     """Stands for a reader's process, which would list the patients again."""
 
-    is_over = False
+    is_over = is_closing = False
 
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.tell = self.told.append
+
+    async def attach(self, send: Any) -> None:
+        """Nothing to show."""
+
+    def detach(self, *_: Any) -> None:
+        """Nothing to wait for."""
 
     def close(self) -> None:
         """Nothing to end."""
@@ -402,6 +408,18 @@ def test_more_than_the_limit_is_refused(tmp_path):
     big.write_bytes(bytes(3 * MB))
     words = refused(tmp_path / "patients", form("new", big), upload_gb=1 / 1024)
     assert "expected at most 1 MB" in words
+
+
+def test_a_page_is_told_at_first_what_would_be_too_large(tmp_path):
+    async def talk(client: TestClient) -> None:
+        here = str(client.make_url("/")).rstrip("/")
+        async with client.ws_connect("/talk", origin=here) as socket:
+            await socket.send_json({"reader": "AB", "reading": "1"})
+            largest = (await socket.receive_json())["largest"]
+        assert largest["bytes"] == 3 * MB
+        assert largest["words"].startswith("expected at most 3 MB for a patient, found more; leave")
+
+    sent(tmp_path / "patients", talk, upload_gb=3 / 1024)
 
 
 def test_a_length_that_is_not_told_does_not_help(tmp_path):
