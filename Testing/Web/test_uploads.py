@@ -21,6 +21,7 @@ pytest.importorskip("aiohttp", reason='pip install "myops-segmenter[web]"')
 import SimpleITK as sitk
 from aiohttp import FormData, MultipartWriter, web
 from aiohttp.test_utils import TestClient, TestServer
+from dicom_series import write_series
 
 from myops.errors import InputError
 from myops.patients.find import find_patients
@@ -179,6 +180,22 @@ def test_what_lies_in_archives_is_one_patient_with_the_name_that_was_typed(
         names = sorted(p.relative_to(patient.folder).as_posix() for p in files)
         assert names == [f"{name}.nii.gz" for name in kept]
         assert sorted(patient.sequences) == ["lge", "t2"]
+
+
+def test_a_packed_examination_keeps_its_folders_and_gets_the_name_that_was_typed(tmp_path):
+    exam = tmp_path / "exam"
+    write_series(exam / "1", "LGE_PSIR_sax", number=1)
+    write_series(exam / "2", "T2_STIR_sax", number=2)
+    files = {
+        path.relative_to(tmp_path).as_posix(): path.read_bytes()
+        for path in exam.rglob("*")
+        if path.is_file()
+    }
+    folder = packed(tmp_path / "stage/new", files)
+    assert uploads.check_upload(folder, MB) == 0
+    [patient] = find_patients(folder.parent)
+    assert patient.name == "new" and sorted(patient.sequences) == ["lge", "t2"]
+    assert sum(path.is_file() for path in folder.rglob("*")) == len(files)
 
 
 @pytest.mark.parametrize(
