@@ -20,6 +20,7 @@ from myops.worklist.reader_ids import check_reader, check_session
 from myops_web.readings import Readings
 from myops_web.receive import receive_patient
 from myops_web.settings import Settings, is_loopback
+from myops_web.uploads import too_large
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -164,7 +165,7 @@ async def _talk(request: web.Request) -> web.StreamResponse:
     except (TypeError, ValueError, KeyError, TimeoutError):
         await socket.close()
         return socket
-    await socket.send_str(json.dumps({"welcome": key, "uploads": settings.uploads}))
+    await socket.send_str(json.dumps(_welcome(key, settings)))
     send = socket.send_str
     await reading.attach(send)
     try:
@@ -175,6 +176,16 @@ async def _talk(request: web.Request) -> web.StreamResponse:
     finally:
         reading.detach(send, settings.linger_s)
     return socket
+
+
+def _welcome(key: tuple[str, str], settings: Settings) -> dict[str, object]:
+    """What a page must know at first: it refuses itself what would be too large to send.
+
+    A request that is refused before all of it came breaks off, and no browser shows its answer.
+    """
+    limit = settings.upload_bytes
+    largest = {"bytes": limit, "words": str(too_large(limit))}
+    return {"welcome": key, "uploads": settings.uploads, "largest": largest}
 
 
 def _read(text: str) -> dict[str, object] | None:

@@ -175,6 +175,7 @@ class Desk:
             if added is not None and added in (patient.folder, *patient.folder.parents):
                 self._added = None
                 self._open(index)
+                return
 
     def _run(self, sure: bool = False) -> None:
         question = self.logic.automatic.needsQuestion()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from typing import TYPE_CHECKING
 
 from aiohttp import BodyPartReader, web
@@ -35,7 +34,7 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
     Raises:
         InputError: what is refused, or no room for it; nothing of it is kept.
     """
-    limit = int(settings.upload_gb * 2**30)
+    limit = settings.upload_bytes
     if (request.content_length or 0) > limit + LONGEST_NAME:
         raise uploads.too_large(limit)
     stage = None
@@ -43,10 +42,12 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
         stage = uploads.new_stage(settings.folder, limit)
         name = await _store(request, stage)
         place = uploads.free_name(name, settings.folder, settings.results)
+        stage.rename(place.name)
         loop = asyncio.get_running_loop()
         left_out = await loop.run_in_executor(
             None, uploads.checked, stage, settings.memory_gb, process_context()
         )
+        _check_waiting(request)
         uploads.finish(stage, place)
         return place.name, left_out
     except OSError as error:
@@ -54,7 +55,16 @@ async def receive_patient(request: web.Request, settings: Settings) -> tuple[str
     finally:
         if stage is not None:
             with contextlib.suppress(OSError):
-                shutil.rmtree(stage.folder, ignore_errors=True)
+                stage.remove()
+
+
+def _check_waiting(request: web.Request) -> None:
+    """Refuse what was canceled while it was checked: the server's work does not end with it."""
+    if request.transport is None or request.transport.is_closing():
+        raise InputError(
+            "expected a page that waits for its patient, found that the upload was canceled; "
+            "nothing was kept: send the images again if they are meant"
+        )
 
 
 async def _store(request: web.Request, stage: uploads.UploadStage) -> str:

@@ -51,6 +51,11 @@ class Settings:
         """Whether only this computer reaches it."""
         return is_loopback(self.host)
 
+    @property
+    def upload_bytes(self) -> int:
+        """The most that a patient may have."""
+        return int(self.upload_gb * 2**30)
+
 
 def is_loopback(host: str) -> bool:
     """Whether a name or address means this computer alone."""

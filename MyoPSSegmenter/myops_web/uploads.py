@@ -18,6 +18,7 @@ from typing import Any
 from myops.errors import InputError
 from myops.worklist.reader_ids import folder_name
 from myops_web.image_kinds import is_image
+from myops_web.one_patient import lay_flat, only_patient, unpack_archives
 from myops_web.process import limit_memory
 
 STAGE = ".uploading-"
@@ -33,10 +34,10 @@ BROKEN = (
 
 @dataclass
 class UploadStage:
-    """A hidden folder beside the patients, for one upload.
+    """A folder for one upload, alone in a hidden one beside the patients.
 
     Attributes:
-        folder: where it is.
+        folder: of the images; it gets the patient's name when that is known.
         limit_bytes: more than this is refused.
     """
 
@@ -44,6 +45,14 @@ class UploadStage:
     limit_bytes: int
     _written: int = 0
     _files: int = 0
+
+    def rename(self, name: str) -> None:
+        """Give the folder the patient's name, by which the images are then found."""
+        self.folder = self.folder.rename(self.folder.with_name(name))
+
+    def remove(self) -> None:
+        """Remove what is left of it."""
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
 
     def new_file(self, name: str) -> Path:
         """Where a file of this name goes: never outside, never over another one.
@@ -87,7 +96,9 @@ def new_stage(folder: Path, limit_bytes: int) -> UploadStage:
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > STALE_S:
                 shutil.rmtree(old, ignore_errors=True)
-    return UploadStage(Path(tempfile.mkdtemp(prefix=STAGE, dir=folder)), limit_bytes)
+    images = Path(tempfile.mkdtemp(prefix=STAGE, dir=folder)) / "images"
+    images.mkdir()
+    return UploadStage(images, limit_bytes)
 
 
 def free_name(name: str, folder: Path, results: Path) -> Path:
@@ -135,26 +146,23 @@ def check_upload(folder: Path, limit_bytes: int) -> int:
     """Unpack archives, remove what is no image, and read every sequence as a reader would.
 
     Args:
-        folder: with what came; only images are left in it.
+        folder: with what came, alone in another folder; only images are left in it.
         limit_bytes: for what archives unpack to.
 
     Returns:
         How many files were left out because they are no images.
 
     Raises:
-        InputError: unsafe or damaged archives, no patient, several patients, or damaged images.
+        InputError: unsafe or damaged archives, no patient, several patients, a name that the list
+            would not show, or damaged images.
     """
-    from myops.batch.archives import unpack
-    from myops.patients.find import read_source, recognize
+    from myops.patients.find import read_source
     from myops.sequences import FILE_PATTERNS, GRID_SEQUENCES
 
-    left = limit_bytes
-    for number, archive in enumerate(sorted(folder.glob("*.[zZ][iI][pP]"))):
-        place = unpack(archive, folder / f"archive{number}", left)
-        left -= sum(path.stat().st_size for path in place.rglob("*"))
-        archive.unlink()
+    unpack_archives(folder, limit_bytes)
     left_out = _remove_others(folder)
-    patient = recognize(folder)
+    lay_flat(folder)
+    patient = only_patient(folder)
     if patient.sequences.keys().isdisjoint(GRID_SEQUENCES):
         found = ", ".join(source.name for source in patient.unrecognized[:5]) or "other images"
         raise InputError(
@@ -214,7 +222,8 @@ def checked(stage: UploadStage, memory_gb: float, context: Any) -> int:
         ours.close()
     if isinstance(answer, int):
         return answer
-    raise InputError(str(answer).replace(f"{stage.folder}/", "").replace(str(stage.folder), "it"))
+    words = str(answer).replace(f"{stage.folder}/", "").replace(str(stage.folder), "it")
+    raise InputError(words.replace(str(stage.folder.parent), "it"))
 
 
 def no_room(error: OSError) -> str:

@@ -23,7 +23,9 @@ CONTRASTS = (Path(__file__).parent / "contrasts.js").read_text(encoding="utf-8")
 def server(madePatients: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give one server for all tests of this file; each reads with initials of its own."""
     folder = tmp_path_factory.mktemp("way") / "patients"
-    made = Server(shutil.copytree(madePatients, folder), options=("--readers", "9"))
+    made = Server(
+        shutil.copytree(madePatients, folder), options=("--readers", "9", "--upload-gb", "0.002")
+    )
     made.environment["MYOPS_WEB_TOKEN"] = "the-same-token-after-a-new-start"  # noqa: S105
     made.start()
     yield made
@@ -186,6 +188,12 @@ def test_a_patient_is_added_by_the_page_and_opened(server, page):
     page.fill("#newName", "third")
     page.click("#send")
     page.wait_for_selector("#addWords:has-text('expected images of patients')")
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.set_input_files("#newFiles", {"name": "DE.nii", "mimeType": "", "buffer": bytes(3 << 20)})
+    page.click("#send")
+    page.wait_for_selector("#addWords:has-text('expected at most 2 MB for a patient')")
+    assert sent == []
     images = [server.folder / "first" / f"first_{name}.nii.gz" for name in ("DE", "T2")]
     page.set_input_files("#newFiles", images)
     page.click("#send")

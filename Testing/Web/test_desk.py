@@ -189,3 +189,14 @@ def test_a_folder_without_patients_is_said(tmp_path):
         assert "expected" in heard(desk, "message")["message"]
     finally:
         desk.close()
+
+
+def test_of_what_was_added_one_patient_is_opened(desk, monkeypatch):
+    listed(desk)
+    assert len(desk.logic.study.patients) > 1
+    opened = []
+    monkeypatch.setattr(desk, "_open", opened.append)
+    desk._added = desk._folder.resolve()
+    desk.poll()
+    desk.poll()
+    assert opened == [0]

@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 import signal
+import threading
 import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,12 +19,15 @@ import pytest
 pytest.importorskip("aiohttp", reason='pip install "myops-segmenter[web]"')
 
 import SimpleITK as sitk
-from aiohttp import FormData, MultipartWriter
+from aiohttp import FormData, MultipartWriter, web
 from aiohttp.test_utils import TestClient, TestServer
+from dicom_series import write_series
 
 from myops.errors import InputError
+from myops.patients.find import find_patients
 from myops_web import uploads
 from myops_web.app import READINGS, make_app
+from myops_web.one_patient import lay_flat
 from myops_web.settings import Settings
 
 TOKEN = "a-token-for-tests-alone"  # noqa: S105
@@ -131,7 +135,7 @@ def test_images_whose_sequence_nobody_knows_are_refused_with_what_to_do(tmp_path
 
 def packed(folder: Path, members: dict[str, bytes]) -> Path:
     """Write a .zip in an otherwise empty folder."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "patient.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
@@ -140,9 +144,90 @@ def packed(folder: Path, members: dict[str, bytes]) -> Path:
 
 def test_an_archive_is_unpacked_and_not_kept(came, tmp_path):
     content = (came / "p_LGE.nii.gz").read_bytes()
-    folder = packed(tmp_path / "zip", {"scan/p_LGE.nii.gz": content, "scan/.DS_Store": b"x"})
+    packed_files = {"scan/p_LGE.nii.gz": content, "scan/.DS_Store": b"x"}
+    folder = packed(tmp_path / "stage/new", packed_files)
     assert uploads.check_upload(folder, MB) == 1
-    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["p_LGE.nii.gz"]
+    assert list(folder.rglob("*")) == [folder / "p_LGE.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("archives", "kept"),
+    [
+        ([["LGE", "T2"]], ["LGE", "T2"]),
+        ([["images/LGE", "images/T2"]], ["LGE", "T2"]),
+        ([["p_LGE"], ["p_T2"]], ["p_LGE", "p_T2"]),
+        ([["exam/LGE/image", "exam/T2/image"]], ["LGE/image", "T2/image"]),
+    ],
+)
+def test_what_lies_in_archives_is_one_patient_with_the_name_that_was_typed(
+    came, tmp_path, archives, kept
+):
+    content = (came / "p_LGE.nii.gz").read_bytes()
+    patients = tmp_path / "patients"
+    patients.mkdir()
+    for patient in ("new", "newer"):
+        folder = packed(tmp_path / patient / patient, {})
+        for number, names in enumerate(archives):
+            files = {f"{name}.nii.gz": content for name in names}
+            other = packed(tmp_path / f"{patient}{number}", files)
+            (other / "patient.zip").rename(folder / f"{number}.zip")
+        uploads.check_upload(folder, MB)
+        folder.rename(patients / patient)
+    found = find_patients(patients)
+    assert [patient.name for patient in found] == ["new", "newer"]
+    for patient in found:
+        files = [p for p in patient.folder.rglob("*") if p.is_file()]
+        names = sorted(p.relative_to(patient.folder).as_posix() for p in files)
+        assert names == [f"{name}.nii.gz" for name in kept]
+        assert sorted(patient.sequences) == ["lge", "t2"]
+
+
+def test_a_packed_examination_keeps_its_folders_and_gets_the_name_that_was_typed(tmp_path):
+    exam = tmp_path / "exam"
+    write_series(exam / "1", "LGE_PSIR_sax", number=1)
+    write_series(exam / "2", "T2_STIR_sax", number=2)
+    files = {
+        path.relative_to(tmp_path).as_posix(): path.read_bytes()
+        for path in exam.rglob("*")
+        if path.is_file()
+    }
+    folder = packed(tmp_path / "stage/new", files)
+    assert uploads.check_upload(folder, MB) == 0
+    [patient] = find_patients(folder.parent)
+    assert patient.name == "new" and sorted(patient.sequences) == ["lge", "t2"]
+    assert sum(path.is_file() for path in folder.rglob("*")) == len(files)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["LGE.nii.gz", "b/LGE.nii.gz"],
+        ["a/LGE.nii.gz", "b/LGE.nii.gz"],
+        ["7_DE.nii.gz", "7_T2.nii.gz", "8_DE.nii.gz"],
+    ],
+)
+def test_images_of_several_patients_are_refused(came, tmp_path, names):
+    content = (came / "p_LGE.nii.gz").read_bytes()
+    folder = packed(tmp_path / "stage/new", dict.fromkeys(names, content))
+    with pytest.raises(InputError, match=r"images of one patient, found those of 2; add each"):
+        uploads.check_upload(folder, MB)
+
+
+def test_no_image_of_an_archive_takes_the_place_of_another_one(tmp_path):
+    for number, name in enumerate(("2-LGE.nii", "a/LGE.nii", "b/LGE.nii")):
+        place = tmp_path / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(bytes([number]))
+    lay_flat(tmp_path)
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert found == {"2-LGE.nii": b"\0", "LGE.nii": b"\1", "3-LGE.nii": b"\2"}
+
+
+def test_a_name_that_would_be_taken_for_a_sequence_is_refused(tmp_path):
+    folder = tmp_path / "stage/LGE study"
+    image(folder / "p_LGE.nii.gz")
+    with pytest.raises(InputError, match="found LGE study, which reads as .* choose another name"):
+        uploads.check_upload(folder, MB)
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "C:\\evil", "a/../../evil"])
@@ -228,16 +313,29 @@ def test_of_two_uploads_of_one_name_the_second_does_not_replace_the_first(tmp_pa
 class Reader:
     """Stands for a reader's process, which would list the patients again."""
 
-    is_over = False
+    is_over = is_closing = False
 
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.tell = self.told.append
 
+    async def attach(self, send: Any) -> None:
+        """Nothing to show."""
+
+    def detach(self, *_: Any) -> None:
+        """Nothing to wait for."""
+
     def close(self) -> None:
         """Nothing to end."""
 
     wait = close
+
+
+class Served(TestServer):
+    """As `myops web` serves: a test server would end the work for a page that has left."""
+
+    async def _make_runner(self, **kwargs: Any) -> web.AppRunner:
+        return web.AppRunner(self.app, **{**kwargs, "handler_cancellation": False})
 
 
 def sent(folder: Path, talk: Callable[[TestClient], Awaitable[None]], **options: Any) -> Reader:
@@ -249,7 +347,7 @@ def sent(folder: Path, talk: Callable[[TestClient], Awaitable[None]], **options:
         settings = Settings(folder, folder / "myops-study", token=TOKEN, **options)
         app = make_app(settings)
         app[READINGS]._open["AB", "1"] = reader  # type: ignore[assignment]
-        async with TestClient(TestServer(app)) as client:
+        async with TestClient(Served(app)) as client:
             await client.get(f"/?token={TOKEN}")
             await talk(client)
 
@@ -296,8 +394,8 @@ def test_a_patient_that_is_sent_is_there_and_listed(tmp_path, came):
 
     reader = sent(folder, talk)
     assert reader.told == [{"do": "listAgain", "added": "%2E.%2FNew one"}]
-    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    assert files == ["%2E.%2FNew one/p_LGE.nii.gz"]
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    assert found == ["%2E.%2FNew one", "%2E.%2FNew one/p_LGE.nii.gz"]
 
 
 @pytest.mark.slow
@@ -327,6 +425,18 @@ def test_more_than_the_limit_is_refused(tmp_path):
     big.write_bytes(bytes(3 * MB))
     words = refused(tmp_path / "patients", form("new", big), upload_gb=1 / 1024)
     assert "expected at most 1 MB" in words
+
+
+def test_a_page_is_told_at_first_what_would_be_too_large(tmp_path):
+    async def talk(client: TestClient) -> None:
+        here = str(client.make_url("/")).rstrip("/")
+        async with client.ws_connect("/talk", origin=here) as socket:
+            await socket.send_json({"reader": "AB", "reading": "1"})
+            largest = (await socket.receive_json())["largest"]
+        assert largest["bytes"] == 3 * MB
+        assert largest["words"].startswith("expected at most 3 MB for a patient, found more; leave")
+
+    sent(tmp_path / "patients", talk, upload_gb=3 / 1024)
 
 
 def test_a_length_that_is_not_told_does_not_help(tmp_path):
@@ -382,6 +492,28 @@ def test_a_connection_that_breaks_leaves_nothing(tmp_path):
 
     assert sent(tmp_path / "patients", talk).told == []
     assert list((tmp_path / "patients").iterdir()) == []
+
+
+def test_an_upload_that_is_canceled_while_it_is_checked_leaves_nothing(tmp_path, came, monkeypatch):
+    begun, left = threading.Event(), threading.Event()
+
+    def check(*_: Any) -> int:
+        begun.set()
+        left.wait(5)
+        return 0
+
+    async def talk(client: TestClient) -> None:
+        sending = asyncio.ensure_future(post(client, form("new", came / "p_LGE.nii.gz")))
+        await asyncio.get_running_loop().run_in_executor(None, begun.wait, 5)
+        assert len(list((tmp_path / "patients").iterdir())) == 1  # it waits in its hidden folder
+        sending.cancel()
+        await asyncio.sleep(0.2)
+        left.set()
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(uploads, "checked", check)
+    assert sent(tmp_path / "patients", talk).told == []
+    assert begun.is_set() and list((tmp_path / "patients").iterdir()) == []
 
 
 def test_only_a_reader_who_is_here_adds_patients_and_only_where_it_is_allowed(tmp_path, came):

@@ -96,8 +96,9 @@ function ask(text, then) {
 
 // Who reads
 
-function welcomed({ welcome: [reader, reading], uploads }) {
+function welcomed({ welcome: [reader, reading], uploads, largest }) {
   $("add").hidden = !uploads;
+  upload.largest = largest;
   state.isBack = isWatched = false;
   localStorage.setItem("reader", JSON.stringify({ reader, reading }));
   $("who").textContent = `${reader} · reading ${reading}`;

@@ -3,11 +3,12 @@
 const $ = (id) => document.getElementById(id);
 
 export class Upload {
-  // who() gives reader and reading; done(words) is told of success.
+  // who() gives reader and reading; done(words) is told of success. `largest` comes with the welcome.
   constructor(who, done) {
     this.who = who;
     this.done = done;
     this.request = null;
+    this.largest = null;
     $("newFiles").onchange = () => this.suggest();
     $("addForm").onsubmit = (event) => { event.preventDefault(); this.send(); };
     $("cancelAdd").onclick = () => $("adding").close();
@@ -30,6 +31,8 @@ export class Upload {
   }
 
   send() {
+    const bytes = [...$("newFiles").files].reduce((sum, file) => sum + file.size, 0);
+    if (this.largest !== null && bytes > this.largest.bytes) return this.show(this.largest.words, null);
     const form = new FormData(), { reader, reading } = this.who();
     form.append("name", $("newName").value);
     for (const file of $("newFiles").files) form.append("file", file, file.name);
