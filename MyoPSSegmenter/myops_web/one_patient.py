@@ -39,11 +39,11 @@ def lay_flat(folder: Path) -> None:
         place = _folder_for(path, folder)
         if path.name.lower().endswith(SUFFIXES) and place != path.parent:
             place.mkdir(exist_ok=True)
-            path.rename(_free(place / path.name))
+            path.rename(free_place(place / path.name))
     _remove_empty(folder)
 
 
-def _free(path: Path) -> Path:
+def free_place(path: Path) -> Path:
     """The path, or one with a number before its name where a file is there already."""
     names = (f"{number}-{path.name}" for number in count(2))
     others = (path.with_name(name) for name in names)

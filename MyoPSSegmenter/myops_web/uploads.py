@@ -18,7 +18,7 @@ from typing import Any
 from myops.errors import InputError
 from myops.worklist.reader_ids import folder_name
 from myops_web.image_kinds import is_image
-from myops_web.one_patient import lay_flat, only_patient, unpack_archives
+from myops_web.one_patient import free_place, lay_flat, only_patient, unpack_archives
 from myops_web.process import limit_memory
 
 STAGE = ".uploading-"
@@ -68,8 +68,7 @@ class UploadStage:
         # The folders that a browser or a hostile client sends before the name count for nothing.
         last = name.replace("\\", "/").rsplit("/", 1)[-1]
         safe = folder_name(last.encode("utf-8", "replace").decode("utf-8"))
-        place = self.folder / safe
-        return self.folder / f"{self._files}-{safe}" if place.exists() else place
+        return free_place(self.folder / safe)
 
     def count(self, received: int) -> None:
         """Note bytes that came.

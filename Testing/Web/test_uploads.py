@@ -287,6 +287,18 @@ def test_every_name_of_a_file_lies_in_the_uploads_own_folder(tmp_path, name):
     assert not first.name.startswith(".") and str(first).isprintable()
 
 
+def test_no_name_that_was_sent_makes_a_file_lie_over_an_earlier_one(tmp_path):
+    stage = uploads.new_stage(tmp_path, MB)
+    for number, name in enumerate(("4-LGE.nii", "2-LGE.nii", "LGE.nii", "LGE.nii")):
+        stage.new_file(name).write_bytes(bytes([number]))
+    assert sorted(path.read_bytes() for path in stage.folder.iterdir()) == [
+        b"\0",
+        b"\1",
+        b"\2",
+        b"\3",
+    ]
+
+
 @pytest.mark.parametrize("name", ["taken", "TAKEN/../taken", "link", "myops-study"])
 def test_a_name_that_is_there_is_not_taken_again(tmp_path, name):
     (tmp_path / "taken").mkdir()
