@@ -115,7 +115,7 @@ def register_case(case: Case, center: Place | None = None) -> Case:
 def with_shifts(
     case: Case,
     shifts_mm: Mapping[str, np.ndarray],
-    turns: Mapping[str, Turn] = MappingProxyType({}),
+    turns: Mapping[str, Turn] = NO_TURNS,
 ) -> Case:
     """The case with sequences moved as an earlier registration has found; nothing is sought.
 
@@ -133,8 +133,7 @@ def with_shifts(
 
 
 def _moved_again(case: Case, sequence: str, shifts_mm: np.ndarray, turn: Turn) -> Case:
-    pairs = tuple((float(x), float(y)) for x, y in shifts_mm)
-    done = Registration(sequence, pairs, None, None, "", turn)
+    done = Registration(sequence, _pairs(shifts_mm), None, None, "", turn)
     if not done.moved:
         return case
     done = replace(done, note=_moved_words(done, case.reference) + _TO_BE_LOOKED_AT)
@@ -143,6 +142,11 @@ def _moved_again(case: Case, sequence: str, shifts_mm: np.ndarray, turn: Turn) -
         registrations=(*case.registrations, done),
         warnings=(*case.warnings, done.note),
     )
+
+
+def _pairs(shifts_mm: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """Shifts (z, 2) as `Registration` has them."""
+    return tuple((float(x), float(y)) for x, y in shifts_mm)
 
 
 def moved_case(case: Case, sequence: str, shifts_mm: np.ndarray, turn: Turn = NO_TURN) -> Case:
@@ -204,8 +208,8 @@ def moved_before(
     beside = (-by_mm[0], -by_mm[1])
     length, whose = float(np.hypot(*beside)), " by hand" if by_hand else ""
     note = (
-        f"{sequence}: moved onto {case.reference}{whose} by {length:.1f} mm in the slice plane: "
-        "look whether it lies better"
+        f"{sequence}: moved onto {case.reference}{whose} by {length:.1f} mm in the slice plane"
+        f"{_TO_BE_LOOKED_AT}"
     )
     shifts = (beside,) * case.geometry.array_shape[0]
     return Registration(sequence, shifts, None, None, note, by_hand=by_hand)
@@ -287,10 +291,9 @@ def _registered(case: Case, sequence: str, center: Place | None) -> Case:
     moved, turn, shifts = chosen
     if moved is case:
         note = refused or f"{sequence}: no clearly better place than the present one was found"
-        left = Registration(sequence, tuple((0.0, 0.0) for _ in shifts), before, before, note)
+        left = Registration(sequence, _pairs(np.zeros_like(shifts)), before, before, note)
         return replace(case, registrations=(*case.registrations, left))
-    pairs = tuple((float(x), float(y)) for x, y in shifts)
-    done = Registration(sequence, pairs, before, best, "", turn)
+    done = Registration(sequence, _pairs(shifts), before, best, "", turn)
     done = replace(done, note=_words(done, before, best, case.reference))
     return replace(
         moved,

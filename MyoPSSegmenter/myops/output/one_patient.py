@@ -13,7 +13,6 @@ from myops.case import images_sha256
 from myops.output.earlier_results import check_no_corrections, check_same_images
 from myops.output.results import USUAL_FORMATS, check_sources, check_writable, write_results
 from myops.patients.provenance import INPUTS_FILE, Inputs, read_case
-from myops.quantify.measure import measure
 
 if TYPE_CHECKING:
     from myops.case import Case
@@ -53,9 +52,10 @@ def segment_patient(
     """
     case = read_case(inputs)
     _check_output(output, case, formats)
-    # Only here: these import torch.
+    # Only here: these import torch and SciPy, which no refused image needs.
     from myops.cascade.register import register_as_asked
     from myops.cascade.segment import segment
+    from myops.quantify.measure import measure
 
     models = load(case.sequences)
     case, inputs = register_as_asked(case, inputs, models)
