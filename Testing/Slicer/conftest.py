@@ -52,6 +52,21 @@ def scene(sceneWithLogics: Scene) -> Any:
     return sceneWithLogics.scene
 
 
+@pytest.fixture
+def logic(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give the module's logic without torch, and what it says to the user."""
+    from circle_patient import listeningLogic
+
+    from MyoPSSegmenterLib.Steps import RefinerLoader
+
+    monkeypatch.setattr(RefinerLoader, "hasTorch", lambda: False)
+    made = listeningLogic(scene)
+    yield made
+    failures = made.events.failures
+    made.close()
+    assert failures == []
+
+
 @pytest.fixture(autouse=True)
 def vtkMessages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Fail a test in which VTK complained, or in which an observer raised; VTK only prints both.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +13,15 @@ import pytest
 import SimpleITK as sitk
 import vtk
 from circle_heart import circle_case, sitk_image
-from circle_patient import listeningLogic, load, paint, segment
+from circle_patient import load, paint, segment
 
 from myops.case import images_sha256
 from myops.errors import InputError
 from myops.slice_registration import find_shifts
 from MyoPSSegmenterLib.Scene.SceneBridge import imageFromVolume, volumeFromImage
-from MyoPSSegmenterLib.Steps import RefinerLoader as refiner_loader
 from MyoPSSegmenterLib.Steps.Autosave import QUIET_S
 
 TIMEOUT_S = 60.0
-
-
-@pytest.fixture
-def logic(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give the module's logic without torch, and what it says to the user."""
-    monkeypatch.setattr(refiner_loader, "hasTorch", lambda: False)
-    made = listeningLogic(scene)
-    yield made
-    failures = made.events.failures
-    made.close()
-    assert failures == []
 
 
 def kinds(logic: Any) -> list[str]:

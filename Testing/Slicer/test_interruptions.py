@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from circle_heart import circle_case, circle_segmentation, sitk_image
-from circle_patient import begin, listeningLogic, load, paint, segment
+from circle_patient import begin, load, paint, segment
 from made_scene import ourActiveList
 
 from myops.refine.state_file import read_state
@@ -23,7 +23,6 @@ from MyoPSSegmenterLib.Scene.SceneBridge import volumeFromImage
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode, readLabels
 from MyoPSSegmenterLib.Steps import AutomaticLogic as automatic_logic
 from MyoPSSegmenterLib.Steps import PatientLogic as patient_logic
-from MyoPSSegmenterLib.Steps import RefinerLoader as refiner_loader
 from MyoPSSegmenterLib.Steps import StudyLogic as study_logic
 from MyoPSSegmenterLib.Steps.ExportLogic import Export
 from MyoPSSegmenterLib.Steps.MeasurementRequest import MeasurementRequest
@@ -52,17 +51,6 @@ def gate() -> Iterator[Gate]:
     made = Gate()
     yield made
     made.open.set()
-
-
-@pytest.fixture
-def logic(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give the module's logic without torch, and what it says to the user."""
-    monkeypatch.setattr(refiner_loader, "hasTorch", lambda: False)
-    made = listeningLogic(scene)
-    yield made
-    failures = made.events.failures
-    made.close()
-    assert failures == []
 
 
 def files(folder: Path, name: str = "patient") -> Path:
@@ -308,6 +296,14 @@ def openCaseList(logic: Any, folder: Path) -> None:
     logic.correction.adoptNodeEdits()
 
 
+def opensAsItWas(logic: Any, patients: Path, painted: np.ndarray) -> None:
+    """The list of `openCaseList` has the reader's labels, on the T2 as it was moved."""
+    logic.work.waitFor(logic.study.openFolder(patients, "ab"), TIMEOUT_S)
+    logic.study.open(0)
+    assert np.array_equal(logic.correction.labels, painted)
+    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+
+
 def test_corrections_open_again_after_a_reopening_without_the_moved_t2(
     logic: Any, tmp_path: Path
 ) -> None:
@@ -321,10 +317,7 @@ def test_corrections_open_again_after_a_reopening_without_the_moved_t2(
     assert logic.correction.session is None
     logic.study.clear()
     shutil.move(tmp_path / "elsewhere.nii.gz", t2)
-    logic.work.waitFor(logic.study.openFolder(tmp_path / "patients", "ab"), TIMEOUT_S)
-    logic.study.open(0)
-    assert np.array_equal(logic.correction.labels, painted)
-    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+    opensAsItWas(logic, tmp_path / "patients", painted)
 
 
 def test_corrections_open_again_after_another_patient_was_loaded_beside_the_list(
@@ -340,10 +333,7 @@ def test_corrections_open_again_after_another_patient_was_loaded_beside_the_list
     logic.poll()
     assert logic.correction.session is None
     logic.study.clear()
-    logic.work.waitFor(logic.study.openFolder(tmp_path / "patients", "ab"), TIMEOUT_S)
-    logic.study.open(0)
-    assert np.array_equal(logic.correction.labels, painted)
-    assert logic.patient.shiftOf("t2").rightMm == pytest.approx(3.0)
+    opensAsItWas(logic, tmp_path / "patients", painted)
 
 
 def test_another_case_list_does_not_open_over_a_case_that_cannot_be_saved(

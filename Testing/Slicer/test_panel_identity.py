@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from circle_patient import listeningLogic
 from dicom_heart import PLANTED, heart_segmentation, write_heart
 from planted_words import files_with, words_in
 
 from myops.output.results import FORMATS
 from MyoPSSegmenterLib.Scene.SegmentationNodes import createSegmentationNode
-from MyoPSSegmenterLib.Steps import RefinerLoader as refiner_loader
 
 TIMEOUT_S = 60.0
 IN_HEADERS = [word for text in PLANTED.values() for word in text.split("^")]
-
-
-@pytest.fixture
-def logic(scene: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(refiner_loader, "hasTorch", lambda: False)
-    made = listeningLogic(scene)
-    yield made
-    failures = made.events.failures
-    made.close()
-    assert failures == []
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ pytest.importorskip("PySide6", reason="PySide6 is not installed: pip install PyS
 
 import slicer
 import vtk
+from contrast import contrast
 from made_scene import ourActiveList
 from PySide6 import QtCore, QtGui, QtWidgets
 from standins.desktop import closePanel, desktop, emptyParent, openPanel, renderPanel
@@ -1440,18 +1441,6 @@ def test_sentences_can_be_read_on_both_themes_of_slicer(
         ink = inkOn(widget, mood)
         assert ink == INK[mood][theme == "dark"]
         assert min(contrast(ink, background) for background in backgrounds) >= 4.5, mood
-
-
-def contrast(ink: str, background: str) -> float:
-    """Contrast of two colors as WCAG 2.1 defines it."""
-
-    def luminance(color: str) -> float:
-        shares = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-        linear = [s / 12.92 if s <= 0.03928 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted((luminance(ink), luminance(background)))
-    return (high + 0.05) / (low + 0.05)
 
 
 # Pictures
