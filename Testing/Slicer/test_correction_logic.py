@@ -659,9 +659,8 @@ def corrected(desk):
 def test_carrying_shows_a_proposal_that_changes_nothing_until_it_is_accepted(desk, monkeypatch):
     from myops.refine import propagate
 
-    # The refiner is not sure enough of itself in this phantom; here the proposal counts, not it.
-    unsure = functools.partial(propagate.propagate_correction, least_confidence=0.2)
-    monkeypatch.setattr("myops.refine.propagate.propagate_correction", unsure)
+    # The click in this phantom changes little; here it counts that there is a proposal.
+    monkeypatch.setattr(propagate, "LEAST_ADDED_MM2", 1.0)
     k = corrected(desk)
     before = desk.logic.labels
     desk.work.waitFor(desk.logic.proposePropagation(), TIMEOUT_S)

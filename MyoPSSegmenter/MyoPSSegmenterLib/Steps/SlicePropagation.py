@@ -1,4 +1,4 @@
-"""Propagation of a correction to other slices: found in the background, shown, and decided."""
+"""Propagation of a correction to the slices beside: found in the background, shown, and decided."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class SlicePropagation:
             lower, higher = proposal.stopped
             self._editor.say(
                 _(
-                    "There is nothing to carry (lower slices: {lower}; higher slices: {higher})."
+                    "There is nothing to carry (slice before: {lower}; slice after: {higher})."
                 ).format(lower=lower, higher=higher)
             )
             return

@@ -10,6 +10,7 @@ from circle_heart import circle_case, circle_segmentation
 from scipy.ndimage import binary_erosion
 
 from myops.errors import InputError
+from myops.refine.connected import connected_change
 from myops.refine.propagate import LEAST_CONFIDENCE, propagate_correction
 from myops.refine.rules import REGIONS, Rules
 from myops.refine.wall_coordinates import Ventricle, innermost, locate, propagate_mask
@@ -55,19 +56,21 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
 
 
-class FaithfulRefiner:
-    """Answers with the mask it is given; its confidence is told slice by slice."""
+class KnowingRefiner:
+    """Knows what is right, and answers a click with the connected error that it lies in."""
 
-    def __init__(self, confidence: dict[int, float] | None = None) -> None:
-        self.confidence = confidence or {}
-        self.asked: list[tuple[int, list[tuple[float, float, bool]]]] = []
-        self.starts: dict[int, np.ndarray] = {}
+    def __init__(self, truth: np.ndarray, confidence: dict[int, float] | None = None) -> None:
+        self.truth, self.confidence = truth, confidence or {}
+        self.asked: list[tuple[int, float, float, bool]] = []
 
     def predict(self, prompts, labels):
-        index = prompts.slice_index
-        self.asked.append((index, [(p.row, p.column, p.positive) for p in prompts.points]))
-        mask = REGIONS[prompts.structure](labels[index])
-        self.starts[index] = mask
+        (point,), index = prompts.points, prompts.slice_index
+        self.asked.append((index, point.row, point.column, point.positive))
+        present = REGIONS[prompts.structure](labels[index])
+        right = REGIONS[prompts.structure](self.truth[index])
+        place = (int(point.row), int(point.column))
+        changed = connected_change((present != right) & (right == point.positive), place)
+        mask = np.where(changed, point.positive, present)
         return SimpleNamespace(
             structure=prompts.structure,
             slice_index=index,
@@ -77,17 +80,37 @@ class FaithfulRefiner:
         )
 
 
-def five_slices() -> np.ndarray:
-    """A heart that moves and tapers; scar at 90-150 degrees in slice 2 alone."""
-    stack = np.stack([ring((48 + z, 48 - z), 14 - 2 * z, 21 - 2 * z) for z in range(5)])
-    stack[2] = with_scar(stack[2], (50, 46), 90, 150)
-    return stack
+def walls() -> np.ndarray:
+    """A heart that moves and tapers, five slices without scar."""
+    return np.stack([ring((48 + z, 48 - z), 14 - 2 * z, 21 - 2 * z) for z in range(5)])
 
 
-def carried(labels: np.ndarray, refiner: FaithfulRefiner, structure: str = "scar", **options):
-    case = circle_case(labels)
+def scarred(first: float, last: float) -> np.ndarray:
+    """The same with scar between two angles in all slices."""
+    return np.stack(
+        [with_scar(plane, (48 + z, 48 - z), first, last) for z, plane in enumerate(walls())]
+    )
+
+
+def corrected_in_2(automatic: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The automatic labels, slice 2 as it should be."""
+    labels = automatic.copy()
+    labels[2] = truth[2]
+    return labels
+
+
+def carried(
+    automatic: np.ndarray,
+    truth: np.ndarray,
+    refiner: KnowingRefiner | None = None,
+    structure: str = "scar",
+    labels: np.ndarray | None = None,
+    **options,
+):
+    segmentation = circle_segmentation(circle_case(automatic), automatic)
+    present = corrected_in_2(automatic, truth) if labels is None else labels
     return propagate_correction(
-        refiner, circle_segmentation(case, labels), labels, structure, 2, **options
+        refiner or KnowingRefiner(truth), segmentation, present, structure, 2, **options
     )
 
 
@@ -176,138 +199,177 @@ def test_a_block_at_the_image_border_has_its_innermost_pixel_inside() -> None:
     assert innermost(block, SPACING_MM)[0] == 1
 
 
-def test_the_scar_goes_to_all_slices_at_its_angle() -> None:
-    labels = five_slices()
-    proposal = carried(labels, FaithfulRefiner())
-    for z in (0, 1, 3, 4):
-        plane = labels[z]
-        expected = with_scar(plane, (48 + z, 48 - z), 90, 150) == SCAR
-        assert dice(proposal.labels[z] == SCAR, expected) > 0.9
-        assert not ((proposal.labels[z] == SCAR) & (plane != NORMAL)).any()
-    assert [one.slice_index for one in proposal.slices] == [0, 1, 3, 4]
-    assert proposal.stopped == ("end of the stack", "end of the stack")
+def beside(automatic: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The automatic labels, slices 1 to 3 as they should be."""
+    labels = automatic.copy()
+    labels[1:4] = truth[1:4]
+    return labels
+
+
+def test_scar_that_was_added_is_asked_for_in_both_slices_beside_at_its_angle() -> None:
+    truth, refiner = scarred(90, 170), KnowingRefiner(scarred(90, 170))
+    proposal = carried(walls(), truth, refiner)
+    np.testing.assert_array_equal(proposal.labels, beside(walls(), truth))
+    assert [one.slice_index for one in proposal.slices] == [1, 3]
+    assert proposal.stopped == ("", "")
+    assert [index for index, *_ in refiner.asked] == [1, 3]
+    for index, row, column, positive in refiner.asked:
+        assert positive
+        # The erosion of a mask holds what is not at its border.
+        assert binary_erosion(truth[index] == SCAR)[int(row), int(column)]
+
+
+def test_scar_that_was_removed_is_removed_where_the_refiner_is_sure() -> None:
+    refiner = KnowingRefiner(walls(), {3: LEAST_CONFIDENCE - 0.01})
+    proposal = carried(scarred(200, 300), walls(), refiner)
+    assert [one.slice_index for one in proposal.slices] == [1]
+    assert not any(positive for *_, positive in refiner.asked)
+    np.testing.assert_array_equal(proposal.labels[1:3], walls()[1:3])
+    np.testing.assert_array_equal(proposal.labels[3:], scarred(200, 300)[3:])
+    assert proposal.stopped == ("", "the answer is not sure enough (confidence 0.59)")
+    assert [one.confidence for one in proposal.slices] == [0.9]
+
+
+def test_scar_that_was_added_is_proposed_even_where_the_refiner_is_not_sure() -> None:
+    refiner = KnowingRefiner(scarred(90, 170), {3: 0.1})
+    proposal = carried(walls(), refiner.truth, refiner)
+    np.testing.assert_array_equal(proposal.labels, beside(walls(), refiner.truth))
+    assert proposal.slices[1].confidence == 0.1
+
+
+def test_the_answer_is_the_neighbor_s_own_and_not_the_mask_of_the_corrected_slice() -> None:
+    truth = scarred(90, 170)
+    truth[3] = with_scar(walls()[3], (51, 45), 80, 220)
+    proposal = carried(walls(), truth)
+    np.testing.assert_array_equal(proposal.labels, beside(walls(), truth))
+
+
+def test_the_largest_part_of_a_correction_is_asked_for() -> None:
+    # The cascade marked 200-300 degrees in all slices; the reader moved it to 90-150 in slice 2.
+    automatic, truth = scarred(200, 300), scarred(90, 150)
+    refiner = KnowingRefiner(truth)
+    proposal = carried(automatic, truth, refiner)
+    assert refiner.asked[0][0] == 1 and not refiner.asked[0][3]
+    assert not (proposal.labels[1] == SCAR).any()
+
+
+def test_where_the_largest_part_is_refused_the_next_one_is_asked_for() -> None:
+    truth = scarred(90, 150)
+    refiner = KnowingRefiner(truth, dict.fromkeys(range(5), 0.2))
+    proposal = carried(scarred(200, 300), truth, refiner)
+    assert [positive for index, *_, positive in refiner.asked if index == 1] == [False, True]
+    both = (proposal.labels[1] == SCAR) == ((truth[1] == SCAR) | (scarred(200, 300)[1] == SCAR))
+    assert both.all()
 
 
 def test_a_proposal_changes_nothing_itself() -> None:
-    labels = five_slices()
+    labels = corrected_in_2(walls(), scarred(90, 170))
     before = labels.copy()
     labels.setflags(write=False)
-    proposal = carried(labels, FaithfulRefiner())
+    proposal = carried(walls(), scarred(90, 170), labels=labels)
     np.testing.assert_array_equal(labels, before)
     np.testing.assert_array_equal(proposal.labels[2], before[2])
 
 
 def test_changed_pixels_are_counted_slice_by_slice() -> None:
-    labels = five_slices()
-    proposal = carried(labels, FaithfulRefiner())
-    counted = [np.count_nonzero(proposal.labels[z] != labels[z]) for z in (0, 1, 3, 4)]
+    proposal = carried(walls(), scarred(90, 170))
+    counted = [np.count_nonzero(proposal.labels[z] != walls()[z]) for z in (1, 3)]
     assert [one.changed_pixels for one in proposal.slices] == counted
     assert min(counted) > 0
 
 
-def test_the_neighbor_is_prompted_with_the_mask_and_one_positive_point_inside_it() -> None:
-    refiner = FaithfulRefiner()
-    carried(five_slices(), refiner)
-    assert [index for index, _ in refiner.asked] == [1, 0, 3, 4]
-    for index, points in refiner.asked:
-        ((row, column, positive),) = points
-        assert positive
-        # The erosion of a mask holds what is not at its border.
-        assert binary_erosion(refiner.starts[index])[int(row), int(column)]
+def test_a_neighbor_that_shows_it_already_is_not_asked() -> None:
+    labels = corrected_in_2(walls(), scarred(90, 170))
+    labels[3] = with_scar(labels[3], (51, 45), 85, 175)
+    refiner = KnowingRefiner(scarred(90, 170))
+    proposal = carried(walls(), refiner.truth, refiner, labels=labels)
+    assert [one.slice_index for one in proposal.slices] == [1]
+    assert [index for index, *_ in refiner.asked] == [1]
+    assert proposal.stopped[1] == "it shows nothing that the correction would change"
 
 
-def test_a_neighbor_that_agrees_starts_from_its_own_mask() -> None:
-    labels = five_slices()
-    labels[3] = with_scar(labels[3], (51, 45), 95, 160)
-    refiner = FaithfulRefiner()
-    proposal = carried(labels, refiner)
-    np.testing.assert_array_equal(refiner.starts[3], labels[3] == SCAR)
-    np.testing.assert_array_equal(proposal.labels[3], labels[3])
-    assert [one.slice_index for one in proposal.slices] == [0, 1, 4]
+@pytest.mark.parametrize(("last", "slices"), [(100, []), (170, [1, 3])])
+def test_a_small_correction_stays_in_its_slice(last, slices) -> None:
+    # A wall of 7 pixels at a radius of 15.5, 1.5 mm each: 10 degrees are 43 mm2.
+    proposal = carried(walls(), scarred(90, last))
+    assert [one.slice_index for one in proposal.slices] == slices
 
 
-def test_what_was_removed_is_removed_from_neighbors_that_disagree() -> None:
-    # The cascade marked 200-300 degrees in all slices; the reader moved it to 90-150 in slice 2.
-    automatic = np.stack(
-        [with_scar(plane, (48 + z, 48 - z), 200, 300) for z, plane in enumerate(five_slices())]
-    )
-    automatic[2] = with_scar(ring((50, 46), 10, 17), (50, 46), 200, 300)
-    corrected = automatic.copy()
-    corrected[2] = with_scar(ring((50, 46), 10, 17), (50, 46), 90, 150)
+def test_areas_are_measured_in_mm_when_pixels_are_not_square() -> None:
+    from dataclasses import replace
+
+    automatic, truth = walls(), scarred(90, 100)
     segmentation = circle_segmentation(circle_case(automatic), automatic)
-    proposal = propagate_correction(FaithfulRefiner(), segmentation, corrected, "scar", 2)
-    for z in (1, 3):
-        plane = ring((48 + z, 48 - z), 14 - 2 * z, 21 - 2 * z)
-        expected = with_scar(plane, (48 + z, 48 - z), 90, 150) == SCAR
-        assert dice(proposal.labels[z] == SCAR, expected) > 0.9
+    wide = replace(segmentation.geometry, spacing_mm=(3.0, 1.5, 10.0))
+    proposal = propagate_correction(
+        KnowingRefiner(truth),
+        replace(segmentation, geometry=wide),
+        corrected_in_2(automatic, truth),
+        "scar",
+        2,
+    )
+    assert proposal.slices
 
 
-def test_carrying_ends_where_confidence_drops_and_leaves_the_rest() -> None:
-    labels = five_slices()
-    proposal = carried(labels, FaithfulRefiner({3: LEAST_CONFIDENCE - 0.01}))
-    assert [one.slice_index for one in proposal.slices] == [0, 1]
-    np.testing.assert_array_equal(proposal.labels[3:], labels[3:])
-    assert proposal.stopped == ("end of the stack", "confidence 0.59 in slice 3")
-    assert [one.confidence for one in proposal.slices] == [0.9, 0.9]
+def test_settled_slices_are_not_overwritten() -> None:
+    proposal = carried(walls(), scarred(90, 170), settled=[1])
+    assert [one.slice_index for one in proposal.slices] == [3]
+    np.testing.assert_array_equal(proposal.labels[:2], walls()[:2])
+    assert proposal.stopped[0] == "it is settled already"
 
 
-def test_settled_slices_are_not_overwritten_nor_jumped_over() -> None:
-    labels = five_slices()
-    proposal = carried(labels, FaithfulRefiner(), settled=[1])
-    assert [one.slice_index for one in proposal.slices] == [3, 4]
-    np.testing.assert_array_equal(proposal.labels[:2], labels[:2])
-    assert proposal.stopped[0] == "slice 1 is settled already"
+def test_an_accepted_proposal_can_be_carried_on_from_and_the_stack_ends() -> None:
+    truth = scarred(90, 170)
+    segmentation = circle_segmentation(circle_case(walls()), walls())
+    labels = carried(walls(), truth).labels
+    for index, slices, stopped in ((1, [0], 0), (3, [4], 1)):
+        proposal = propagate_correction(
+            KnowingRefiner(truth), segmentation, labels, "scar", index, settled=[2]
+        )
+        assert [one.slice_index for one in proposal.slices] == slices
+        assert proposal.stopped[stopped] == ""
+        labels = proposal.labels
+    np.testing.assert_array_equal(labels, truth)
+    last = propagate_correction(KnowingRefiner(truth), segmentation, labels, "scar", 4)
+    assert last.stopped[1] == "the stack ends"
 
 
-def test_carrying_ends_where_the_myocardium_ends() -> None:
-    labels = five_slices()
-    labels[3:] = 0
-    proposal = carried(labels, FaithfulRefiner())
-    assert [one.slice_index for one in proposal.slices] == [0, 1]
-    assert proposal.stopped[1] == "nothing is left of the mask in slice 3"
+def test_a_neighbor_without_myocardium_is_left_alone() -> None:
+    automatic, truth = walls(), scarred(90, 170)
+    automatic[3:] = truth[3:] = 0
+    proposal = carried(automatic, truth)
+    assert [one.slice_index for one in proposal.slices] == [1]
+    assert proposal.stopped[1] == "it shows no myocardium"
 
 
 def test_the_rules_hold_in_the_neighbors() -> None:
-    labels = five_slices()
-    labels[3] = with_scar(labels[3], (51, 45), 100, 120, MVO)
-    proposal = carried(labels, FaithfulRefiner(), rules=Rules())
-    assert np.count_nonzero(proposal.labels[3] == MVO) == np.count_nonzero(labels[3] == MVO)
-    np.testing.assert_array_equal(proposal.labels == BLOOD, labels == BLOOD)
+    automatic = walls()
+    automatic[3] = with_scar(automatic[3], (51, 45), 100, 120, MVO)
+    proposal = carried(automatic, scarred(90, 170), rules=Rules())
+    assert np.count_nonzero(proposal.labels[3] == MVO) == np.count_nonzero(automatic[3] == MVO)
+    np.testing.assert_array_equal(proposal.labels == BLOOD, automatic == BLOOD)
 
 
 def test_a_wider_wall_goes_on_as_its_difference_from_the_automatic_one() -> None:
-    automatic = np.stack([ring((48 + z, 48), 13, 20) for z in range(3)])
-    corrected = automatic.copy()
-    corrected[1] = ring((49, 48), 13, 24)
-    case = circle_case(automatic)
-    segmentation = circle_segmentation(case, automatic)
-    proposal = propagate_correction(FaithfulRefiner(), segmentation, corrected, "myocardium", 1)
-    for z in (0, 2):
-        wall = np.isin(proposal.labels[z], (NORMAL,))
-        assert dice(wall, ring((48 + z, 48), 13, 24) == NORMAL) > 0.97
+    automatic = np.stack([ring((48 + z, 48), 13, 20) for z in range(5)])
+    truth = np.stack([ring((48 + z, 48), 13, 24) for z in range(5)])
+    proposal = carried(automatic, truth, structure="myocardium")
+    np.testing.assert_array_equal(proposal.labels, beside(automatic, truth))
 
 
-def test_a_slice_without_the_structure_has_nothing_to_carry() -> None:
-    labels = five_slices()
-    with pytest.raises(InputError, match="expected scar in slice 0.*found none"):
-        propagate_correction(
-            FaithfulRefiner(), circle_segmentation(circle_case(labels), labels), labels, "scar", 0
-        )
+@pytest.mark.parametrize("automatic", [walls(), scarred(90, 170)])
+def test_a_slice_that_was_not_corrected_has_nothing_to_carry(automatic) -> None:
+    with pytest.raises(InputError, match="expected a correction of scar in slice 2.*as the auto"):
+        carried(automatic, automatic)
 
 
 @pytest.mark.parametrize("index", [-1, 5])
 def test_a_slice_outside_the_stack_is_refused(index: int) -> None:
-    labels = five_slices()
+    segmentation = circle_segmentation(circle_case(walls()), walls())
     with pytest.raises(InputError, match=f"slice from 0 to 4, found {index}"):
-        propagate_correction(
-            FaithfulRefiner(),
-            circle_segmentation(circle_case(labels), labels),
-            labels,
-            "scar",
-            index,
-        )
+        propagate_correction(KnowingRefiner(walls()), segmentation, walls(), "scar", index)
 
 
 def test_an_unknown_structure_is_refused() -> None:
     with pytest.raises(InputError, match="found 'fat'"):
-        carried(five_slices(), FaithfulRefiner(), "fat")
+        carried(walls(), scarred(90, 170), structure="fat")
