@@ -210,7 +210,7 @@ class HeadAnswers:
         with torch.inference_mode():
             logits = self.network(pixels_of(torch.from_numpy(planes), domain).to(self.device))
         probability = torch.sigmoid(on_square(logits.float().cpu(), domain)[0]).numpy()
-        threshold = best_threshold(probability)
+        threshold = best_threshold(probability, situation.mask)
         margin = np.zeros_like(seen)
         if isinstance(prompts.newest, Point):
             margin = sign_margin(situation.mask, bool(situation.points[-1][-1]))

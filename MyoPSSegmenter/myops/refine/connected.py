@@ -17,6 +17,9 @@ from myops.refine.prompts import Box, Point, Prompts
 # Between these the threshold of greatest expected Dice is looked for: below it a badly calibrated
 # network would flood the wall, above one half a pixel more likely than not would be left out.
 THRESHOLDS = tuple(np.linspace(0.25, 0.5, 26))
+# Where nothing is marked yet there is nothing to flood: on real hearts a head that never saw any
+# gives too small chances then, and the reader's first click would get a spot.
+THRESHOLDS_FROM_NOTHING = tuple(np.linspace(0.1, 0.5, 41))
 
 
 # How much surer than at the threshold of greatest expected Dice a head has to be to change a pixel
@@ -94,8 +97,10 @@ def voxel(point: Point) -> tuple[int, int]:
     return int(np.floor(point.row + 0.5)), int(np.floor(point.column + 0.5))
 
 
-def best_threshold(probability: np.ndarray) -> float:
-    """The threshold within 0.25 and 0.5 at which the expected Dice of a slice is greatest.
+def best_threshold(probability: np.ndarray, present: np.ndarray) -> float:
+    """The threshold at which the expected Dice of a slice is greatest.
+
+    It is looked for from 0.25 to 0.5, and from 0.1 on where the present mask is empty.
 
     With independent pixels of these probabilities the expected Dice of a mask is about twice the
     sum of the probabilities in it over its size plus the sum of all (Lipton et al. 2014,
@@ -103,16 +108,18 @@ def best_threshold(probability: np.ndarray) -> float:
 
     Args:
         probability: float (y, x) in 0..1.
+        present: bool (y, x), the present mask.
 
     Returns:
         The threshold; the smaller of equal ones.
     """
+    thresholds = THRESHOLDS if present.any() else THRESHOLDS_FROM_NOTHING
     ordered = np.sort(probability, axis=None)[::-1].astype(np.float64)
     sums = np.concatenate(([0.0], np.cumsum(ordered)))
-    counts = np.array([np.count_nonzero(ordered > t) for t in THRESHOLDS])
+    counts = np.array([np.count_nonzero(ordered > t) for t in thresholds])
     total = sums[-1]
     scores = 2 * sums[counts] / np.maximum(counts + total, 1e-9)
-    return float(THRESHOLDS[int(np.argmax(scores))])
+    return float(thresholds[int(np.argmax(scores))])
 
 
 def _inside(box: Box, shape: tuple[int, ...]) -> np.ndarray:

@@ -109,17 +109,28 @@ def test_the_arguments_stay_as_they_were():
     assert np.array_equal(answer, ANSWER)
 
 
+SOMETHING, NOTHING = np.ones(1, bool), np.zeros(1, bool)
+
+
 def test_the_threshold_of_greatest_expected_dice_by_hand():
     """0.9 and 0.4: one pixel gives 1.8 / 2.3 = 0.783, both give 2.6 / 3.3 = 0.788."""
-    assert best_threshold(np.array([[0.9, 0.4]])) < 0.4
+    assert best_threshold(np.array([[0.9, 0.4]]), SOMETHING) < 0.4
     # 0.9 and 0.35: 1.8 / 2.25 = 0.8, both 2.5 / 3.25 = 0.769.
-    assert 0.35 <= best_threshold(np.array([[0.9, 0.35]])) <= 0.5
+    assert 0.35 <= best_threshold(np.array([[0.9, 0.35]]), SOMETHING) <= 0.5
 
 
 def test_the_threshold_is_never_below_a_quarter_or_above_a_half():
-    assert best_threshold(np.full((4, 4), 0.2)) >= 0.25
-    assert best_threshold(np.array([[0.99, 0.6, 0.0]])) <= 0.5
-    assert best_threshold(np.zeros((3, 3))) == 0.25
+    assert best_threshold(np.full((4, 4), 0.2), SOMETHING) >= 0.25
+    assert best_threshold(np.array([[0.99, 0.6, 0.0]]), SOMETHING) <= 0.5
+    assert best_threshold(np.zeros((3, 3)), SOMETHING) == 0.25
+
+
+def test_where_nothing_is_marked_yet_less_sure_pixels_are_taken():
+    unsure = np.array([[0.24, 0.2, 0.18, 0.01]])  # three of them: 1.24 / 3.63, none: 0
+    assert not (unsure > best_threshold(unsure, SOMETHING)).any()
+    taken = unsure > best_threshold(unsure, NOTHING)
+    assert taken.tolist() == [[True, True, True, False]]
+    assert best_threshold(np.zeros((3, 3)), NOTHING) == pytest.approx(0.1)
 
 
 def test_a_change_has_to_be_surer_than_the_threshold_by_the_margin():

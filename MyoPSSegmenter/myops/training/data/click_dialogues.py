@@ -174,7 +174,7 @@ def tell(talks: list[Dialogue], logits: Tensor, domain: Tensor) -> None:
 
 def taken(chance: np.ndarray, reading: ClickSimulation) -> np.ndarray:
     """The mask after an answer, bool (S, S): as `refine.connected` takes it."""
-    threshold = best_threshold(chance)
+    threshold = best_threshold(chance, reading.mask)
     if not reading.points:
         return chance > threshold
     x, y, sign = reading.points[-1]
