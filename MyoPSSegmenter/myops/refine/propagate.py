@@ -140,9 +140,14 @@ def propagate_correction(
         refiner, segmentation, structure, rules, least_confidence, frozenset(settled)
     )
     proposed = labels.copy()
-    found: list[CarriedSlice] = []
-    below, above = (_beside(carrier, proposed, slice_index, step, found) for step in (-1, 1))
-    return Proposal(structure, slice_index, proposed, tuple(found), (below, above))
+    below, above = (_beside(carrier, proposed, slice_index, step) for step in (-1, 1))
+    slices = tuple(one for one in (below, above) if isinstance(one, CarriedSlice))
+    stopped = (_reason(below), _reason(above))
+    return Proposal(structure, slice_index, proposed, slices, stopped)
+
+
+def _reason(side: CarriedSlice | str) -> str:
+    return side if isinstance(side, str) else ""
 
 
 def _check(labels: np.ndarray, automatic: np.ndarray, structure: str, slice_index: int) -> None:
@@ -158,10 +163,8 @@ def _check(labels: np.ndarray, automatic: np.ndarray, structure: str, slice_inde
         )
 
 
-def _beside(
-    carrier: _Carrier, labels: np.ndarray, source: int, step: int, found: list[CarriedSlice]
-) -> str:
-    """Propose the slice on one side, into `labels`; says why there is nothing to propose."""
+def _beside(carrier: _Carrier, labels: np.ndarray, source: int, step: int) -> CarriedSlice | str:
+    """Propose the slice on one side, into `labels`; or say why there is nothing to propose."""
     target = source + step
     if not 0 <= target < len(labels):
         return "the stack ends"
@@ -170,10 +173,7 @@ def _beside(
     carried = _carried(carrier, labels, source, target)
     if carried is None:
         return "it shows no myocardium"
-    taken, why = _taken(carrier, labels, target, carried)
-    if taken is not None:
-        found.append(taken)
-    return why
+    return _taken(carrier, labels, target, carried)
 
 
 def _carried(
@@ -210,11 +210,11 @@ def _parts(carrier: _Carrier, mask: np.ndarray, positive: bool) -> list[_Asked]:
 
 def _taken(
     carrier: _Carrier, labels: np.ndarray, target: int, carried: list[_Asked]
-) -> tuple[CarriedSlice | None, str]:
+) -> CarriedSlice | str:
     """Ask for the largest part that may be asked for, and write the answer into `labels`.
 
     Returns:
-        What changed; or None, and why nothing did.
+        What changed; or why nothing did.
     """
     why = "it shows nothing that the correction would change"
     for part in carried:
@@ -228,8 +228,8 @@ def _taken(
         changed = int(np.count_nonzero(taken != labels[target]))
         if changed:
             labels[target] = taken
-            return CarriedSlice(target, prediction.confidence, changed), ""
-    return None, why
+            return CarriedSlice(target, prediction.confidence, changed)
+    return why
 
 
 def _applied(carrier: _Carrier, labels: np.ndarray, prediction: Prediction) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -296,8 +297,6 @@ def test_a_small_correction_stays_in_its_slice(last, slices) -> None:
 
 
 def test_areas_are_measured_in_mm_when_pixels_are_not_square() -> None:
-    from dataclasses import replace
-
     automatic, truth = walls(), scarred(90, 100)
     segmentation = circle_segmentation(circle_case(automatic), automatic)
     wide = replace(segmentation.geometry, spacing_mm=(3.0, 1.5, 10.0))

@@ -28,7 +28,7 @@ from myops.quantify.mass import dice
 from myops.refine.propagate import propagate_correction
 from myops.refine.rules import FIRST_RULES
 from myops.training.config import HELD_OUT_SEED
-from myops.weights.files import load_models
+from myops.weights.files import Models, load_models
 
 
 def main() -> None:
@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=3, help="in the corrected slice")
     parser.add_argument("--seed", type=int, default=0, help="of the reader")
     options = parser.parse_args()
-    rows = [row for read in loaders(options) for row in carried_rows(read, options)]
+    models = load_models("cpu")
+    rows = [row for read in loaders(options) for row in carried_rows(read, models, options)]
     print(f"`python {' '.join(sys.argv)}`\n")
     print_table(np.array(rows).reshape(-1, 3))
 
@@ -51,15 +52,14 @@ def loaders(options: argparse.Namespace) -> Iterable[CaseLoader]:
     return case_loaders(Path(options.folder))
 
 
-MODELS = load_models("cpu")
-
-
-def carried_rows(read: CaseLoader, options: argparse.Namespace) -> list[tuple[float, ...]]:
+def carried_rows(
+    read: CaseLoader, models: Models, options: argparse.Namespace
+) -> list[tuple[float, ...]]:
     """(Dice before, Dice after, pixels changed) of every slice beside a corrected one."""
     labeled = read()
     if not scar(labeled.labels).any():
         return []
-    patient, segmentation, corrector = prepared(labeled, MODELS)
+    patient, segmentation, corrector = prepared(labeled, models)
     rows = []
     for source in np.flatnonzero(patient.truth.any(axis=(1, 2))):
         reading = fresh(patient, segmentation, options.seed)
