@@ -8,6 +8,7 @@ import click
 
 from myops.commands.options import PATH, case_convention_option
 from myops.commands.terminal import progress_bar
+from myops.sequences import NETWORK_SEQUENCES
 
 # Some case cannot be read.
 INCOMPLETE = 1
@@ -46,12 +47,27 @@ def check(context: click.Context, folder: Path, output: Path | None, convention:
 @click.option("--id", "number", type=click.IntRange(1, 999), default=701, show_default=True)
 @click.option("--name", default="MyoPS", show_default=True, help="Of the data set.")
 @click.option("--test", "tested", multiple=True, help="Case to test on; repeatable.")
+@click.option(
+    "--sequence",
+    "channels",
+    type=click.Choice(NETWORK_SEQUENCES),
+    multiple=True,
+    help="A channel; repeatable. Unless given: all three.",
+)
 @case_convention_option
 def nnunet(
-    folder: Path, output: Path, number: int, name: str, tested: tuple[str, ...], convention: str
+    folder: Path,
+    output: Path,
+    number: int,
+    name: str,
+    tested: tuple[str, ...],
+    channels: tuple[str, ...],
+    convention: str,
 ) -> None:
-    """Write labeled hearts with all three sequences in nnU-Net's raw format."""
+    """Write labeled hearts in nnU-Net's raw format, with all three sequences or those named."""
     from myops.datasets import find_cases
     from myops.reproduce.nnunet.files import export_raw
 
-    click.echo(export_raw(find_cases(folder, convention), None, tested, output, number, name))
+    cases = find_cases(folder, convention)
+    kept = [one for one in NETWORK_SEQUENCES if not channels or one in channels]
+    click.echo(export_raw(cases, None, tested, output, number, name, sequences=kept))

@@ -142,6 +142,54 @@ def grade_scar(
     return missing.astype(np.float32)
 
 
+def uneven_muscle(
+    rng: np.random.Generator, muscle_share: np.ndarray, spacing_zyx: tuple[float, float, float]
+) -> np.ndarray:
+    """How much of the contrast of scar the healthy muscle shows, float32 0..0.45 (z, y, x).
+
+    In LGE of real healthy hearts the muscle is not one gray: it is nulled at one place and less at
+    another (inversion pulse, receive coils, moving blood), so that the wall has brighter patches
+    and one wall is brighter than the other. Nothing of this is scar.
+
+    Args:
+        rng: source of randomness.
+        muscle_share: float32 (z, y, x), share of healthy muscle in each voxel.
+        spacing_zyx: voxel spacing in mm.
+    """
+    if rng.random() < 0.4:
+        return np.zeros_like(muscle_share)
+    field = smooth_field(rng, muscle_share.shape, spacing_zyx, rng.uniform(8, 35))
+    patches = rng.uniform(0.0, 0.2) * np.clip(field, 0, None)
+    rows, columns = muscle_share.shape[1:]
+    angle = rng.uniform(0, 2 * np.pi)
+    across = np.linspace(-1, 1, rows)[:, None] * np.sin(angle)
+    across = across + np.linspace(-1, 1, columns)[None, :] * np.cos(angle)
+    slope = rng.uniform(0.0, 0.2) * np.clip(across + 1, 0, 2)
+    bright: np.ndarray = np.clip(patches + slope, 0, 0.45) * muscle_share
+    return bright.astype(np.float32)
+
+
+def surface_coil(
+    rng: np.random.Generator, shape: tuple[int, int, int], pixel_mm: float
+) -> np.ndarray:
+    """Gain of a coil on the chest that no correction has evened out, float32 (1, y, x).
+
+    Half of the images; it falls off exponentially from one side to the other, by a factor e in 80
+    to 400 mm, and is 1 in the middle of the image.
+
+    Args:
+        rng: source of randomness.
+        shape: samples (z, y, x).
+        pixel_mm: in-plane pixel size.
+    """
+    strength = rng.choice([0.0, pixel_mm / rng.uniform(80, 400)])
+    angle = rng.uniform(0, 2 * np.pi)
+    down = (np.arange(shape[1]) - (shape[1] - 1) / 2)[:, None] * np.sin(angle)
+    right = (np.arange(shape[2]) - (shape[2] - 1) / 2)[None, :] * np.cos(angle)
+    gain: np.ndarray = np.exp(-strength * (down + right)).astype(np.float32)[None]
+    return gain
+
+
 def motion_blur(rng: np.random.Generator, image: np.ndarray, pixel_mm: float) -> np.ndarray:
     """Half of the images blurred in-plane, SD up to 2 mm: the heart moves while it is imaged.
 

@@ -18,6 +18,8 @@ from myops.phantom.domain_randomization import (
     grade_scar,
     motion_blur,
     slice_gains,
+    surface_coil,
+    uneven_muscle,
     widen_contrast,
     widen_heart,
 )
@@ -334,10 +336,12 @@ def _images(
         image = _signal(table, tissue, fine, window)
         if variety is not None and sequence == "lge":
             _dim_scar(variety, image, table, fine, window, stack)
+            _brighten_muscle(variety, image, table, fine, window, stack)
         image *= _texture(rng, stack, window)
         image *= acquisition.bias_field(rng, stack.shape, stack.spacing_zyx, rng.uniform(0, 0.45))
         if variety is not None:
             image *= slice_gains(variety, stack.shape[0])
+            image *= surface_coil(variety, stack.shape, stack.pixel_mm)
             image = motion_blur(variety, image, stack.pixel_mm)
             noise *= variety.uniform(0.7, 1.6)
         image = acquisition.image_through_scanner(
@@ -392,6 +396,21 @@ def _dim_scar(
     missing = grade_scar(variety, share, stack.spacing_zyx)
     contrast = (table[:, MYOCARDIUM] - table[:, SCAR])[:, None, None]
     image[:, window[0], window[1]] += missing * contrast
+
+
+def _brighten_muscle(
+    variety: np.random.Generator,
+    image: np.ndarray,
+    table: np.ndarray,
+    fine: np.ndarray,
+    window: tuple[slice, slice],
+    stack: _Stack,
+) -> None:
+    """Give healthy muscle of an LGE image part of scar's contrast, unevenly (in place)."""
+    share = np.isin(fine, (MYOCARDIUM, PAPILLARY)).mean(0, dtype=np.float32)
+    bright = uneven_muscle(variety, share, stack.spacing_zyx)
+    contrast = (table[:, SCAR] - table[:, MYOCARDIUM])[:, None, None]
+    image[:, window[0], window[1]] += bright * contrast
 
 
 def _texture(rng: np.random.Generator, stack: _Stack, window: tuple[slice, slice]) -> np.ndarray:

@@ -169,7 +169,7 @@ CASCADE = PaperTable(
             published={"scar": "0.641 ± 0.260", BOTH: "0.702 ± 0.130"},
             fuses=True,
         ),
-        Row("nnU-Net", NNUNET, measures=(*LV, *SCAR, *EDEMA, BOTH), fuses=True),
+        Row("nnU-Net", NNUNET, measures=(*LV, *SCAR, *EDEMA, BOTH)),
     ),
     claims=(
         Claim("the DAE reduces HD", "ASSN", "ASSN without DAE", "lv_region", "hd_mm", lower=True),
@@ -181,6 +181,8 @@ CASCADE = PaperTable(
         Claim("channel attention beats MFB", "PRSN", "MFB-PRSN", BOTH, "dice"),
         Claim(NNUNET_CLAIM, "PRSN", "nnU-Net", "scar", "dice"),
         Claim(NNUNET_CLAIM, "PRSN", "nnU-Net", BOTH, "dice"),
+        Claim(NNUNET_CLAIM, "PRSN branch LGE", "nnU-Net", "scar", "dice"),
+        Claim(NNUNET_CLAIM, "ASSN", "nnU-Net", "lv_region", "dice"),
     ),
 )
 

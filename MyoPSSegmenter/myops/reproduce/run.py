@@ -194,8 +194,7 @@ def _answers(wanted: Reproduction, tests: Sequence[TestCase], regions: Regions) 
     labels = {}
     for row in wanted.table.rows:
         if row.stage == NNUNET:
-            predictions = nnunet_row.predictions_of(wanted, 0, row)
-            labels[row.name] = nnunet_row.label_map(predictions, test)
+            labels[row.name] = nnunet_row.label_map(wanted, 0, row, test)
         elif row.measures:
             trained = load_trained(wanted.checkpoint(0, row))
             labels[row.name] = label_map(test, row, trained, regions.of(0, row, test))

@@ -12,6 +12,8 @@ from myops.phantom.domain_randomization import (
     grade_scar,
     motion_blur,
     slice_gains,
+    surface_coil,
+    uneven_muscle,
     widen_contrast,
     widen_heart,
 )
@@ -158,3 +160,50 @@ def test_motion_blurs_half_of_the_images_in_the_plane_and_keeps_their_sum():
     for image in changed:
         assert not image[[0, 2]].any()  # never from slice to slice
         assert image.sum() == pytest.approx(1, rel=1e-3)
+
+
+def test_healthy_muscle_is_uneven_in_most_hearts_and_never_as_bright_as_scar():
+    share = np.zeros((6, 40, 40), np.float32)
+    share[:, 10:30, 10:30] = 1
+    share[:, 30:32, 10:30] = 0.5
+    found = [uneven_muscle(np.random.default_rng(k), share, (8.0, 1.5, 1.5)) for k in range(80)]
+    for bright in found:
+        assert bright.dtype == np.float32 and bright.shape == share.shape
+        assert not bright[share == 0].any()
+        assert bright.min() >= 0 and bright.max() <= 0.45
+        assert (bright[share == 0.5] <= 0.225).all()
+    uneven = [bright for bright in found if bright.any()]
+    assert 0.45 < len(uneven) / len(found) < 0.75
+    # One wall is brighter than the one across from it, in many by a tenth of scar's contrast.
+    across = [abs(b[:, 10:15, 10:30].mean() - b[:, 25:30, 10:30].mean()) for b in uneven]
+    assert max(across) > 0.1
+
+
+def test_a_surface_coil_falls_off_evenly_and_is_1_in_the_middle():
+    gains = [surface_coil(np.random.default_rng(k), (3, 101, 141), 1.5) for k in range(60)]
+    falling = [gain for gain in gains if not (gain == 1).all()]
+    assert 0.3 < len(falling) / len(gains) < 0.7
+    for gain in falling:
+        assert gain.shape == (1, 101, 141) and gain.dtype == np.float32
+        assert gain[0, 50, 70] == pytest.approx(1)
+        slope = np.gradient(np.log(gain[0].astype(float)), 1.5)  # 1/mm, along rows and columns
+        strength = np.hypot(slope[0], slope[1])
+        assert strength.min() >= 1 / 400 - 1e-5 and strength.max() <= 1 / 80 + 1e-5
+        assert np.ptp(strength) < 1e-5  # the same everywhere
+
+
+def test_the_muscle_of_a_healthy_wide_heart_varies_more_than_with_an_even_one(monkeypatch):
+    config = PhantomConfig(view="heart", dropout=False, wide=1.0, normal_share=1.0, artifacts=False)
+    spread = []
+    for even in (False, True):
+        if even:
+            monkeypatch.setattr(
+                "myops.phantom.patient.uneven_muscle", lambda _rng, share, _spacing: 0 * share
+            )
+        ratios = []
+        for patient in (generate_patient(seed, config) for seed in range(2)):
+            image, muscle = patient.images["lge"], patient.labels == 200
+            blood = image[patient.labels == 500].mean()
+            ratios.append(image[muscle].std() / abs(blood))
+        spread.append(np.mean(ratios))
+    assert spread[0] > spread[1]

@@ -47,11 +47,12 @@ from myops.reproduce.nnunet.files import (
     SUFFIX,
     export_raw,
     from_nnunet_labels,
+    labels_of,
     read_on_grid,
     to_nnunet_labels,
 )
 from myops.reproduce.protocol import PROTOCOLS
-from myops.reproduce.rows import NNUNET, TABLES, Row, choose_rows
+from myops.reproduce.rows import NNUNET, TABLES, Row, choose_rows, rows_for
 
 STRUCTURES = ("lv_region", "myocardium", "scar", "edema", "scar_or_edema")
 LIBRARY = Path(__file__).parents[3] / "MyoPSSegmenter"
@@ -187,6 +188,48 @@ def test_labels_go_to_nnunets_numbers_and_back() -> None:
     assert back.tolist() == [[0, 500, 200, 1220, 2221, 2221, 0]]
 
 
+def test_lge_alone_has_no_number_for_edema_which_counts_as_muscle_there() -> None:
+    numbers = labels_of(["lge"])
+    assert numbers == {"background": 0, "blood_pool": 1, "normal_myocardium": 2, "scar": 3}
+    labels = np.array([[0, 500, 200, 1220, 2221, 2222, 600]], np.uint16)
+    exported = to_nnunet_labels(labels, numbers)
+    assert exported.tolist() == [[0, 1, 2, 2, 3, 3, 0]]
+    assert from_nnunet_labels(exported, numbers).tolist() == [[0, 500, 200, 200, 2221, 2221, 0]]
+    with pytest.raises(InputError, match="labels 0 to 3, found 4"):
+        from_nnunet_labels(np.array([4]), numbers)
+    assert labels_of(["bssfp"]) == {"background": 0, "blood_pool": 1, "normal_myocardium": 2}
+    assert to_nnunet_labels(labels, labels_of(["bssfp"])).tolist() == [[0, 1, 2, 2, 2, 2, 0]]
+
+
+def test_one_sequence_is_exported_as_the_only_channel(tmp_path: Path, cohort: Cases) -> None:
+    whole = export_raw(cohort(), NAMES[:2], NAMES[2:], tmp_path / "whole")
+    target = export_raw(cohort(), NAMES[:2], NAMES[2:], tmp_path / "lge", sequences=["lge"])
+    assert sorted(path.name for path in (target / "imagesTr").iterdir()) == [
+        f"{name}_0000.nii.gz" for name in NAMES[:2]
+    ]
+    found = json.loads((target / "dataset.json").read_text(encoding="utf-8"))
+    assert found["channel_names"] == {"0": "lge"}
+    assert found["labels"] == labels_of(["lge"])
+    lge, second = (
+        sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        for path in (
+            target / "imagesTs" / "heart_3_0000.nii.gz",
+            whole / "imagesTs" / "heart_3_0001.nii.gz",
+        )
+    )
+    assert np.array_equal(lge, second)
+    with pytest.raises(InputError, match="holds another export"):
+        export_raw(cohort(), NAMES[:2], NAMES[2:], tmp_path / "lge")
+
+
+def test_a_patient_without_a_channel_is_named_with_what_is_expected(
+    tmp_path: Path, cohort: Cases
+) -> None:
+    without = [replace(one, images={"bssfp": one.images["bssfp"]}) for one in cohort()]
+    with pytest.raises(InputError, match="heart_1: expected LGE, T2, found no LGE, T2"):
+        export_raw(without, NAMES[:2], NAMES[2:], tmp_path / "out", sequences=["lge", "t2"])
+
+
 @pytest.mark.parametrize("number", [5, -1, 1.5])
 def test_a_number_that_was_not_exported_is_refused(number: float) -> None:
     with pytest.raises(InputError, match=f"labels 0 to 4, found {number}"):
@@ -298,7 +341,7 @@ def test_where_the_heart_finder_sees_none_the_whole_image_is_exported(
 
 def test_a_patient_without_a_sequence_is_refused(tmp_path: Path, cohort: Cases) -> None:
     (tmp_path / "cohort" / "heart_2_T2.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"heart_2.*found no t2.*leave this patient out"):
+    with pytest.raises(InputError, match=r"heart_2.*found no T2.*leave this patient out"):
         export_raw(cohort(), NAMES[:2], NAMES[2:], tmp_path)
 
 
@@ -646,6 +689,25 @@ def test_a_row_of_nnunets_is_trained_for_as_many_slices_as_the_others(row_run, c
     assert [score.structure for score in scores] == list(row.measures)
     assert all((score.row, score.seed, score.case) == ("nnU-Net", 1, "heart_3") for score in scores)
     assert all(score.agreement.dice == 1 for score in scores)
+
+
+def test_patients_with_lge_alone_train_a_row_of_one_channel(row_run, cohort, tmp_path):
+    for path in (*tmp_path.glob("cohort/*_C0.nii.gz"), *tmp_path.glob("cohort/*_T2.nii.gz")):
+        path.unlink()
+    row_run = replace(row_run, table=rows_for(row_run.table, frozenset({"lge"})))
+    (row,) = row_run.table.rows
+    assert row.measures == ("lv_region", "scar")
+    nnunet_row.train_and_predict(
+        row_run, row_run.data, Split(tuple(NAMES[:2]), tuple(NAMES[2:])), 0, row
+    )
+    (labeled,) = [found for found in cohort() if found.name == "heart_3"]
+    case = labeled.to_case()
+    truth, drawn = labeled.truth_for(case)
+    scores = nnunet_row.evaluate(row_run, [TestCase("heart_3", case, truth, drawn, None)], 0, row)
+    assert {score.structure: score.agreement.dice for score in scores} == {
+        "lv_region": 1.0,
+        "scar": 1.0,
+    }
 
 
 def test_a_row_of_nnunets_wants_a_budget_in_steps(row_run):

@@ -3,11 +3,13 @@
 OUTPUT/nnUNet_raw/Dataset701_MyoPS/dataset.json
 .../imagesTr, imagesTs   <name>_0000 bSSFP, _0001 LGE, _0002 T2, on the Case's grid
 .../labelsTr, labelsTs   <name>, numbers 0 to 4; nnU-Net never reads labelsTs
+
+Patients with fewer sequences have fewer channels, and no number for what none of them shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,16 +27,28 @@ from myops.io.images import read_image
 from myops.io.text_files import read_json
 from myops.labels import MYOPS
 from myops.reproduce.cohort import find_box
-from myops.sequences import NETWORK_SEQUENCES
-from myops.structures import NETWORK_TISSUES
+from myops.sequences import NETWORK_SEQUENCES, SEQUENCE_TITLES
+from myops.structures import NETWORK_TISSUES, SHOWN_BY
 from myops.structures import STRUCTURES as TABLE
 
 RAW, DESCRIPTION, SUFFIX = "nnUNet_raw", "dataset.json", ".nii.gz"
-# nnU-Net wants consecutive values. The blood of the right ventricle counts as background.
-LABELS = {name: number for number, name in enumerate(("background", *NETWORK_TISSUES))}
 
 # From a case to the square around its heart; None where there is no heart.
 BoxOf = Callable[[Case], SquareBox | None]
+
+
+def labels_of(sequences: Iterable[str]) -> dict[str, int]:
+    """Structure to nnU-Net's number, of what these sequences show.
+
+    nnU-Net wants consecutive values. The blood of the right ventricle counts as background.
+    """
+    given = frozenset(sequences)
+    shown = [name for name in NETWORK_TISSUES if name not in SHOWN_BY or SHOWN_BY[name] in given]
+    return {name: number for number, name in enumerate(("background", *shown))}
+
+
+# Of patients with all three sequences.
+LABELS = labels_of(NETWORK_SEQUENCES)
 
 
 def export_raw(
@@ -45,8 +59,9 @@ def export_raw(
     dataset_id: int = 701,
     name: str = "MyoPS",
     size_mm: float | None = None,
+    sequences: Sequence[str] = NETWORK_SEQUENCES,
 ) -> Path:
-    """Write patients in nnU-Net's raw format, all sequences on the Case's grid; or go on with it.
+    """Write patients in nnU-Net's raw format, these sequences on the Case's grid; or go on with it.
 
     Args:
         cases: labeled patients; read one by one, those of other names are left out.
@@ -57,17 +72,18 @@ def export_raw(
         name: of the data set.
         size_mm: side of the square that is kept in every slice, around the heart as the shipped
             heart finder sees it (the whole image where it sees none); None = whole images.
+        sequences: the channels, in this order; every patient has all of them.
 
     Returns:
         The folder of the data set.
 
     Raises:
-        InputError: a patient without all three sequences, a name that is missing, given twice or
+        InputError: a patient without one of the sequences, a name that is missing, given twice or
             both trained and tested on, unusable images, or a folder with another export.
     """
     _check_names(names_train, names_test)
     target = Path(folder) / RAW / f"Dataset{dataset_id:03d}_{name}"
-    trained = _claim(target, _description(names_train, names_test, size_mm))
+    trained = _claim(target, _description(names_train, names_test, size_mm, sequences))
     box_of = _heart_box() if size_mm is not None else None
     found: list[str] = []
     for labeled in cases:
@@ -79,39 +95,44 @@ def export_raw(
         if labeled.name in found:
             raise InputError(f"expected every patient once, found {labeled.name} twice")
         found.append(labeled.name)
-        _export(labeled, target, kind, size_mm, box_of)
+        _export(labeled, target, kind, size_mm, box_of, sequences)
     _check_found(found, [*(trained or ()), *names_test])
     if trained is None:  # they are known only now
         trained = [one for one in found if one not in names_test]
         _check_names(trained, names_test)
-        write_json(target / DESCRIPTION, _description(trained, names_test, size_mm))
+        described = _description(trained, names_test, size_mm, sequences)
+        write_json(target / DESCRIPTION, described)
     return target
 
 
-def to_nnunet_labels(labels: np.ndarray) -> np.ndarray:
-    """MyoPS labels (any shape) as nnU-Net's 0 to 4, uint8; MVO is scar, RV blood background."""
-    numbers = np.zeros(np.shape(labels), np.uint8)
-    for structure, number in LABELS.items():
+def to_nnunet_labels(labels: np.ndarray, numbers: Mapping[str, int] = LABELS) -> np.ndarray:
+    """MyoPS labels (any shape) as nnU-Net's numbers, uint8; MVO is scar, RV blood background.
+
+    Scar and edema that have no number count as muscle.
+    """
+    exported = np.zeros(np.shape(labels), np.uint8)
+    exported[TABLE["myocardium"].mask(labels)] = numbers["normal_myocardium"]
+    for structure, number in numbers.items():
         if number:
-            numbers[TABLE[structure].mask(labels)] = number
-    return numbers
+            exported[TABLE[structure].mask(labels)] = number
+    return exported
 
 
-def from_nnunet_labels(numbers: np.ndarray) -> np.ndarray:
-    """nnU-Net's numbers 0 to 4 (any shape) as uint16 MyoPS labels.
+def from_nnunet_labels(predicted: np.ndarray, numbers: Mapping[str, int] = LABELS) -> np.ndarray:
+    """nnU-Net's numbers (any shape) as uint16 MyoPS labels.
 
     Raises:
         InputError: another number.
     """
-    values = np.array([MYOPS.get(structure, 0) for structure in LABELS], np.uint16)
-    unknown = np.setdiff1d(numbers, np.arange(len(values)))
+    values = np.array([MYOPS.get(structure, 0) for structure in numbers], np.uint16)
+    unknown = np.setdiff1d(predicted, np.arange(len(values)))
     if unknown.size:
         raise InputError(
             f"expected nnU-Net's labels 0 to {len(values) - 1}, found "
             f"{', '.join(f'{value:g}' for value in unknown[:8])}; predict with a model that was "
             "trained on this export"
         )
-    return values[np.asarray(numbers).astype(np.intp)]
+    return values[np.asarray(predicted).astype(np.intp)]
 
 
 def read_description(target: Path) -> dict[str, Any]:
@@ -152,13 +173,16 @@ def _check_names(names_train: Sequence[str] | None, names_test: Sequence[str]) -
 
 
 def _description(
-    names_train: Sequence[str] | None, names_test: Sequence[str], size_mm: float | None
+    names_train: Sequence[str] | None,
+    names_test: Sequence[str],
+    size_mm: float | None,
+    sequences: Sequence[str],
 ) -> dict[str, Any]:
     """dataset.json, with a note of ours that nnU-Net does not read."""
     trained = None if names_train is None else sorted(set(names_train))
     return {
-        "channel_names": {str(number): name for number, name in enumerate(NETWORK_SEQUENCES)},
-        "labels": LABELS,
+        "channel_names": {str(number): name for number, name in enumerate(sequences)},
+        "labels": labels_of(sequences),
         "numTraining": len(trained or ()),
         "file_ending": SUFFIX,
         "myops": {
@@ -199,8 +223,8 @@ def _claim(target: Path, description: dict[str, Any]) -> Sequence[str] | None:
 
 def _another_export(target: Path) -> InputError:
     return InputError(
-        f"{target} holds another export; expected the same patients and size_mm, or choose "
-        "another folder"
+        f"{target} holds another export; expected the same patients, sequences and size_mm, or "
+        "choose another folder"
     )
 
 
@@ -211,19 +235,25 @@ def _heart_box() -> BoxOf:
 
 
 def _export(
-    labeled: LabeledCase, target: Path, kind: str, size_mm: float | None, box_of: BoxOf | None
+    labeled: LabeledCase,
+    target: Path,
+    kind: str,
+    size_mm: float | None,
+    box_of: BoxOf | None,
+    sequences: Sequence[str],
 ) -> None:
     """Write one patient, unless all of its files are there."""
-    absent = [sequence for sequence in NETWORK_SEQUENCES if sequence not in labeled.images]
+    absent = [SEQUENCE_TITLES[name] for name in sequences if name not in labeled.images]
     if absent:
+        expected = ", ".join(SEQUENCE_TITLES[name] for name in sequences)
         raise InputError(
-            f"{labeled.name}: expected bSSFP, LGE and T2, found no {', '.join(absent)}; nnU-Net "
-            "needs every channel of every patient: leave this patient out"
+            f"{labeled.name}: expected {expected}, found no {', '.join(absent)}; nnU-Net needs "
+            "every channel of every patient: leave this patient out, or export without this channel"
         )
     truth_path = target / f"labels{kind}" / f"{labeled.name}{SUFFIX}"
     paths = {
         sequence: target / f"images{kind}" / f"{labeled.name}_{number:04d}{SUFFIX}"
-        for number, sequence in enumerate(NETWORK_SEQUENCES)
+        for number, sequence in enumerate(sequences)
     }
     if all(path.exists() for path in (truth_path, *paths.values())):
         return
@@ -233,7 +263,8 @@ def _export(
     window, geometry = _window(case.geometry, box, size_mm)
     for sequence, path in paths.items():
         write_image(to_sitk(case.images[sequence][window], geometry), path)
-    write_image(to_sitk(to_nnunet_labels(truth[window]), geometry), truth_path)
+    numbers = to_nnunet_labels(truth[window], labels_of(sequences))
+    write_image(to_sitk(numbers, geometry), truth_path)
 
 
 def _window(
@@ -259,23 +290,28 @@ def _window(
     return (slice(None), rows, columns), kept
 
 
-def _read_labels(path: Path) -> tuple[np.ndarray, Geometry]:
+def _read_labels(path: Path, numbers: Mapping[str, int]) -> tuple[np.ndarray, Geometry]:
     import SimpleITK as sitk
 
     image = read_image(path)
     try:
-        return from_nnunet_labels(sitk.GetArrayFromImage(image)), from_sitk(image)
+        return from_nnunet_labels(sitk.GetArrayFromImage(image), numbers), from_sitk(image)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def read_on_grid(path: Path, grid: Geometry) -> np.ndarray:
+def read_on_grid(path: Path, grid: Geometry, numbers: Mapping[str, int] = LABELS) -> np.ndarray:
     """A prediction as uint16 MyoPS labels (z, y, x) on the Case's grid; 0 outside its window.
+
+    Args:
+        path: the label map that nnU-Net has written.
+        grid: the Case's.
+        numbers: structure to number, as the export's dataset.json has them.
 
     Raises:
         InputError: missing or damaged file, a foreign label or a foreign grid.
     """
-    labels, found = _read_labels(path)
+    labels, found = _read_labels(path, numbers)
     start = np.round(grid.index_xyz(np.array(found.origin_mm))).astype(int)
     stop = start + found.size_xyz
     first = grid.position_mm(start)

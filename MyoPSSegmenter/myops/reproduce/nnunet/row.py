@@ -16,7 +16,7 @@ import numpy as np
 
 from myops.errors import InputError
 from myops.io.text_files import read_json
-from myops.reproduce.cohort import Split, TestCase, read_cases
+from myops.reproduce.cohort import Split, TestCase, read_cases, shared_sequences
 from myops.reproduce.evaluate import Reproduction, score_case
 from myops.reproduce.nnunet.commands import (
     CONFIGURATION,
@@ -27,9 +27,15 @@ from myops.reproduce.nnunet.commands import (
     train_nnunet,
     with_short_trainer,
 )
-from myops.reproduce.nnunet.files import SUFFIX, export_raw, read_on_grid
+from myops.reproduce.nnunet.files import (
+    SUFFIX,
+    export_raw,
+    read_description,
+    read_on_grid,
+)
 from myops.reproduce.rows import Row
 from myops.reproduce.table import CaseScore
+from myops.sequences import NETWORK_SEQUENCES
 
 # nnU-Net lowers its learning rate and writes its checkpoint once in an epoch.
 ITERATIONS_PER_EPOCH = 25
@@ -45,12 +51,15 @@ def train_and_predict(wanted: Reproduction, data: Path, split: Split, seed: int,
         InputError: nnU-Net is not installed, its command failed, or a budget in minutes.
     """
     run = _run(wanted, seed, row)
+    cases = read_cases(data, wanted.convention)
+    shared = shared_sequences(cases, data)
     export_raw(
-        read_cases(data, wanted.convention),
+        cases,
         split.train,
         split.test,
         run.output,
         size_mm=wanted.protocol.nnunet_mm,
+        sequences=[name for name in NETWORK_SEQUENCES if name in shared],
     )
     plan_and_preprocess(run)
     run = _with_budget(wanted, run)
@@ -58,26 +67,23 @@ def train_and_predict(wanted: Reproduction, data: Path, split: Split, seed: int,
     return predict_nnunet(run)
 
 
-def predictions_of(wanted: Reproduction, seed: int, row: Row) -> Path:
-    """Folder of the label maps that `train_and_predict` has made."""
-    return _with_budget(wanted, _run(wanted, seed, row)).model / "predictions"
-
-
 def evaluate(
     wanted: Reproduction, tests: Sequence[TestCase], seed: int, row: Row
 ) -> list[CaseScore]:
     """Every test patient's agreement on the row's structures."""
-    predictions = predictions_of(wanted, seed, row)
     return [
         score
         for test in tests
-        for score in score_case(row, seed, test, label_map(predictions, test))
+        for score in score_case(row, seed, test, label_map(wanted, seed, row, test))
     ]
 
 
-def label_map(predictions: Path, test: TestCase) -> np.ndarray:
+def label_map(wanted: Reproduction, seed: int, row: Row, test: TestCase) -> np.ndarray:
     """The uint16 labels (z, y, x) that nnU-Net predicted, on the Case's grid."""
-    return read_on_grid(predictions / f"{test.name}{SUFFIX}", test.case.geometry)
+    run = _with_budget(wanted, _run(wanted, seed, row))
+    numbers = read_description(run.raw)["labels"]
+    path = run.model / "predictions" / f"{test.name}{SUFFIX}"
+    return read_on_grid(path, test.case.geometry, numbers)
 
 
 def _run(wanted: Reproduction, seed: int, row: Row) -> NnunetRun:
