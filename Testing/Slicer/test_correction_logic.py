@@ -705,6 +705,18 @@ def test_a_proposal_can_be_accepted_and_undone(desk, monkeypatch):
     assert np.array_equal(desk.logic.labels, before) and desk.isConsistent()
 
 
+def test_a_proposal_takes_back_that_there_was_nothing_to_carry(desk, monkeypatch):
+    from myops.refine.propagate import Proposal
+
+    k = corrected(desk)
+    nothing = Proposal("scar", k, desk.logic.labels.copy(), (), ("no muscle", "no muscle"))
+    monkeypatch.setattr("myops.refine.propagate.propagate_correction", lambda *_: nothing)
+    desk.work.waitFor(desk.logic.proposePropagation(), TIMEOUT_S)
+    assert "nothing to carry" in desk.messages[-1][1] and desk.logic.proposal is None
+    proposed(desk, monkeypatch)
+    assert desk.messages[-1] == ("info", "") and not desk.logic.status
+
+
 def test_a_proposal_can_be_refused(desk, monkeypatch):
     proposed(desk, monkeypatch)
     before = desk.logic.labels

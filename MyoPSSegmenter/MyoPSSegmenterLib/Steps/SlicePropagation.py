@@ -91,7 +91,7 @@ class SlicePropagation:
         mask = REGIONS[proposal.structure](proposal.labels)
         mask[proposal.slice_index] = False
         # What was said before, perhaps that there is nothing to carry, is no longer so.
-        self._editor.status = ""
+        self._editor.say("")
         if self._editor.shown is not None:
             self._editor.shown.showProposal(
                 mask, _("Proposal: {title}").format(title=STRUCTURES[proposal.structure].title)
