@@ -171,9 +171,31 @@ def load_weights(path: Path, network: nn.Module) -> None:
     weights = add_planes(add_mvo(weights, network), network)
     try:
         network.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: expected weights of this network, {reason}") from None
+    except RuntimeError:
+        raise InputError(
+            f"{path}: expected weights of this network, found those of another{_made_with(path)}"
+        ) from None
+
+
+# Settings that decide a network's shape, of the stages that have them.
+SHAPE = ("planes", "margin", "mvo", "widths", "fusion", "sequences", "target")
+
+
+def _made_with(path: Path) -> str:
+    """The stage and the settings of shape that weights were made with, for an error; or nothing."""
+    if path.suffix == ".safetensors":
+        told = read_metadata(path)
+        stage, settings = told.get("network", ""), json.loads(told.get("config", "{}"))
+    else:
+        content = read_checkpoint(path)
+        stage, settings = content["stage"], json.loads(content["config"])
+    given = {name: settings[name] for name in SHAPE if settings.get(name)}
+    shape = [
+        f"--set {name}={','.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in given.items()
+    ]
+    made = f", made with {' '.join(shape)}: give the same" if shape else ""
+    return f": {stage}{made}" if stage else ""
 
 
 def widen_planes(weights: dict[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:

@@ -647,8 +647,18 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
 
 def test_weights_of_another_network_are_refused(tmp_path):
     path = loop.train("dae", TINY | {"steps": "1"}, tmp_path / "dae")
-    with pytest.raises(InputError, match="expected weights of this network"):
+    with pytest.raises(InputError, match="expected weights of this network, found .*: dae"):
         loop.train("prsn", TINY | {"steps": "1", "start": str(path)}, tmp_path / "prsn")
+
+
+@pytest.mark.parametrize("exported", [True, False])
+def test_weights_of_another_shape_tell_the_settings_that_they_were_made_with(tmp_path, exported):
+    settings = TINY | {"steps": "1", "planes": "3", "margin": "2"}
+    path = loop.train("prsn", settings, tmp_path / "three")
+    if exported:
+        path = tmp_path / "weights" / export_weights(path, tmp_path / "weights", {})["file"]
+    with pytest.raises(InputError, match="prsn, made with --set planes=3 --set margin=2"):
+        loop.train("prsn", TINY | {"steps": "1", "start": str(path)}, tmp_path / "one")
 
 
 def test_exported_weights_are_the_running_mean_and_tell_where_they_come_from(tmp_path):
