@@ -8,6 +8,9 @@ LEARN holds labeled LGE cases to learn from (`emidec_train`), MEASURE those to m
 weights and from random ones, with the same number of steps: PRSN alone, inside the outlines of the
 free weights' ASSN. A draw has infarcts and healthy hearts in the proportion of LEARN.
 
+Beside the trained weights their mean with the free ones is measured ("halfway"): what averaging after a
+short training with few patients keeps of both.
+
 Scar is decided twice: as the free pack does, and at the odds of `public-hearts` (8), since
 networks that learned from patients are more cautious than those of phantoms.
 
@@ -39,10 +42,20 @@ from myops.io.text_files import write_text
 from myops.quantify.mass import dice
 from myops.training.data.cases import without_patients_of
 from myops.training.finetune import copy_weights, train_network
-from myops.weights.files import Models, load_models, model_folder
+from myops.weights.files import (
+    Models,
+    install_weights,
+    load_models,
+    load_network,
+    model_folder,
+    read_manifest,
+)
 from myops.weights.packs import FREE_PACK
 
+PRSN = "prsn.safetensors"
 STARTS = ("synthetic", "nothing")
+# The mean of the free weights and those trained on from them.
+HALFWAY = "halfway"
 # Odds of scar at which it is decided beside the pack's own, and the names of what is measured then.
 OTHER_ODDS = 8.0
 MEASURES = (
@@ -81,6 +94,31 @@ def learn(cases: Sequence[LabeledCase], start: str, seed: int, steps: int, folde
     }
     train_network("prsn", root, weights, folder / "training", settings, cases)
     return load_models("auto", str(weights))
+
+
+def halfway(trained: Path, folder: Path) -> Models:
+    """The mean of the free PRSN's weights and the trained one's; all other networks are the same.
+
+    Args:
+        trained: weights that were trained on from the free pack's.
+        folder: gets the mean.
+    """
+    copy_weights(trained, folder)
+    both = [load_network("prsn", root / PRSN) for root in (model_folder(FREE_PACK, None), trained)]
+    first, network = both[0].state_dict(), both[1]
+    mean = {
+        name: (first[name] + value) / 2 if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
+    network.load_state_dict(mean)
+    entry = read_manifest(trained)["prsn"]
+    install_weights(
+        "prsn",
+        network,
+        folder,
+        {k: v for k, v in entry.items() if k not in ("name", "file", "sha256")},
+    )
+    return load_models("auto", str(folder))
 
 
 def measure(cases: Sequence[LabeledCase], models: Models) -> dict[str, float]:
@@ -159,7 +197,11 @@ TITLES = {
     "myocardium_dice": "myocardium Dice",
     "false_scar_percent": "false scar in healthy hearts (%)",
 }
-STARTED = {"synthetic": "from the free weights", "nothing": "from random weights"}
+STARTED = {
+    "synthetic": "from the free weights",
+    HALFWAY: "the mean of these and the free weights",
+    "nothing": "from random weights",
+}
 
 
 def picture(rows: Sequence[dict[str, object]], path: Path) -> None:
@@ -169,7 +211,7 @@ def picture(rows: Sequence[dict[str, object]], path: Path) -> None:
     counts = sorted({int(str(row["cases"])) for row in rows})
     axes = figure.subplots(1, len(TITLES))
     for axis, (name, title) in zip(axes, TITLES.items(), strict=True):
-        for start in STARTS:
+        for start in STARTED:
             own = [row for row in rows if row["start"] == start]
             places = [counts.index(int(str(row["cases"]))) for row in own]
             low, middle, high = (
@@ -219,8 +261,12 @@ def main() -> None:
                 else:
                     models = load_models("auto", FREE_PACK)
                 runs.append(key | measure(measured, models))
-                write_json(done, runs)
                 print(runs[-1], flush=True)
+                if count and start == FREE_PACK:
+                    mean = halfway(folder / "weights", folder / HALFWAY)
+                    runs.append(key | {"start": HALFWAY} | measure(measured, mean))
+                    print(runs[-1], flush=True)
+                write_json(done, runs)
                 shutil.rmtree(folder / "training", ignore_errors=True)
     rows = summarize(runs)
     write_text(arguments.output / "curve.csv", csv_text(list(rows[0]), rows))
