@@ -1,16 +1,18 @@
 """From a checkpoint to the weights that the cascade loads.
 
 python -m myops.training.export runs/prsn/checkpoint.pt --folder MyoPSSegmenter/myops/weights
+python -m myops.training.export runs/a/checkpoint.pt runs/b/checkpoint.pt --folder weights  # mean
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import torch
 from torch import nn
 
 from myops.errors import InputError
@@ -50,21 +52,26 @@ def export_weights(
     folder: Path,
     metrics: Mapping[str, float] | None = None,
     name: str = "",
+    averaged_with: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Write a checkpoint's network as `<name>.safetensors` and enter it in the folder's manifest.
+
+    The mean of the weights of several trainings that began from the same network is often better
+    than each of them (Wortsman et al., Model soups, ICML 2022, arXiv 2203.05482).
 
     Args:
         checkpoint: file written by `myops.training.loop.train`.
         folder: folder of weights; made if it is not there.
         name: of the network in the folder, where it is not that of the stage ("prsn_cine").
         metrics: scores to state beside those of the training's own held-out patients.
+        averaged_with: checkpoints of the same network; what is written is the mean of all.
 
     Returns:
         The manifest entry: configuration, commit, seeds, metrics, checksum.
 
     Raises:
-        InputError: missing or damaged checkpoint, a baseline's, or a folder that cannot be written
-            to.
+        InputError: missing or damaged checkpoint, a baseline's, one of another network, or a folder
+            that cannot be written to.
     """
     content = read_checkpoint(checkpoint)
     if content["stage"] not in BUILDERS:
@@ -74,10 +81,49 @@ def export_weights(
         )
     name = name or content["stage"]
     written = folder / f"{name}.safetensors"
-    refuse_overwriting([written], [checkpoint], "name another folder")
+    refuse_overwriting([written], [checkpoint, *averaged_with], "name another folder")
     metadata = provenance(content, stored_config(content))
+    network = trained_network(checkpoint)
+    if averaged_with:
+        others = [read_checkpoint(path) for path in averaged_with]
+        parts = [metadata, *(provenance(one, stored_config(one)) for one in others)]
+        network.load_state_dict(_mean_weights(network, checkpoint, averaged_with))
+        metadata = _provenance_of_mean(parts)
     metadata["metrics"] |= dict(metrics or {})
-    return install_weights(name, trained_network(checkpoint), folder, metadata)
+    return install_weights(name, network, folder, metadata)
+
+
+def _mean_weights(
+    network: nn.Module, checkpoint: Path, others: Sequence[Path]
+) -> dict[str, torch.Tensor]:
+    """The mean of a network's weights and those of other checkpoints, each counted alike."""
+    total = {name: value.clone() for name, value in network.state_dict().items()}
+    for path in others:
+        added = trained_network(path).state_dict()
+        if {name: value.shape for name, value in added.items()} != {
+            name: value.shape for name, value in total.items()
+        }:
+            raise InputError(
+                f"{path}: expected a checkpoint of the same network as {checkpoint}, found "
+                "another; average trainings that began from the same weights"
+            )
+        for name, value in added.items():
+            if value.is_floating_point():
+                total[name] += value
+    for value in total.values():
+        if value.is_floating_point():
+            value /= len(others) + 1
+    return total
+
+
+def _provenance_of_mean(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The first part's configuration, what all have learned from, and every part as it is."""
+    return parts[0] | {
+        "data": "; ".join(dict.fromkeys(part["data"] for part in parts)),
+        "learned": sorted({image for part in parts for image in part["learned"]}),
+        "mean_of": list(parts),
+        "metrics": {},  # those of the parts are not those of their mean
+    }
 
 
 def provenance(content: Mapping[str, Any], config: TrainingConfig) -> dict[str, Any]:
@@ -129,12 +175,13 @@ def _last_folders(path: str) -> str:
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("checkpoint", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--folder", type=click.Path(path_type=Path), required=True)
-def main(checkpoint: Path, folder: Path) -> None:
-    """Write CHECKPOINT's network into a folder of weights."""
+def main(checkpoint: tuple[Path, ...], folder: Path) -> None:
+    """Write CHECKPOINT's network into a folder of weights; of several, their mean."""
+    first, *others = checkpoint
     try:
-        entry = export_weights(checkpoint, folder)
+        entry = export_weights(first, folder, averaged_with=others)
     except InputError as error:
         raise SystemExit(f"Error: {error}") from None
     click.echo(f"{folder / entry['file']}  {entry['sha256']}")

@@ -645,6 +645,29 @@ def test_a_checkpoint_cannot_run_code(tmp_path):
         checkpoint.read_checkpoint(path)
 
 
+def test_several_trainings_are_exported_as_the_mean_of_their_weights(tmp_path):
+    paths = [
+        loop.train("dae", TINY | {"steps": "2", "seed": seed}, tmp_path / seed) for seed in "123"
+    ]
+    entry = export_weights(paths[0], tmp_path / "weights", averaged_with=paths[1:])
+    mean = load_network("dae", tmp_path / "weights" / entry["file"], entry).state_dict()
+    parts = [checkpoint.read_checkpoint(path)["average"] for path in paths]
+    for name, value in mean.items():
+        if value.is_floating_point():
+            expected = sum(part[name].float() for part in parts) / 3
+            torch.testing.assert_close(value, expected, rtol=2e-3, atol=1e-4)
+    assert [part["config"]["seed"] for part in entry["mean_of"]] == [1, 2, 3]
+    assert entry["metrics"] == {}  # nobody has measured the mean
+
+
+def test_checkpoints_of_two_networks_have_no_mean(tmp_path):
+    first = loop.train("dae", TINY | {"steps": "1"}, tmp_path / "dae")
+    other = loop.train("heartfinder", TINY | {"steps": "1"}, tmp_path / "finder")
+    with pytest.raises(InputError, match="same network as .*, found another"):
+        export_weights(first, tmp_path / "weights", averaged_with=[other])
+    assert not (tmp_path / "weights").exists()
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     path = loop.train("dae", TINY | {"steps": "1"}, tmp_path / "dae")
     with pytest.raises(InputError, match="expected weights of this network, found .*: dae"):
