@@ -29,7 +29,7 @@ from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SCREENSHOTS = HERE.parent / "Resources" / "Screenshots"
 # Of the patients of the work list behind the sample patient; the last one is corrected.
-MORE_SEEDS = (12, 950_038)
+MORE_SEEDS = (950_014, 950_038)
 VIEW_SIZE = (420, 420)
 PANEL_WIDTH = 500
 GAP = 12
@@ -71,7 +71,13 @@ def workflow(studio: Studio) -> Iterator[tuple[str, Image.Image]]:
     studio.zoom()
     studio.clickOnErrors()
     studio.show("correctSection")
-    studio.propose()
+    while not studio.propose():  # nothing to carry anywhere in this patient: the next one
+        studio.openPatient(studio.patient + 1)
+        studio.segment()
+        studio.goTo(studio.worstSlice())
+        studio.zoom()
+        studio.clickOnErrors()
+        studio.show("correctSection")
     panel = studio.panel("correctSection", "proposalFrame")
     yield "proposal", beside(panel, row(studio.neighbors()))
     studio.answerProposal()
@@ -235,26 +241,31 @@ class Studio:
         self.widget.workflow.update()
         return made
 
-    def propose(self) -> None:
+    def propose(self) -> bool:
         """Carry the correction to the neighbor slices; corrects more slices until there is one.
 
+        Returns:
+            Whether any slice of this patient leads to a proposal.
+
         Raises:
-            RuntimeError: no slice leads to a proposal.
+            RuntimeError: none does, nor did any in the patients before, and this is the last one.
         """
         correction = self.logic.correction
         clicked = True
-        while len(self.corrected) < len(correction.labels):
+        while self.worst not in self.corrected:
             correction.stopPlacing()
             if clicked:
                 correction.proposePropagation()
                 self.settle()
             if correction.proposal is not None:
                 self.widget.workflow.update()
-                return
+                return True
             self.corrected.add(self.worst)
             self.goTo(self.worstSlice())
             clicked = self.clickOnErrors(2) > 0
-        raise RuntimeError("expected a proposal, found none; choose another phantom")
+        if self.patient == len(self.logic.study.entries):
+            raise RuntimeError("expected a proposal, found none; choose other phantoms")
+        return False
 
     def answerProposal(self) -> None:
         """Take the proposal where it helps, as a reader would who knows the truth."""
