@@ -87,33 +87,36 @@ def export_weights(
     if averaged_with:
         others = [read_checkpoint(path) for path in averaged_with]
         parts = [metadata, *(provenance(one, stored_config(one)) for one in others)]
-        network.load_state_dict(_mean_weights(network, checkpoint, averaged_with))
+        try:
+            network = averaged([network, *(trained_network(path) for path in averaged_with)])
+        except ValueError:
+            raise InputError(
+                f"expected checkpoints of the same network as {checkpoint}, found another among "
+                f"{', '.join(map(str, averaged_with))}; average trainings that began from the same "
+                "weights"
+            ) from None
         metadata = _provenance_of_mean(parts)
     metadata["metrics"] |= dict(metrics or {})
     return install_weights(name, network, folder, metadata)
 
 
-def _mean_weights(
-    network: nn.Module, checkpoint: Path, others: Sequence[Path]
-) -> dict[str, torch.Tensor]:
-    """The mean of a network's weights and those of other checkpoints, each counted alike."""
-    total = {name: value.clone() for name, value in network.state_dict().items()}
-    for path in others:
-        added = trained_network(path).state_dict()
-        if {name: value.shape for name, value in added.items()} != {
-            name: value.shape for name, value in total.items()
-        }:
-            raise InputError(
-                f"{path}: expected a checkpoint of the same network as {checkpoint}, found "
-                "another; average trainings that began from the same weights"
-            )
-        for name, value in added.items():
-            if value.is_floating_point():
-                total[name] += value
-    for value in total.values():
-        if value.is_floating_point():
-            value /= len(others) + 1
-    return total
+def averaged(networks: Sequence[nn.Module]) -> nn.Module:
+    """The first of several networks, with the mean of the weights of all (in place).
+
+    Raises:
+        ValueError: they are not of one shape.
+    """
+    first, *others = (network.state_dict() for network in networks)
+    shapes = [{name: value.shape for name, value in one.items()} for one in (first, *others)]
+    if any(one != shapes[0] for one in shapes):
+        raise ValueError("expected networks of one shape")
+    mean = {
+        name: torch.stack([value, *(other[name] for other in others)]).mean(0)
+        for name, value in first.items()
+        if value.is_floating_point()  # the others are counters
+    }
+    networks[0].load_state_dict(first | mean)
+    return networks[0]
 
 
 def _provenance_of_mean(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

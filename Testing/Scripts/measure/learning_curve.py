@@ -41,6 +41,7 @@ from myops.io.csv_files import csv_text
 from myops.io.text_files import write_text
 from myops.quantify.mass import dice
 from myops.training.data.cases import without_patients_of
+from myops.training.export import averaged
 from myops.training.finetune import copy_weights, train_network
 from myops.weights.files import (
     Models,
@@ -104,13 +105,8 @@ def halfway(trained: Path, folder: Path) -> Models:
         folder: gets the mean.
     """
     copy_weights(trained, folder)
-    both = [load_network("prsn", root / PRSN) for root in (model_folder(FREE_PACK, None), trained)]
-    first, network = both[0].state_dict(), both[1]
-    mean = {
-        name: (first[name] + value) / 2 if value.is_floating_point() else value
-        for name, value in network.state_dict().items()
-    }
-    network.load_state_dict(mean)
+    roots = (model_folder(FREE_PACK, None), trained)
+    network = averaged([load_network("prsn", root / PRSN) for root in roots])
     entry = read_manifest(trained)["prsn"]
     install_weights(
         "prsn",
