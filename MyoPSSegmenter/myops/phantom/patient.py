@@ -7,6 +7,7 @@ the same patient to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -135,6 +136,29 @@ class _Stack:
         u = j[None, None, :] * np.float32(self.pixel_mm) - self.slice_shift_mm[:, 1, None, None]
         cos, sin = np.float32(np.cos(self.turn)), np.float32(np.sin(self.turn))
         return (cos * u + sin * v) * np.float32(self.mirror), cos * v - sin * u
+
+
+@dataclass(frozen=True)
+class _Shading:
+    """Tissues of an LGE image that come nearer to the signal of another one.
+
+    Attributes:
+        tissues: which; the contrast is that of the first one.
+        toward: the other one.
+        amount: how much of the contrast (z, y, x), from random numbers, the tissues' share of each
+            voxel, and the spacing in mm.
+    """
+
+    tissues: tuple[int, ...]
+    toward: int
+    amount: Callable[[np.random.Generator, np.ndarray, tuple[float, float, float]], np.ndarray]
+
+
+# Scar in which muscle has survived; healthy muscle that is brighter here than there.
+SHADINGS = (
+    _Shading((SCAR, SCAR_CHRONIC), MYOCARDIUM, grade_scar),
+    _Shading((MYOCARDIUM, PAPILLARY), SCAR, uneven_muscle),
+)
 
 
 def generate_patient(seed: int, config: PhantomConfig = PhantomConfig()) -> PhantomPatient:
@@ -335,8 +359,8 @@ def _images(
         table = (table / np.abs(table[:, HEART]).max()).astype(np.float32)
         image = _signal(table, tissue, fine, window)
         if variety is not None and sequence == "lge":
-            _dim_scar(variety, image, table, fine, window, stack)
-            _brighten_muscle(variety, image, table, fine, window, stack)
+            for kind in SHADINGS:
+                _shade(variety, image, table, fine, window, stack, kind)
         image *= _texture(rng, stack, window)
         image *= acquisition.bias_field(rng, stack.shape, stack.spacing_zyx, rng.uniform(0, 0.45))
         if variety is not None:
@@ -381,36 +405,22 @@ def _signal(
     return image
 
 
-def _dim_scar(
+def _shade(
     variety: np.random.Generator,
     image: np.ndarray,
     table: np.ndarray,
     fine: np.ndarray,
     window: tuple[slice, slice],
     stack: _Stack,
+    kind: _Shading,
 ) -> None:
-    """Take contrast from the scar of an LGE image where muscle has survived (in place)."""
-    share = np.isin(fine, (SCAR, SCAR_CHRONIC)).mean(0, dtype=np.float32)
+    """Bring a part of the tissues of an LGE image nearer to another tissue (in place)."""
+    share = np.isin(fine, kind.tissues).mean(0, dtype=np.float32)
     if not share.any():
         return
-    missing = grade_scar(variety, share, stack.spacing_zyx)
-    contrast = (table[:, MYOCARDIUM] - table[:, SCAR])[:, None, None]
-    image[:, window[0], window[1]] += missing * contrast
-
-
-def _brighten_muscle(
-    variety: np.random.Generator,
-    image: np.ndarray,
-    table: np.ndarray,
-    fine: np.ndarray,
-    window: tuple[slice, slice],
-    stack: _Stack,
-) -> None:
-    """Give healthy muscle of an LGE image part of scar's contrast, unevenly (in place)."""
-    share = np.isin(fine, (MYOCARDIUM, PAPILLARY)).mean(0, dtype=np.float32)
-    bright = uneven_muscle(variety, share, stack.spacing_zyx)
-    contrast = (table[:, SCAR] - table[:, MYOCARDIUM])[:, None, None]
-    image[:, window[0], window[1]] += bright * contrast
+    amount = kind.amount(variety, share, stack.spacing_zyx)
+    contrast = (table[:, kind.toward] - table[:, kind.tissues[0]])[:, None, None]
+    image[:, window[0], window[1]] += amount * contrast
 
 
 def _texture(rng: np.random.Generator, stack: _Stack, window: tuple[slice, slice]) -> np.ndarray:
