@@ -45,13 +45,14 @@ def finetune(
     seed: int,
     settings: tuple[str, ...],
 ) -> None:
-    """Adapt the model to a site's own corrected cases, and compare both on held-out cases.
+    """Adapt the model to a site's own corrected cases, and compare on held-out cases.
 
-    The original is never changed. An adapted model that is worse is not kept.
+    Compared are the original, the weights that were trained on, and the mean of both. The
+    original is never changed. The better one of the others is kept, unless it is worse.
     """
     with training_packages():
         import lightning_fabric  # noqa: F401
-    from myops.training.finetune import WEIGHTS, FinetuneConfig
+    from myops.training.finetune import TITLES, WEIGHTS, FinetuneConfig
     from myops.training.finetune import finetune as adapt
 
     config = FinetuneConfig(
@@ -62,14 +63,18 @@ def finetune(
         settings=dict(parse_setting(setting) for setting in settings),
     )
     result = adapt(_read(cases, images, convention), output, config, click.echo, model)
+    click.echo(f"{'mean Dice':12s}  before  " + "  ".join(f"{name:>8s}" for name in result.tried))
     for name, before in result.before.items():
-        click.echo(f"{name:12s} Dice {before:.3f} -> {result.after[name]:.3f}")
+        after = "  ".join(f"{tried[name]:8.3f}" for tried in result.tried.values())
+        click.echo(f"{name:12s}  {before:6.3f}  {after}")
     if not result.kept:
         raise InputError(
-            f"the adapted model is not kept: {result.reason}; the original stays in use. Add "
-            "cases, or train longer (--minutes)"
+            f"the adapted model is not kept: the weights {TITLES[result.chosen]} are "
+            f"{result.reason}; the original stays in use. Add cases, or train longer (--minutes)"
         )
-    click.echo(f"Kept. Use it: myops segment ... --model {output / WEIGHTS}")
+    click.echo(
+        f"Kept: {TITLES[result.chosen]}. Use it: myops segment ... --model {output / WEIGHTS}"
+    )
 
 
 def _read(cases: Path, images: Path | None, convention: str) -> list[LabeledCase]:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from torch import nn
 
 from myops.errors import InputError
 from myops.output.overwriting import refuse_overwriting
+from myops.training.averaging import averaged
 from myops.training.checkpoint import load_weights, read_checkpoint, stored_config
 from myops.training.config import CURVE_SEED, TrainingConfig, training_seed, with_present_names
 from myops.training.data.mixing import parse_mix
@@ -55,9 +55,6 @@ def export_weights(
     averaged_with: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Write a checkpoint's network as `<name>.safetensors` and enter it in the folder's manifest.
-
-    The mean of the weights of several trainings that began from the same network is often better
-    than each of them (Wortsman et al., Model soups, ICML 2022, arXiv 2203.05482).
 
     Args:
         checkpoint: file written by `myops.training.loop.train`.
@@ -98,25 +95,6 @@ def export_weights(
         metadata = _provenance_of_mean(parts)
     metadata["metrics"] |= dict(metrics or {})
     return install_weights(name, network, folder, metadata)
-
-
-def averaged(networks: Sequence[nn.Module]) -> nn.Module:
-    """The first of several networks, with the mean of the weights of all (in place).
-
-    Raises:
-        ValueError: they are not of one shape.
-    """
-    first, *others = (network.state_dict() for network in networks)
-    shapes = [{name: value.shape for name, value in one.items()} for one in (first, *others)]
-    if any(one != shapes[0] for one in shapes):
-        raise ValueError("expected networks of one shape")
-    mean = {
-        name: torch.stack([value, *(other[name] for other in others)]).mean(0)
-        for name, value in first.items()
-        if value.is_floating_point()  # the others are counters
-    }
-    networks[0].load_state_dict(first | mean)
-    return networks[0]
 
 
 def _provenance_of_mean(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Learn from a site's own corrected cases, and keep what was learned only where it is no worse.
 
-cases -> held out and learned from -> networks trained on from the shipped ones -> both compared
-on the held-out cases -> OUTPUT/weights, or a refusal with the reason.
+cases -> held out and learned from -> networks trained on from the shipped ones -> these and the
+mean of before and after compared on the held-out cases -> OUTPUT/weights, or a refusal with the
+reason.
 
 An interrupted call goes on where nothing has changed that it learned from (`finetune_folder`).
 """
@@ -23,7 +24,17 @@ from myops.io.atomic import write_json
 from myops.progress import Say
 from myops.quantify.mass import known_spacing_mm
 from myops.structures import ASSESSABLE
-from myops.training.finetune_folder import TRAINING, WEIGHTS, check_output, claim, exchange, remove
+from myops.training.averaging import install_halfway
+from myops.training.finetune_folder import (
+    HALFWAY,
+    TRAINED,
+    TRAINING,
+    WEIGHTS,
+    check_output,
+    claim,
+    exchange,
+    remove,
+)
 from myops.training.held_out import split_cases
 from myops.weights.files import (
     MANIFEST,
@@ -47,6 +58,7 @@ KEPT = ("size", "planes", "margin", "region_pixels", "bulges", "cross_entropy_we
 COMPARISON = "comparison.json"
 # Settings that say what is learned from: the cases and the model do.
 GIVEN = ("start", "cases", "case_names")
+TITLES = {"before": "before", TRAINED: "trained on", HALFWAY: "halfway between both"}
 
 
 @dataclass(frozen=True)
@@ -72,21 +84,30 @@ class FinetuneConfig:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both models on the held-out cases.
+    """The models on the held-out cases.
 
     Attributes:
         held_out: names of these cases.
-        before, after: structure to the mean Dice of the shipped and of the adapted model; a
-            structure that no held-out case has is left out.
-        kept: whether the adapted model is no worse in any structure.
+        before: structure to the mean Dice of the model that was started from; a structure that no
+            held-out case has is left out.
+        tried: the same of what came of it: "trained" is the weights that were trained on,
+            "halfway" the mean of these and of those before.
+        chosen: the better one of these, of those that are no worse than before where there are any.
+        kept: whether it is no worse than before in any structure.
         reason: why it is not kept; empty when it is.
     """
 
     held_out: tuple[str, ...]
     before: dict[str, float]
-    after: dict[str, float]
+    tried: dict[str, dict[str, float]]
+    chosen: str
     kept: bool
     reason: str
+
+    @property
+    def after(self) -> dict[str, float]:
+        """Structure to the mean Dice of the chosen model."""
+        return self.tried[self.chosen]
 
 
 def finetune(
@@ -96,7 +117,7 @@ def finetune(
     say: Say = print,
     model: str = "default",
 ) -> Comparison:
-    """Train the networks on from a model, compare, and write the better-or-equal one.
+    """Train the networks on from a model, compare, and write the best one that is no worse.
 
     Args:
         cases: labeled cases, at least four.
@@ -119,29 +140,52 @@ def finetune(
     refuse_learned([], known, f"the model {model}")
     learned, held_out = split_cases(cases, config, known, say)
     claim(training, _plan(learned, held_out, root, config), say)
-    adapted = training / "tried"
-    copy_weights(root, adapted)
+    folders = _train(learned, root, training, config, say)
+    result = _compare(held_out, root, folders, say)
+    told = asdict(result) | {"after": result.after, "config": asdict(config)}
+    write_json(output / COMPARISON, told)
+    if result.kept:
+        exchange(folders[result.chosen], output / WEIGHTS)
+    # A later call shall not find a training that has ended.
+    remove(training)
+    return result
+
+
+def _train(
+    cases: Sequence[LabeledCase], root: Path, training: Path, config: FinetuneConfig, say: Say
+) -> dict[str, Path]:
+    """The folders of what is tried, by name."""
+    folders = {name: training / name for name in (TRAINED, HALFWAY)}
     settings = {
         "minutes": str(config.minutes),
         "learning_rate": str(config.learning_rate),
         "seed": str(config.seed),
         **(config.settings or {}),
     }
+    copy_weights(root, folders[TRAINED])
     for network in config.networks:
-        say(f"training {network} on {len(learned)} cases, {config.minutes:g} minutes")
-        train_network(network, root, adapted, training / network, settings, learned)
-    say(f"comparing on {', '.join(case.name for case in held_out)}")
-    before, after = (
-        mean_dice(held_out, load_models("auto", str(folder))) for folder in (root, adapted)
-    )
-    reason = why_worse(before, after)
-    result = Comparison(tuple(case.name for case in held_out), before, after, not reason, reason)
-    write_json(output / COMPARISON, asdict(result) | {"config": asdict(config)})
-    if result.kept:
-        exchange(adapted, output / WEIGHTS)
-    # A later call shall not find a training that has ended.
-    remove(training)
-    return result
+        say(f"training {network} on {len(cases)} cases, {config.minutes:g} minutes")
+        train_network(network, root, folders[TRAINED], training / network, settings, cases)
+    shutil.rmtree(folders[HALFWAY], ignore_errors=True)
+    shutil.copytree(folders[TRAINED], folders[HALFWAY])
+    for network in config.networks:
+        install_halfway(_part(network, root, cases), root, folders[HALFWAY])
+    return folders
+
+
+def _compare(
+    cases: Sequence[LabeledCase], root: Path, folders: Mapping[str, Path], say: Say
+) -> Comparison:
+    """Measure the model before and all that was tried, and choose."""
+    names = tuple(case.name for case in cases)
+    found: dict[str, dict[str, float]] = {}
+    for what, folder in {"before": root, **folders}.items():
+        say(f"measuring the weights {TITLES[what]} on {', '.join(names)}")
+        found[what] = mean_dice(cases, load_models("auto", str(folder)))
+    before = found.pop("before")
+    chosen = choose(before, found)
+    reason = why_worse(before, found[chosen])
+    return Comparison(names, before, found, chosen, not reason, reason)
 
 
 def _start(model: str, cases: Sequence[LabeledCase], say: Say) -> Path:
@@ -166,6 +210,20 @@ def mean_dice(cases: Sequence[LabeledCase], models: Models) -> dict[str, float]:
         for name, value in _dice(labeled, models):
             found.setdefault(name, []).append(value)
     return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def choose(before: Mapping[str, float], tried: Mapping[str, Mapping[str, float]]) -> str:
+    """The name of the best one that was tried.
+
+    Those that are no worse than before in any structure go first; among them, or where there are
+    none, the highest mean Dice over the structures, and of equals the one named last.
+    """
+
+    def merit(name: str) -> tuple[bool, float]:
+        after = tried[name]
+        return not why_worse(before, after), float(np.mean([after[key] for key in before]))
+
+    return max(list(tried)[::-1], key=merit)
 
 
 def why_worse(before: Mapping[str, float], after: Mapping[str, float]) -> str:

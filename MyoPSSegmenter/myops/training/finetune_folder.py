@@ -2,7 +2,8 @@
 
 OUTPUT/training/plan.json   what the training beside it learns from
 OUTPUT/training/<network>   an interrupted training
-OUTPUT/training/tried       the adapted weights, until they are compared
+OUTPUT/training/trained     the weights that were trained on, until they are compared
+OUTPUT/training/halfway     the mean of these and of those that were started from
 OUTPUT/weights              the adapted weights that are kept
 """
 
@@ -22,10 +23,11 @@ from myops.weights.files import MANIFEST
 from myops.weights.packs import LICENSE_FILE, PACKS_FOLDER
 
 WEIGHTS, TRAINING, PLAN = "weights", "training", "plan.json"
+TRAINED, HALFWAY = "trained", "halfway"
 # What finetune itself writes into the folders that it replaces; hidden files are the system's.
 OWN = {
     WEIGHTS: (MANIFEST, LICENSE_FILE, "*.safetensors", ".*"),
-    TRAINING: (PLAN, "tried", "assn", "prsn", ".*"),
+    TRAINING: (PLAN, TRAINED, HALFWAY, "tried", "assn", "prsn", ".*"),
 }
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 from click.testing import CliRunner
 
 from myops.case import case_from_images
@@ -19,6 +20,7 @@ from myops.cli import cli
 from myops.datasets import HEART, LabeledCase, find_cases
 from myops.errors import InputError
 from myops.labels import MYOPS, scar
+from myops.networks.prsn import PRSN
 from myops.phantom.files import write_cohort
 from myops.phantom.patient import PhantomConfig
 from myops.refine.missing_refiner import NoRefiner
@@ -26,10 +28,14 @@ from myops.refine.session import Session
 from myops.refine.state_file import save_state
 from myops.segmentation import Segmentation
 from myops.training import finetune as tuning
+from myops.training.averaging import install_halfway
+from myops.training.checkpoint import load_weights
 from myops.training.finetune import Comparison, FinetuneConfig, finetune, split_cases, why_worse
 from myops.weights.files import (
     SHIPPED_FOLDER,
+    install_weights,
     learned_from,
+    load_models,
     load_network,
     load_tensors,
     read_manifest,
@@ -88,6 +94,83 @@ def test_worse_in_one_structure_is_worse_and_chance_is_not():
     assert "myocardium 0.800 -> 0.780" in why_worse(before, {"scar": 0.70, "myocardium": 0.78})
 
 
+BEFORE = {"scar": 0.60, "myocardium": 0.80}
+
+
+@pytest.mark.parametrize(
+    ("trained", "halfway", "chosen"),
+    [
+        ((0.70, 0.80), (0.65, 0.80), "trained"),
+        ((0.65, 0.80), (0.70, 0.80), "halfway"),
+        ((0.70, 0.78), (0.62, 0.80), "halfway"),  # a structure that is worse is not made up for
+        ((0.61, 0.80), (0.70, 0.70), "trained"),
+        ((0.50, 0.70), (0.40, 0.70), "trained"),  # both are worse: the better one is told
+        ((0.60, 0.80), (0.60, 0.80), "halfway"),  # of equals the one that forgets less
+    ],
+)
+def test_the_best_one_that_is_no_worse_is_chosen(trained, halfway, chosen):
+    tried = {
+        name: dict(zip(BEFORE, values, strict=True))
+        for name, values in (("trained", trained), ("halfway", halfway))
+    }
+    assert tuning.choose(BEFORE, tried) == chosen
+
+
+def rewrite(folder: Path, change) -> None:
+    """A trained PRSN in a folder of weights, made by hand."""
+    entry = read_manifest(folder)["prsn"]
+    network = load_network("prsn", folder / entry["file"])
+    with torch.no_grad():
+        change(network)
+    metadata = {k: v for k, v in entry.items() if k not in ("name", "file", "sha256")}
+    install_weights("prsn", network, folder, metadata | {"learned": ["a" * 64]})
+
+
+def test_halfway_is_the_mean_of_before_and_after_and_says_so(tmp_path):
+    root = PACKS_FOLDER / "public-hearts"
+    tuning.copy_weights(root, tmp_path / "w")
+
+    def change(network) -> None:
+        network.main.head.bias += 2
+        network.main.mvo.bias -= 4
+
+    rewrite(tmp_path / "w", change)
+    install_halfway("prsn", root, tmp_path / "w")
+    before, mean = (load_tensors(folder / "prsn.safetensors") for folder in (root, tmp_path / "w"))
+    differs = {
+        name: mean[name].float() - value.float()
+        for name, value in before.items()
+        if not torch.allclose(mean[name].float(), value.float(), atol=1e-3)
+    }
+    assert set(differs) == {"main.head.bias", "main.mvo.bias"}
+    assert differs["main.head.bias"].numpy() == pytest.approx(1, abs=0.01)
+    assert differs["main.mvo.bias"].numpy() == pytest.approx(-2, abs=0.01)
+    entry = read_manifest(tmp_path / "w")["prsn"]
+    assert entry["halfway_from"] == read_manifest(root)["prsn"]["sha256"]
+    assert entry["learned"] == ["a" * 64]
+    load_models("cpu", str(tmp_path / "w"))
+
+
+def test_an_output_that_was_not_there_before_stays_as_it_was_learned(tmp_path):
+    """`synthetic` has no output for MVO: half of one would be none."""
+    tuning.copy_weights(SHIPPED_FOLDER, tmp_path / "w")
+    entry = read_manifest(SHIPPED_FOLDER)["prsn"]
+    network = PRSN((16, 32, 64, 128), planes=3, margin=5, mvo=1)
+    load_weights(SHIPPED_FOLDER / "prsn.safetensors", network)
+    with torch.no_grad():
+        network.main.mvo.weight += 3
+        network.main.head.weight += 3
+    metadata = {k: v for k, v in entry.items() if k not in ("name", "file", "sha256")}
+    metadata["config"] = entry["config"] | {"mvo": 1}
+    install_weights("prsn", network, tmp_path / "w", metadata)
+    install_halfway("prsn", SHIPPED_FOLDER, tmp_path / "w")
+    mean = load_tensors(tmp_path / "w" / "prsn.safetensors")
+    start = load_tensors(SHIPPED_FOLDER / "prsn.safetensors")
+    assert mean["main.mvo.weight"].float().numpy() == pytest.approx(3)
+    head = (mean["main.head.weight"].float() - start["main.head.weight"].float()).numpy()
+    assert head == pytest.approx(1.5, abs=0.01)
+
+
 def shipped_checksums() -> dict[str, str]:
     return {name: entry["sha256"] for name, entry in read_manifest(SHIPPED_FOLDER).items()}
 
@@ -120,6 +203,8 @@ def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkey
     written = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
     assert written["kept"] is False
     assert written["held_out"] == list(result.held_out)
+    assert set(written["tried"]) == {"trained", "halfway"}
+    assert written["after"] == written["tried"][written["chosen"]]
 
 
 @pytest.mark.scheduled
@@ -424,7 +509,7 @@ def test_networks_that_were_really_trained_and_interrupted_have_not_seen_what_th
     assert (tmp_path / "training" / "prsn" / "checkpoint.pt").exists()
     monkeypatch.setattr(tuning, "mean_dice", note)
     result = finetune(site, tmp_path, other, lambda _: None)
-    assert len(seen) == 2 and not any(seen)  # the model before, and the one after
+    assert len(seen) == 3 and not any(seen)  # before, trained on, and halfway
     learned, _ = split_cases(site, other)
     entry = read_manifest(tmp_path / "weights")["prsn"]
     assert set(entry["learned"]) == {one for case in learned for one in case.image_checksums}

@@ -40,16 +40,13 @@ from myops.io.atomic import write_json
 from myops.io.csv_files import csv_text
 from myops.io.text_files import write_text
 from myops.quantify.mass import dice
+from myops.training.averaging import install_halfway
 from myops.training.data.cases import without_patients_of
-from myops.training.export import averaged
 from myops.training.finetune import copy_weights, train_network
 from myops.weights.files import (
     Models,
-    install_weights,
     load_models,
-    load_network,
     model_folder,
-    read_manifest,
 )
 from myops.weights.packs import FREE_PACK
 
@@ -105,15 +102,7 @@ def halfway(trained: Path, folder: Path) -> Models:
         folder: gets the mean.
     """
     copy_weights(trained, folder)
-    roots = (model_folder(FREE_PACK, None), trained)
-    network = averaged([load_network("prsn", root / PRSN) for root in roots])
-    entry = read_manifest(trained)["prsn"]
-    install_weights(
-        "prsn",
-        network,
-        folder,
-        {k: v for k, v in entry.items() if k not in ("name", "file", "sha256")},
-    )
+    install_halfway("prsn", model_folder(FREE_PACK, None), folder)
     return load_models("auto", str(folder))
 
 
