@@ -47,12 +47,13 @@ def finetune(
 ) -> None:
     """Adapt the model to a site's own corrected cases, and compare on held-out cases.
 
-    Compared are the original, the weights that were trained on, and the mean of both. The
-    original is never changed. The better one of the others is kept, unless it is worse.
+    Compared are the original, the weights that were trained on, and the mean of both, these two
+    also with higher odds of scar. The original is never changed. The best one of the others is
+    kept, unless it is worse.
     """
     with training_packages():
         import lightning_fabric  # noqa: F401
-    from myops.training.finetune import TITLES, WEIGHTS, FinetuneConfig
+    from myops.training.finetune import WEIGHTS, FinetuneConfig
     from myops.training.finetune import finetune as adapt
 
     config = FinetuneConfig(
@@ -63,18 +64,24 @@ def finetune(
         settings=dict(parse_setting(setting) for setting in settings),
     )
     result = adapt(_read(cases, images, convention), output, config, click.echo, model)
-    click.echo(f"{'mean Dice':12s}  before  " + "  ".join(f"{name:>8s}" for name in result.tried))
-    for name, before in result.before.items():
-        after = "  ".join(f"{tried[name]:8.3f}" for tried in result.tried.values())
-        click.echo(f"{name:12s}  {before:6.3f}  {after}")
+    for title, found in {"before": result.before, **result.tried}.items():
+        click.echo(f"{title}: " + ", ".join(_told(name, found[name]) for name in result.before))
     if not result.kept:
         raise InputError(
-            f"the adapted model is not kept: the weights {TITLES[result.chosen]} are "
+            f"the adapted model is not kept: the weights {result.chosen} are "
             f"{result.reason}; the original stays in use. Add cases, or train longer (--minutes)"
         )
     click.echo(
-        f"Kept: {TITLES[result.chosen]}. Use it: myops segment ... --model {output / WEIGHTS}"
+        f"Kept: the weights {result.chosen}. Use it: myops segment ... --model {output / WEIGHTS}"
     )
+
+
+def _told(name: str, value: float) -> str:
+    from myops.training.comparison import FALSE_SCAR
+
+    if name == FALSE_SCAR:
+        return f"scar in hearts without {value:.1f} % of the myocardium"
+    return f"{name} Dice {value:.3f}"
 
 
 def _read(cases: Path, images: Path | None, convention: str) -> list[LabeledCase]:

@@ -4,6 +4,7 @@ OUTPUT/training/plan.json   what the training beside it learns from
 OUTPUT/training/<network>   an interrupted training
 OUTPUT/training/trained     the weights that were trained on, until they are compared
 OUTPUT/training/halfway     the mean of these and of those that were started from
+OUTPUT/training/...-bolder  both with a decision that tells more scar
 OUTPUT/weights              the adapted weights that are kept
 """
 
@@ -23,11 +24,13 @@ from myops.weights.files import MANIFEST
 from myops.weights.packs import LICENSE_FILE, PACKS_FOLDER
 
 WEIGHTS, TRAINING, PLAN = "weights", "training", "plan.json"
-TRAINED, HALFWAY = "trained", "halfway"
+# What is tried: the weights that were trained on, and the mean of these and those before; both
+# also with a decision that tells more scar.
+TRAINED, HALFWAY, BOLDER = "trained", "halfway", "-bolder"
 # What finetune itself writes into the folders that it replaces; hidden files are the system's.
 OWN = {
     WEIGHTS: (MANIFEST, LICENSE_FILE, "*.safetensors", ".*"),
-    TRAINING: (PLAN, TRAINED, HALFWAY, "tried", "assn", "prsn", ".*"),
+    TRAINING: (PLAN, TRAINED, HALFWAY, f"*{BOLDER}", "tried", "assn", "prsn", ".*"),
 }
 
 

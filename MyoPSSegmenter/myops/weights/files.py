@@ -247,6 +247,20 @@ def decision_of(folder: Path) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
+def write_decision(folder: Path, **constants: float) -> None:
+    """Set constants of the decision in a folder's manifest; the others stay.
+
+    Args:
+        folder: of weights.
+        constants: names of `DECISION` to their values.
+
+    Raises:
+        InputError: as `decision_of`.
+    """
+    decision = decision_of(folder) | constants
+    write_json(folder / MANIFEST, manifest_content(folder) | {"decision": decision})
+
+
 def pack_of(folder: Path) -> Pack | None:
     """The terms of a folder's weights; None where its manifest states none.
 

@@ -15,6 +15,7 @@ import SimpleITK as sitk
 import torch
 from click.testing import CliRunner
 
+from myops.cascade.segment import CascadeConfig
 from myops.case import case_from_images
 from myops.cli import cli
 from myops.datasets import HEART, LabeledCase, find_cases
@@ -116,6 +117,53 @@ def test_the_best_one_that_is_no_worse_is_chosen(trained, halfway, chosen):
     assert tuning.choose(BEFORE, tried) == chosen
 
 
+def test_scar_in_healthy_hearts_is_worse_whatever_the_dice_says():
+    before = {"scar": 0.60, "false_scar_percent": 0.2}
+    assert why_worse(before, {"scar": 0.60, "false_scar_percent": 0.6}) == ""
+    worse = {"scar": 0.70, "false_scar_percent": 2.0}
+    assert "scar in hearts without 0.2 % -> 2.0 % of the myocardium" in why_worse(before, worse)
+    better = {"scar": 0.61, "false_scar_percent": 0.0}
+    assert tuning.choose(before, {"one": better, "other": worse}) == "one"
+    assert tuning.choose(before, {"other": worse, "one": better}) == "one"
+
+
+def test_false_scar_is_measured_where_the_expert_says_that_there_is_none(monkeypatch):
+    """By hand: 4 of 16 voxels of the wall, in one of two slices that the expert has drawn."""
+    one = scanned(0, value=MYOPS["normal_myocardium"])
+    healthy = replace(one, structures=HEART | {"scar"})
+    untold = scanned(1, value=MYOPS["normal_myocardium"])  # scar is not told apart
+
+    def found(case, _models) -> SimpleNamespace:
+        labels = np.full((2, 4, 4), MYOPS["normal_myocardium"], np.uint16)
+        labels[0, 1] = MYOPS["scar"]
+        return SimpleNamespace(labels=labels)
+
+    monkeypatch.setattr("myops.cascade.segment.segment", found)
+    models = SimpleNamespace(learned=frozenset())
+    assert tuning.measure([healthy, untold], models)["false_scar_percent"] == 12.5
+    assert "false_scar_percent" not in tuning.measure([untold], models)
+
+
+def test_the_chosen_odds_of_scar_are_those_that_the_adapted_weights_decide_with(
+    memory, tmp_path, monkeypatch
+):
+    """`synthetic` decides at 2; what is best at 8 is used at 8."""
+
+    def compare(_cases, models) -> dict[str, float]:
+        odds = CascadeConfig.of(load_models("cpu", str(models))).scar_odds
+        return {"scar": 0.5 + odds / 100}
+
+    monkeypatch.setattr(tuning, "measure", compare)
+    result = call(EIGHT, tmp_path, model="synthetic")
+    assert result.chosen == "halfway between both, scar at odds of 8"
+    kept = CascadeConfig.of(load_models("cpu", str(tmp_path / "weights")))
+    assert kept == replace(CascadeConfig(), scar_odds=8.0)
+    monkeypatch.setattr(tuning, "measure", lambda *_: {"scar": 0.5})
+    result = call(EIGHT, tmp_path, model="synthetic")
+    assert result.chosen == "halfway between both"
+    assert CascadeConfig.of(load_models("cpu", str(tmp_path / "weights"))) == CascadeConfig()
+
+
 def rewrite(folder: Path, change) -> None:
     """A trained PRSN in a folder of weights, made by hand."""
     entry = read_manifest(folder)["prsn"]
@@ -203,7 +251,9 @@ def test_a_worse_model_is_not_kept_and_the_original_stays(site, tmp_path, monkey
     written = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
     assert written["kept"] is False
     assert written["held_out"] == list(result.held_out)
-    assert set(written["tried"]) == {"trained", "halfway"}
+    bolder = "scar at odds of 8"
+    names = ("trained on", "halfway between both")
+    assert set(written["tried"]) == {*names, *(f"{name}, {bolder}" for name in names)}
     assert written["after"] == written["tried"][written["chosen"]]
 
 
@@ -262,7 +312,7 @@ class Memory:
 def memory(monkeypatch) -> Memory:
     memory = Memory()
     monkeypatch.setattr(tuning, "train_network", memory.train)
-    monkeypatch.setattr(tuning, "mean_dice", memory.compare)
+    monkeypatch.setattr(tuning, "measure", memory.compare)
     monkeypatch.setattr(tuning, "load_models", lambda _device, folder: Path(folder))
     return memory
 
@@ -479,7 +529,7 @@ def test_settings_that_would_replace_the_cases_or_the_model_are_refused(name, me
 def test_models_are_not_compared_on_cases_that_they_have_learned_from():
     models = SimpleNamespace(learned=EIGHT[3].image_checksums)
     with pytest.raises(InputError, match="expected cases that the model has not learned from"):
-        tuning.mean_dice(EIGHT, models)
+        tuning.measure(EIGHT, models)
 
 
 ONE_STEP = {"minutes": "0", "steps": "1", "workers": "0", "batch_size": "1", "pool_start": "1"}
@@ -503,13 +553,13 @@ def test_networks_that_were_really_trained_and_interrupted_have_not_seen_what_th
     config = FinetuneConfig(settings=ONE_STEP)
     other = replace(config, seed=1)
     assert split_cases(site, config)[1] != split_cases(site, other)[1]
-    monkeypatch.setattr(tuning, "mean_dice", stop)
+    monkeypatch.setattr(tuning, "measure", stop)
     with pytest.raises(KeyboardInterrupt):
         finetune(site, tmp_path, config, lambda _: None)
     assert (tmp_path / "training" / "prsn" / "checkpoint.pt").exists()
-    monkeypatch.setattr(tuning, "mean_dice", note)
+    monkeypatch.setattr(tuning, "measure", note)
     result = finetune(site, tmp_path, other, lambda _: None)
-    assert len(seen) == 3 and not any(seen)  # before, trained on, and halfway
+    assert len(seen) == 5 and not any(seen)  # before, trained on, halfway, and both at other odds
     learned, _ = split_cases(site, other)
     entry = read_manifest(tmp_path / "weights")["prsn"]
     assert set(entry["learned"]) == {one for case in learned for one in case.image_checksums}
