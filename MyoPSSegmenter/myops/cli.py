@@ -78,7 +78,7 @@ COMMANDS = {
     "finetune": (
         "finetune",
         "finetune",
-        "Adapt the model to a site's own corrected cases, and compare both on held-out cases.",
+        "Adapt the model to a site's own corrected cases, and compare on held-out cases.",
     ),
     "info": ("quantify", "info", "Show what a patient's files hold, and how well they align."),
     "models": (
