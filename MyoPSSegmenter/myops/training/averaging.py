@@ -6,11 +6,17 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from myops.training.checkpoint import load_weights
-from myops.weights.files import install_weights, load_network, load_tensors, read_manifest
+from myops.weights.averaging import mean_weights
+from myops.weights.files import (
+    install_weights,
+    load_network,
+    load_tensors,
+    metadata_of,
+    read_manifest,
+)
 
 
 def averaged(networks: Sequence[nn.Module]) -> nn.Module:
@@ -26,12 +32,8 @@ def averaged(networks: Sequence[nn.Module]) -> nn.Module:
     shapes = [{name: value.shape for name, value in one.items()} for one in (first, *others)]
     if any(one != shapes[0] for one in shapes):
         raise ValueError("expected networks of one shape")
-    mean = {
-        name: torch.stack([value, *(other[name] for other in others)]).mean(0)
-        for name, value in first.items()
-        if value.is_floating_point()  # the others are counters
-    }
-    networks[0].load_state_dict(first | mean)
+    # Counters are those of the last one that `mean_weights` is given.
+    networks[0].load_state_dict(mean_weights([*others, first], [1.0] * len(networks)))
     return networks[0]
 
 
@@ -51,16 +53,13 @@ def install_halfway(name: str, root: Path, folder: Path) -> None:
     Raises:
         InputError: missing or damaged files.
     """
-    start = root / read_manifest(root)[name]["file"]
-    entry = read_manifest(folder)[name]
+    started, entry = read_manifest(root)[name], read_manifest(folder)[name]
+    start = root / started["file"]
     trained = load_network(name, folder / entry["file"], entry)
     before = copy.deepcopy(trained)
     load_weights(start, before)
     known = load_tensors(start)
-    learned = {key: value for key, value in trained.state_dict().items() if key not in known}
-    mean = averaged([before, trained])
-    mean.load_state_dict(mean.state_dict() | learned)
-    own = ("name", "file", "sha256")
-    metadata = {key: value for key, value in entry.items() if key not in own}
-    halfway = {"halfway_from": read_manifest(root)[name]["sha256"], "metrics": {}}
-    install_weights(name, mean, folder, metadata | halfway)
+    kept = {key: value for key, value in before.state_dict().items() if key in known}
+    trained.load_state_dict(mean_weights([kept, trained.state_dict()], [1.0, 1.0]))
+    halfway = {"halfway_from": started["sha256"], "metrics": {}}
+    install_weights(name, trained, folder, metadata_of(entry) | halfway)

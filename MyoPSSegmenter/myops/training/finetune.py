@@ -139,9 +139,10 @@ def _train(
     _copy(trained, halfway)
     for network in config.networks:
         install_halfway(_part(network, root, cases), root, halfway)
+    cautious = decision_of(root).get("scar_odds", 0) < ODDS
     tried = {}
     for name, folder in ((TRAINED, trained), (HALFWAY, halfway)):
-        if "prsn" in config.networks and decision_of(root).get("scar_odds", 0) < ODDS:
+        if "prsn" in config.networks and cautious:
             bolder = folder.with_name(name + BOLDER)
             _copy(folder, bolder)
             write_decision(bolder, scar_odds=ODDS)

@@ -15,7 +15,13 @@ from typing import Any
 from torch import Tensor
 
 from myops.errors import InputError
-from myops.weights.files import MANIFEST, install_weights, load_network, read_manifest
+from myops.weights.files import (
+    MANIFEST,
+    install_weights,
+    load_network,
+    metadata_of,
+    read_manifest,
+)
 
 
 def average_network(name: str, parts: Sequence[tuple[Path, float]], output: Path) -> dict[str, Any]:
@@ -41,8 +47,7 @@ def average_network(name: str, parts: Sequence[tuple[Path, float]], output: Path
     entries = [_entry(name, folder) for folder, _ in parts]
     networks = [load_network(name, folder / f"{name}.safetensors") for folder, _ in parts]
     states = [network.state_dict() for network in networks]
-    mean = {key: _mean(key, states, shares) for key in states[-1]}
-    networks[-1].load_state_dict(mean)
+    networks[-1].load_state_dict(mean_weights(states, shares))
     total = sum(shares)
     made_of = {
         "data": "; ".join(dict.fromkeys(str(entry.get("data", "")) for entry in entries)),
@@ -52,8 +57,22 @@ def average_network(name: str, parts: Sequence[tuple[Path, float]], output: Path
             for entry, share in zip(entries, shares, strict=True)
         ],
     }
-    last = {key: entries[-1][key] for key in entries[-1] if key not in ("name", "file", "sha256")}
-    return install_weights(name, networks[-1], output, last | made_of)
+    return install_weights(name, networks[-1], output, metadata_of(entries[-1]) | made_of)
+
+
+def mean_weights(
+    states: Sequence[Mapping[str, Tensor]], shares: Sequence[float]
+) -> dict[str, Tensor]:
+    """Weighted mean of networks' parameters by name, for a network like the last one.
+
+    Args:
+        states: state dictionaries. What only some of them have is the mean of those.
+        shares: one for each, above 0.
+
+    Raises:
+        InputError: tensors of different shapes under one name.
+    """
+    return {key: _mean(key, states, shares) for key in states[-1]}
 
 
 def _entry(name: str, folder: Path) -> Mapping[str, Any]:

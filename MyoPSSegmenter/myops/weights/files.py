@@ -398,6 +398,11 @@ def install_weights(
     return entry
 
 
+def metadata_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What `install_weights` was given beside the network, from the manifest entry it made."""
+    return {key: entry[key] for key in entry if key not in ("name", "file", "sha256")}
+
+
 def model_folder(name: str, folder: Path | None) -> Path:
     """The folder of a model's weights.
 

@@ -39,6 +39,7 @@ from myops.weights.files import (
     load_models,
     load_network,
     load_tensors,
+    metadata_of,
     read_manifest,
     save_weights,
 )
@@ -170,8 +171,7 @@ def rewrite(folder: Path, change) -> None:
     network = load_network("prsn", folder / entry["file"])
     with torch.no_grad():
         change(network)
-    metadata = {k: v for k, v in entry.items() if k not in ("name", "file", "sha256")}
-    install_weights("prsn", network, folder, metadata | {"learned": ["a" * 64]})
+    install_weights("prsn", network, folder, metadata_of(entry) | {"learned": ["a" * 64]})
 
 
 def test_halfway_is_the_mean_of_before_and_after_and_says_so(tmp_path):
@@ -208,9 +208,8 @@ def test_an_output_that_was_not_there_before_stays_as_it_was_learned(tmp_path):
     with torch.no_grad():
         network.main.mvo.weight += 3
         network.main.head.weight += 3
-    metadata = {k: v for k, v in entry.items() if k not in ("name", "file", "sha256")}
-    metadata["config"] = entry["config"] | {"mvo": 1}
-    install_weights("prsn", network, tmp_path / "w", metadata)
+    config = entry["config"] | {"mvo": 1}
+    install_weights("prsn", network, tmp_path / "w", metadata_of(entry) | {"config": config})
     install_halfway("prsn", SHIPPED_FOLDER, tmp_path / "w")
     mean = load_tensors(tmp_path / "w" / "prsn.safetensors")
     start = load_tensors(SHIPPED_FOLDER / "prsn.safetensors")

@@ -50,7 +50,6 @@ from myops.weights.files import (
 )
 from myops.weights.packs import FREE_PACK
 
-PRSN = "prsn.safetensors"
 STARTS = ("synthetic", "nothing")
 # The mean of the free weights and those trained on from them.
 HALFWAY = "halfway"
